@@ -1,0 +1,48 @@
+"""A workflow engine with a small core; clouds, schedulers and languages are plugins.
+
+The names below are the whole public surface for workflow authors; each is imported on
+first use, so that `import toil_core` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toil_core.batch_system import Accelerator as Accelerator
+    from toil_core.plugins import hookimpl as hookimpl
+    from toil_core.workflow.files import File as File
+    from toil_core.workflow.job import Job as Job
+    from toil_core.workflow.job import job as job
+    from toil_core.workflow.promise import Promise as Promise
+    from toil_core.workflow.run import Toil as Toil
+    from toil_core.workflow.run import main as main
+    from toil_core.workflow.run import run as run
+
+_HOME = {
+    "Accelerator": "toil_core.batch_system",
+    "File": "toil_core.workflow.files",
+    "Job": "toil_core.workflow.job",
+    "Promise": "toil_core.workflow.promise",
+    "Toil": "toil_core.workflow.run",
+    "hookimpl": "toil_core.plugins",
+    "job": "toil_core.workflow.job",
+    "main": "toil_core.workflow.run",
+    "run": "toil_core.workflow.run",
+}
+
+__all__ = sorted(_HOME)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]

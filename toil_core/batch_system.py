@@ -1,0 +1,245 @@
+"""The batch system contract: take work, many pieces at a time, and say how each fares.
+
+A request is one attempt. It carries its resources and its work as opaque bytes for
+`toil_core.worker`; an engine that can only run a command gets one from `toil_core.worker`
+that fetches the same bytes from the job store.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from types import TracebackType
+from typing import ClassVar, Protocol, Self, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """A kind of device and how many of it.
+
+    Args:
+        count: How many devices.
+        kind: What they are, `gpu` for example.
+        model: The exact model when it matters, else empty.
+        brand: The maker when it matters, else empty.
+        api: The programming interface that must work (`cuda`, `rocm`), else empty.
+    """
+
+    count: int = 1
+    kind: str = "gpu"
+    model: str = ""
+    brand: str = ""
+    api: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a job needs of a machine while it runs.
+
+    Args:
+        cores: Processor cores; fractions are allowed.
+        memory: Bytes of memory.
+        disk: Bytes of temporary disk.
+        preemptible: Whether a machine that may be taken away will do.
+        accelerators: Devices, all of them at once.
+        wall_time: Seconds after which the attempt is ended; None for no limit.
+    """
+
+    cores: float = 1.0
+    memory: int = 0
+    disk: int = 0
+    preemptible: bool = False
+    accelerators: tuple[Accelerator, ...] = ()
+    wall_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used, as measured where it ran.
+
+    Args:
+        wall: Seconds from start to end.
+        cpu: Processor seconds, user and system, of the attempt and its children.
+        memory: Bytes of memory at the peak.
+        disk: Bytes of temporary disk at the end.
+        read: Bytes read from block devices.
+        written: Bytes written to block devices.
+        started: When it started, in seconds since 1970.
+    """
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    disk: int = 0
+    read: int = 0
+    written: int = 0
+    started: float = 0.0
+
+
+class State(Enum):
+    """Where a request is; a request that was submitted and has no update yet is waiting."""
+
+    RUNNING = "running"
+    COMMITTED = "committed"
+    """A commit was made and the request goes on (a batch, or a chain)."""
+    ENDED = "ended"
+
+
+class Reason(Enum):
+    """Why an attempt did not succeed. The text is what users read."""
+
+    FAILED = "failed"
+    """The job's own error, or an exit code other than 0."""
+    OUT_OF_MEMORY = "out of memory"
+    OVER_TIME = "over time"
+    OUT_OF_DISK = "out of disk"
+    KILLED = "killed"
+    """A signal that we did not send."""
+    NODE_LOST = "node lost"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    TOO_BIG = "can never fit"
+    """No machine of this batch system is, or can become, large enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One attempt at one job, or at a batch of small ones.
+
+    Args:
+        id: Unique for ever; letters, digits, `-`, `_` and `.`.
+        name: What to call it in the engine's own tools.
+        requirement: What it needs while it runs.
+        work: What to run, opaque to the batch system.
+        environment: Variables to add for the worker; never a secret.
+    """
+
+    id: str
+    name: str
+    requirement: Requirement
+    work: bytes = field(repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """News of one request.
+
+    Args:
+        id: The request.
+        state: Where it is now. After ENDED no more news comes.
+        reason: None when all went well. A reason here speaks of the request as a whole (its
+            node was lost, it can never fit, its host died); the fate of each job is in the commit.
+        exit_code: Of the worker or command, when there was one.
+        message: A line for the user, when there is something to say.
+        node: Address or name of the machine.
+        usage: What the request used, when known.
+        commit: The bytes of the commit blob just made, when the engine can carry them.
+        number: Which of the request's commits that is, from 0; when `commit` is None and the
+            worker committed, the leader reads it from the job store.
+        commits: How many commits the request made in all; told with ENDED, None when unknown.
+    """
+
+    id: str
+    state: State
+    reason: Reason | None = None
+    exit_code: int | None = None
+    message: str = ""
+    node: str = ""
+    usage: Usage | None = None
+    commit: bytes | None = field(default=None, repr=False)
+    number: int = 0
+    commits: int | None = None
+
+
+class BatchSystem(ABC):
+    """Four primitives, event-driven and many at a time. The core owns retries and limits on tries.
+
+    Ending every worker when the leader is gone is the driver's duty wherever the engine allows it.
+    """
+
+    backlog: ClassVar[int] = 200
+    """How many requests the driver likes to hold; the leader keeps the rest."""
+
+    @abstractmethod
+    def submit(self, requests: Sequence[Request]) -> None:
+        """Take the requests; never blocks for their end. An id that was submitted before is ignored.
+
+        What can never run here is answered by an ENDED update with reason TOO_BIG and a message
+        that names the dimension (cores, memory, disk, accelerators) and the largest machine.
+        """
+
+    @abstractmethod
+    def updates(self, seconds: float | None = None) -> list[Update]:
+        """Everything that happened since the last call, in order.
+
+        Returns at once when anything has happened or happens, else when the seconds are over
+        (None: no limit) with an empty list. After `close` it returns at once.
+        """
+
+    @abstractmethod
+    def cancel(self, ids: Iterable[str]) -> None:
+        """End these requests, with all their processes; each gives an ENDED update with reason CANCELLED.
+
+        Ended and unknown ones are harmless.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End everything that runs here and let go; no process is left. Doing it twice is harmless."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+@runtime_checkable
+class HasNodes(Protocol):
+    """A batch system whose nodes a provisioner may add and remove."""
+
+    def loads(self) -> Mapping[str, int]:
+        """For each node's address, how many requests run there."""
+        ...
+
+    def drain(self, addresses: Iterable[str]) -> None:
+        """Start nothing more on these nodes."""
+        ...
+
+
+@runtime_checkable
+class ClusterEngine(Protocol):
+    """A batch system that can turn bare Linux hosts into a cluster of its engine."""
+
+    def boot_files(self, role: str) -> Mapping[str, bytes]:
+        """The files, by absolute path, that a node of this role (leader, worker) needs."""
+        ...
+
+    def start_command(self, role: str) -> Sequence[str]:
+        """The command that starts the engine on a node of this role."""
+        ...
+
+
+@runtime_checkable
+class HasLogs(Protocol):
+    """A batch system that keeps what its jobs printed outside the worker's own log."""
+
+    def log(self, id: str) -> str:
+        """What is known of the request's output; empty when nothing is."""
+        ...
+
+
+@runtime_checkable
+class HasCapacity(Protocol):
+    """A batch system that knows the machines it runs on."""
+
+    def capacity(self) -> Requirement:
+        """The largest request that it could ever run."""
+        ...
+
+    def slots(self) -> float:
+        """How many cores there are in all; the leader sizes batches by it."""
+        ...

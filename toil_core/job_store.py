@@ -1,0 +1,164 @@
+"""The job store contract: a place for blobs, where the first creator of a key wins."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What a store knows about one key without reading it.
+
+    Args:
+        key: The key.
+        size: The length of the blob in bytes.
+    """
+
+    key: str
+    size: int
+
+
+class JobStore(ABC):
+    """Eight primitives. All workflow meaning is built on them in the core.
+
+    Keys are relative paths of printable Unicode with `/` between the parts; no part is
+    empty, `.` or `..`. A blob appears whole or not at all, and once an operation returns,
+    every later read, stat and list, by anyone, sees its effect. Every method may be called
+    from several threads at once. Drivers raise errors from `toil_core.errors` only; the
+    core retries `Transient` ones.
+    """
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make whatever holds the blobs. Doing it twice is harmless.
+
+        Raises:
+            NotAJobStore: The place exists and something else lives there.
+            UsageError: The place cannot be used (permissions, or it cannot give the guarantees above).
+        """
+
+    @abstractmethod
+    def destroy(self) -> None:
+        """Remove every blob and whatever holds them. Doing it twice, or on a half-made store, is harmless.
+
+        Raises:
+            NotAJobStore: The place was not made by `prepare`; nothing is removed.
+        """
+
+    @abstractmethod
+    def create(self, key: str, data: bytes) -> None:
+        """Store data only if the key is absent.
+
+        Of any number of simultaneous creators of a key exactly one succeeds.
+
+        Raises:
+            KeyExists: The key has a blob already.
+            StoreFull: There is no room.
+        """
+
+    @abstractmethod
+    def write(self, key: str, stream: BinaryIO) -> None:
+        """Store the stream to its end, replacing any blob under the key.
+
+        When reading the stream or storing fails, the former blob, if any, is untouched.
+
+        Raises:
+            StoreFull: There is no room.
+        """
+
+    @abstractmethod
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        """Open the bytes [start, stop) of a blob, as many of them as exist.
+
+        Raises:
+            NoSuchKey: Nothing is stored under the key.
+        """
+
+    @abstractmethod
+    def stat(self, key: str) -> Blob:
+        """Describe a blob.
+
+        Raises:
+            NoSuchKey: Nothing is stored under the key.
+        """
+
+    @abstractmethod
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove the keys. A missing key is harmless."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[Blob]:
+        """Describe every blob whose key starts with the prefix, in any order."""
+
+    def close(self) -> None:
+        """Let go of connections. The blobs stay."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+@runtime_checkable
+class HasPaths(Protocol):
+    """A store whose blobs are files that workers can open, link and symlink."""
+
+    def path(self, key: str) -> Path:
+        """The file that holds (or would hold) the blob; never written through."""
+        ...
+
+    def adopt(self, key: str, source: Path) -> None:
+        """Make the file the blob of the key, whole or not at all, replacing any former one.
+
+        The source must lie in a folder given by `staging()` and is gone afterwards, so nothing is copied.
+        """
+        ...
+
+    def staging(self) -> Path:
+        """A folder on the same file system as the blobs, for files that will be adopted."""
+        ...
+
+
+@runtime_checkable
+class HasUrls(Protocol):
+    """A store that can hand out time-limited public URLs."""
+
+    def url(self, key: str, seconds: int) -> str:
+        """A URL that anyone can read the blob from until it expires."""
+        ...
+
+
+@runtime_checkable
+class CanCopy(Protocol):
+    """A store that can take in a URL without the bytes passing through this machine."""
+
+    def copy_from(self, key: str, url: str) -> bool:
+        """Copy the URL's content under the key; False when this URL must be streamed instead."""
+        ...
+
+
+@runtime_checkable
+class CanSync(Protocol):
+    """A store whose writes reach the disk later unless told otherwise.
+
+    Stores without it are expected to survive power loss as soon as an operation returns.
+    """
+
+    def sync(self) -> None:
+        """Return once everything written before this call survives power loss."""
+        ...
+
+
+@runtime_checkable
+class HasWorkerLocator(Protocol):
+    """A store that workers reach under another address than the user's."""
+
+    def worker_locator(self) -> str:
+        """The locator, with its driver's name, to give to workers."""
+        ...

@@ -1,0 +1,220 @@
+"""The commit blob: what came of a request, or of the next part of it.
+
+Layout: `TOILC1`, the header's length (4 bytes, little endian), the header's CRC-32 (4 bytes),
+the header (MessagePack), the payload. The header alone is enough to apply a commit to the
+graph, so a leader need not fetch a large payload; payloads are read by range.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import msgspec
+
+from toil_core.batch_system import Reason, Usage
+from toil_core.errors import CorruptBlob, KeyExists, NoSuchKey
+from toil_core.job_store import JobStore
+from toil_core.wire.jobs import Ref, Result, Span
+
+_MAGIC = b"TOILC1"
+_FRAME = struct.Struct("<6sII")
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One attempt's result inside a commit.
+
+    Args:
+        result: The result; its spans count from `base`.
+        base: Where the result's part of the payload starts.
+        usage: What the attempt used.
+    """
+
+    result: Result
+    base: int = 0
+    usage: Usage = Usage()
+
+
+class RawEntry(msgspec.Struct, frozen=True, array_like=True):
+    """An entry whose result is already encoded, so that a host need not decode it."""
+
+    result: msgspec.Raw
+    base: int = 0
+    usage: Usage = Usage()
+
+
+class Commit(msgspec.Struct, frozen=True, array_like=True):
+    """The header of a commit blob.
+
+    Args:
+        request: The request's id.
+        number: Which of its commits this is, from 0.
+        mark: Random bytes that tell this writer's blob from any other.
+        final: Whether the request has ended with this commit.
+        entries: The results.
+        void: Why the request was given up, when a leader wrote this to end it; no later
+            commit of the request counts.
+        chained: A new job that goes on in the same request.
+        size: The length of the payload in bytes.
+    """
+
+    request: str
+    number: int
+    mark: bytes
+    final: bool = True
+    entries: tuple[Entry, ...] = ()
+    void: Reason | None = None
+    chained: str = ""
+    size: int = 0
+
+
+class _RawCommit(msgspec.Struct, frozen=True, array_like=True):
+    request: str
+    number: int
+    mark: bytes
+    final: bool
+    entries: Sequence[RawEntry]
+    void: Reason | None
+    chained: str
+    size: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Commit)
+
+
+def encode(
+    request: str,
+    number: int,
+    results: Sequence[tuple[bytes, bytes, Usage]] = (),
+    *,
+    final: bool = True,
+    void: Reason | None = None,
+    chained: str = "",
+) -> bytes:
+    """The bytes of a commit blob.
+
+    Args:
+        request: The request's id.
+        number: Which of its commits this is.
+        results: For each attempt its encoded `Result`, its payload and its usage.
+        final: Whether the request ends with it.
+        void: Set by a leader that gives the request up.
+        chained: A new job that goes on in the same request.
+    """
+    entries, base = [], 0
+    for result, payload, usage in results:
+        entries.append(RawEntry(msgspec.Raw(result), base, usage))
+        base += len(payload)
+    header = _encoder.encode(_RawCommit(request, number, os.urandom(8), final, entries, void, chained, base))
+    frame = _FRAME.pack(_MAGIC, len(header), zlib.crc32(header))
+    return b"".join([frame, header, *(payload for _, payload, _ in results)])
+
+
+def header_size(start: bytes, key: str) -> int:
+    """How many bytes from the start of the blob hold frame and header.
+
+    Args:
+        start: At least the first 14 bytes of the blob.
+        key: The blob's key, for errors.
+
+    Raises:
+        CorruptBlob: These are not the first bytes of a commit.
+    """
+    if len(start) < _FRAME.size or start[:6] != _MAGIC:
+        raise CorruptBlob(key, "not a commit")
+    return _FRAME.size + int.from_bytes(start[6:10], "little")
+
+
+def decode(data: bytes, key: str) -> tuple[Commit, int]:
+    """The header of a commit, and where its payload starts.
+
+    Args:
+        data: The blob, or its first bytes up to the header's end at least.
+        key: The blob's key, for errors.
+
+    Raises:
+        CorruptBlob: The header is truncated or not what was written.
+    """
+    end = header_size(data, key)
+    header = memoryview(data)[_FRAME.size : end]
+    if len(header) != end - _FRAME.size or zlib.crc32(header) != int.from_bytes(data[10:14], "little"):
+        raise CorruptBlob(key, "truncated or altered commit")
+    try:
+        return _decoder.decode(header), end
+    except msgspec.MsgspecError as error:
+        raise CorruptBlob(key, f"unreadable commit ({error})") from error
+
+
+def read(store: JobStore, key: str) -> tuple[Commit, int]:
+    """Read the header of a stored commit, and check that the payload is not cut short.
+
+    Raises:
+        NoSuchKey: There is none.
+        CorruptBlob: It is truncated or altered.
+    """
+    with store.read(key, 0, 65536) as stream:
+        data = stream.read()
+    end = header_size(data, key)
+    if end > len(data):
+        with store.read(key, 0, end) as stream:
+            data = stream.read()
+    commit, end = decode(data, key)
+    if end + commit.size > len(data) and store.stat(key).size != end + commit.size:
+        raise CorruptBlob(key, "truncated commit")
+    return commit, end
+
+
+def create_once(store: JobStore, key: str, data: bytes) -> bool:
+    """Create the blob; True when it is ours.
+
+    A driver's own retry may meet the blob that its first, seemingly failed, try created:
+    the random mark inside makes equal bytes mean the same writer.
+    """
+    try:
+        store.create(key, data)
+    except KeyExists:
+        try:
+            with store.read(key, 0, len(data) + 1) as stream:
+                return stream.read() == data
+        except NoSuchKey:
+            return False
+    return True
+
+
+def ref(key: str, start: int, span: Span, crc: int) -> Ref:
+    """Where a span of an entry lies in the blob.
+
+    Args:
+        key: The blob's key.
+        start: Where the entry's payload starts in the blob.
+        span: The span inside the entry's payload.
+        crc: Its CRC-32.
+    """
+    return Ref(key, start + span[0], start + span[1], crc)
+
+
+def check(data: bytes, where: Ref) -> bytes:
+    """The data, when it is what the reference speaks of.
+
+    Raises:
+        CorruptBlob: It is shorter or altered.
+    """
+    if len(data) != where.stop - where.start or zlib.crc32(data) != where.crc:
+        raise CorruptBlob(where.key, f"bytes {where.start} to {where.stop} are not what was written")
+    return data
+
+
+def fetch(store: JobStore, where: Ref) -> bytes:
+    """Read the bytes that a reference speaks of.
+
+    Raises:
+        NoSuchKey: The blob is gone.
+        CorruptBlob: The bytes are not what was written.
+    """
+    stream: BinaryIO
+    with store.read(where.key, where.start, where.stop) as stream:
+        return check(stream.read(where.stop - where.start), where)

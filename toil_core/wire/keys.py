@@ -1,0 +1,74 @@
+"""The names of the blobs in a job store, and the names of jobs and requests.
+
+A request is `EPOCH-SEQUENCE`; both numbers grow, so an attempt's age shows in its name. A job
+is `REQUEST.NUMBER` after the request whose commit made it, or `0.NUMBER` when the user's
+program made it before the run.
+"""
+
+from __future__ import annotations
+
+WORKFLOW = "workflow"
+"""What is run here; the first blob of a store, so a store without it is half made."""
+
+LEADERS = "leader/"
+CHECKPOINTS = "checkpoints/"
+COMMITS = "commits/"
+FILES = "files/"
+LOGS = "logs/"
+ROOT = "0"
+"""Stands where a request's id would be for what the user's program made before the run."""
+
+
+def leader(epoch: int) -> str:
+    """The key whose creator is the leader of the epoch."""
+    return f"{LEADERS}{epoch:08}"
+
+
+def checkpoint(epoch: int, number: int) -> str:
+    """The key of the graph as the epoch's leader wrote it for the number-th time."""
+    return f"{CHECKPOINTS}{epoch:08}-{number:08}"
+
+
+def commit(request: str, number: int) -> str:
+    """The key whose creator decides what came of that part of the request."""
+    return f"{COMMITS}{request}/{number:06}"
+
+
+def setup(epoch: int) -> str:
+    """The key of what workers must know about the workflow in that epoch."""
+    return f"setup/{epoch:08}"
+
+
+def log(job: str, request: str) -> str:
+    """The key of what one attempt printed."""
+    return f"{LOGS}{job}/{request}"
+
+
+def attempt_files(request: str, job: str) -> str:
+    """The prefix of all files that one attempt writes."""
+    return f"{FILES}{request}/{job}/"
+
+
+def request(epoch: int, sequence: int) -> str:
+    """The id of a request."""
+    return f"{epoch}-{sequence}"
+
+
+def request_order(request: str) -> tuple[int, int]:
+    """Epoch and sequence of a request's id.
+
+    Raises:
+        ValueError: It is no such id.
+    """
+    epoch, _, sequence = request.partition("-")
+    return int(epoch), int(sequence)
+
+
+def commit_parts(key: str) -> tuple[str, int]:
+    """Request and number of a commit's key.
+
+    Raises:
+        ValueError: It is no such key.
+    """
+    request, _, number = key.removeprefix(COMMITS).partition("/")
+    return request, int(number)

@@ -1,0 +1,50 @@
+"""The seam between the process machinery and what runs in it.
+
+A runner is a function `run(task, kind, values, place) -> (Result, payload)`, named by
+`Setup.runner`. The fork server calls it in a fresh process (or, for jobs that are not
+isolated, again and again in one). It turns what the user's code raises into a failed
+`Result`; whatever it raises itself counts as a failure of the attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from toil_core.job_store import JobStore
+from toil_core.wire.jobs import Kind, Result
+from toil_core.wire.work import Setup, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attempt runs.
+
+    Args:
+        request: The request's id.
+        tmp: The attempt's own folder, its working directory; emptied when it ends.
+        open_store: Opens the job store, once per process.
+        setup: The epoch's setup.
+    """
+
+    request: str
+    tmp: Path
+    open_store: Callable[[], JobStore]
+    setup: Setup
+
+
+class Runner(Protocol):
+    """Runs one task in this process."""
+
+    def __call__(self, task: Task, kind: Kind, values: Mapping[str, bytes], place: Place) -> tuple[Result, bytes]:
+        """What came of it, and the payload that the result's spans speak of.
+
+        Args:
+            task: The task; its body is bytes.
+            kind: The job's kind.
+            values: The encoded values, by producer.
+            place: Where it runs.
+        """
+        ...
