@@ -5,6 +5,7 @@ ToilError
 │   ├── NoSuchDriver          nothing installed has the driver's name
 │   ├── BadOption             an option's value cannot be used
 │   ├── BadLocator            a job store's or a file's address cannot be used
+│   ├── BadKey                a blob cannot have that name
 │   ├── JobStoreExists        a new run was asked for where one is already stored
 │   ├── NoSuchJobStore        there is no job store at the locator
 │   ├── NotAJobStore          something else lives at the locator; it is left alone
@@ -46,6 +47,10 @@ class BadOption(UsageError):
 
 class BadLocator(UsageError):
     """An address of a job store or of a file cannot be used."""
+
+
+class BadKey(UsageError):
+    """A blob of a job store cannot have this name."""
 
 
 class JobStoreExists(UsageError):

@@ -9,6 +9,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, runtime_checkable
 
+from toil_core.errors import BadKey
+
+KEY_BYTES = 1024
+"""The longest key that every driver stores, in bytes of UTF-8."""
+
+
+def check_key(key: str) -> list[str]:
+    """The parts of a key, when it can name a blob; every driver asks this first.
+
+    Raises:
+        BadKey: It is too long, holds something not printable, or has a part that is empty, `.` or `..`.
+    """
+    parts = key.split("/")
+    if "" in parts or "." in parts or ".." in parts:
+        raise BadKey(f"key {key!r} is no relative path: no part may be empty, `.` or `..`")
+    if not key.isprintable():
+        raise BadKey(f"key {key!r} holds a character that is not printable; rename it")
+    if len(key) * 4 > KEY_BYTES and len(key.encode()) > KEY_BYTES:
+        raise BadKey(f"key {key[:40]!r}... has more than {KEY_BYTES} bytes; shorten it")
+    return parts
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:
@@ -26,11 +47,12 @@ class Blob:
 class JobStore(ABC):
     """Eight primitives. All workflow meaning is built on them in the core.
 
-    Keys are relative paths of printable Unicode with `/` between the parts; no part is
-    empty, `.` or `..`. A blob appears whole or not at all, and once an operation returns,
-    every later read, stat and list, by anyone, sees its effect. Every method may be called
-    from several threads at once. Drivers raise errors from `toil_core.errors` only; the
-    core retries `Transient` ones.
+    Keys are relative paths of printable Unicode with `/` between the parts, at most 1,024
+    bytes of UTF-8; no part is empty, `.` or `..`; any other key is refused with `BadKey`. A
+    key and a longer one that goes on after a `/` may both have blobs. A blob appears whole or
+    not at all, and once an operation returns, every later read, stat and list, by anyone, sees
+    its effect. Every method may be called from several threads at once. Drivers raise errors
+    from `toil_core.errors` only; the core retries `Transient` ones.
     """
 
     @abstractmethod
