@@ -1,0 +1,151 @@
+"""Which ready jobs go out next, and how many in one request. Pure.
+
+Jobs that last long travel alone, so that the batch system can pack them; jobs known to be
+tiny travel in batches of about a tenth of a second, so that a thousand of them cost a few
+writes, yet never in batches so large that a slot would stand idle at the end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from toil_core.batch_system import Requirement
+from toil_core.leader.state import READY, JobState
+from toil_core.wire import keys
+from toil_core.wire.jobs import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """What is known of the batch system.
+
+    Args:
+        slots: How many cores it has in all; None when unknown or growing.
+        backlog: How many requests it likes to hold.
+        target: Seconds that a batch of tiny jobs should last.
+        most: The most jobs in one request.
+        overhead: Seconds that an isolated job costs beside its own wall time.
+    """
+
+    slots: float | None = None
+    backlog: int = 200
+    target: float = 0.1
+    most: int = 1000
+    overhead: float = 0.0012
+
+
+class _Queue:
+    """The ready jobs of one kind, and what is known of the kind."""
+
+    __slots__ = ("alone", "flying", "jobs", "kind", "pace")
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.jobs: deque[JobState] = deque()
+        self.alone: deque[JobState] = deque()
+        self.flying = 0
+        self.pace: float | None = None
+
+
+class Issuer:
+    """Holds the ready jobs and hands them out in requests.
+
+    Args:
+        epoch: The leader's epoch; it is part of every request's id.
+        sizing: What is known of the batch system.
+    """
+
+    def __init__(self, epoch: int, sizing: Sizing) -> None:
+        self.epoch = epoch
+        self.sequence = 0
+        self.sizing = sizing
+        self._queues: dict[Kind, _Queue] = {}
+        self._waiting: deque[_Queue] = deque()
+        self._flying = 0
+
+    def push(self, job: JobState) -> None:
+        """Take a ready job. One that failed before travels alone."""
+        queue = self._queue(job.kind)
+        if not queue.jobs and not queue.alone:
+            self._waiting.append(queue)
+        (queue.alone if job.tries or job.losses else queue.jobs).append(job)
+
+    def landed(self, kind: Kind) -> None:
+        """A request of the kind is over."""
+        self._flying -= 1
+        self._queue(kind).flying -= 1
+
+    def learn(self, kind: Kind, seconds: float) -> None:
+        """A job of the kind lasted that long."""
+        queue = self._queue(kind)
+        queue.pace = seconds if queue.pace is None else 0.7 * queue.pace + 0.3 * seconds
+
+    def take(self) -> Iterator[tuple[str, Kind, list[JobState]]]:
+        """The requests to send now: id, kind and jobs of each."""
+        idle = 0
+        while self._waiting and self._flying < self.sizing.backlog and idle < len(self._waiting):
+            queue = self._waiting.popleft()
+            jobs = self._batch(queue) if queue.flying < self._limit(queue) else []
+            if queue.jobs or queue.alone:
+                self._waiting.append(queue)
+            if not jobs:
+                idle += 1
+                continue
+            idle = 0
+            queue.flying += 1
+            self._flying += 1
+            self.sequence += 1
+            yield keys.request(self.epoch, self.sequence), queue.kind, jobs
+
+    def ready(self) -> Iterator[JobState]:
+        """Every job that is held here."""
+        for queue in self._waiting:
+            yield from (job for job in (*queue.alone, *queue.jobs) if job.stage is READY)
+
+    def _queue(self, kind: Kind) -> _Queue:
+        queue = self._queues.get(kind)
+        if queue is None:
+            queue = self._queues[kind] = _Queue(kind)
+        return queue
+
+    def _batch(self, queue: _Queue) -> list[JobState]:
+        if queue.alone:
+            jobs = _pop(queue.alone, 1)
+            if jobs:
+                return jobs
+        return _pop(queue.jobs, self._size(queue))
+
+    def _limit(self, queue: _Queue) -> int:
+        if self.sizing.slots is None or (queue.pace is not None and queue.pace >= 0.5):
+            return self.sizing.backlog
+        return min(self.sizing.backlog, 3 * self._slots(queue.kind))
+
+    def _size(self, queue: _Queue) -> int:
+        if queue.pace is None:
+            return 1
+        each = queue.pace + (self.sizing.overhead if queue.kind.isolated else 0.0)
+        fair = -(-len(queue.jobs) // (2 * self._slots(queue.kind)))
+        return max(1, min(self.sizing.most, int(self.sizing.target / max(each, 1e-6)), fair))
+
+    def _slots(self, kind: Kind) -> int:
+        slots = 8.0 if self.sizing.slots is None else self.sizing.slots
+        return max(1, int(slots / max(kind.requirement.cores, 0.01)))
+
+
+def _pop(jobs: deque[JobState], most: int) -> list[JobState]:
+    batch: list[JobState] = []
+    while jobs and len(batch) < most:
+        job = jobs.popleft()
+        if job.stage is READY:
+            batch.append(job)
+    return batch
+
+
+def batch_requirement(kind: Kind, jobs: int) -> Requirement:
+    """What a request of so many jobs of the kind, one after another, needs."""
+    needed = kind.requirement
+    if needed.wall_time is None or jobs == 1:
+        return needed
+    return replace(needed, wall_time=needed.wall_time * jobs)

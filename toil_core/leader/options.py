@@ -1,0 +1,76 @@
+"""What a run can be told, whatever its batch system and job store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from toil_core.errors import BadOption
+from toil_core.options import option
+from toil_core.sizes import parse_cores, parse_count, parse_duration, parse_factor, parse_size
+
+Level = Literal["OFF", "CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
+LEVELS: dict[str, str] = {f"--log{name}": name.upper() for name in ("Off", "Critical", "Error", "Warning", "Info", "Debug")}
+
+
+def parse_environment(text: str) -> str:
+    """`NAME=VALUE`, or `NAME` for its value where the leader runs.
+
+    Raises:
+        BadOption: The name is none.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?", text, re.DOTALL):
+        raise BadOption(f"{text!r} sets no variable; write NAME=VALUE, or NAME to pass its present value on")
+    return text
+
+
+def parse_level(text: str) -> str:
+    """A level of logging; `WARN` is `WARNING`.
+
+    Raises:
+        BadOption: There is no such level.
+    """
+    level = "WARNING" if text.upper() == "WARN" else text.upper()
+    if level not in LEVELS.values():
+        raise BadOption(f"{text!r} is not a level of logging; write one of {', '.join(LEVELS.values())}")
+    return level
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Options of every run."""
+
+    batch_system: str = option("single_machine", "What runs the jobs; `toil plugins` lists the names.")
+    restart: bool = option(False, "Go on with the workflow that the job store holds.", saved=False)
+    take_over: bool = option(False, "Become the leader although another one may be alive elsewhere; it will stop.", saved=False)
+    clean: Literal["always", "onError", "never", "onSuccess"] = option("onSuccess", "When to remove the job store at the end.")
+    durability: Literal["process", "power"] = option("process", "What finished work survives: the death of any process, or loss of power too.")
+    work_dir: str | None = option(None, "Folder for temporary files of jobs; the system's own if not given.", env="TOIL_WORKDIR")
+    retry_count: int = option(1, "How often a failed job is tried again.", parse=parse_count)
+    retry_backoff_seconds: float = option(2.0, "Wait before the first retry.", parse=parse_duration)
+    retry_backoff_factor: float = option(3.0, "Each further wait is this many times longer.", parse=parse_factor)
+    max_node_losses: int = option(20, "How often a job may lose its node, or be preempted, before it fails.", parse=parse_count)
+    out_of_memory_factor: float = option(
+        2.0, "A job that ran out of memory is tried again with this many times more.", parse=parse_factor, shortcuts={"--doubleMem": "2"}
+    )
+    default_cores: float = option(1.0, "Cores of a job that does not say.", parse=parse_cores)
+    default_memory: int = option(2 << 30, "Memory of a job that does not say.", parse=parse_size)
+    default_disk: int = option(2 << 30, "Temporary disk of a job that does not say.", parse=parse_size)
+    default_preemptible: bool = option(False, "Whether a job that does not say may run where it can be preempted.")
+    default_wall_time: float | None = option(
+        None, "Time limit of a job that does not say.", flags=("--default-walltime", "--defaultWalltime"), parse=parse_duration
+    )
+    max_cores: float | None = option(None, "A job may not ask for more cores than this.", parse=parse_cores)
+    max_memory: int | None = option(None, "A job may not ask for more memory than this.", parse=parse_size)
+    max_disk: int | None = option(None, "A job may not ask for more disk than this.", parse=parse_size)
+    memory_tolerance: float = option(0.2, "Fraction over its memory that a job may use before it is ended.", parse=parse_factor)
+    max_log_file_size: int = option(100 << 20, "How much of a job's log is kept, from its end; 0 for all.", parse=parse_size)
+    write_logs: str | None = option(None, "Folder for a copy of the log of each failed job.")
+    write_logs_from_all_jobs: bool = option(False, "Keep the logs of jobs that succeed too.")
+    set_env: tuple[str, ...] = option((), "Set a variable for every job: NAME=VALUE, or NAME alone.", flags=("-e",), parse=parse_environment)
+    disable_chaining: bool = option(False, "Send every job to the batch system, even one that could run where its predecessor just ended.")
+    disable_progress: bool = option(False, "Show plain lines instead of progress bars.")
+    stop_on_first_failure: bool = option(False, "End the run as soon as one job fails for good.")
+    log_level: Level = option("INFO", "How much the leader says.", parse=parse_level, shortcuts=LEVELS)
+    log_file: str | None = option(None, "Write the leader's log to this file as well.")

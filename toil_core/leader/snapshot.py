@@ -1,0 +1,163 @@
+"""The graph as a blob, and back: what a checkpoint holds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from toil_core.errors import CorruptBlob
+from toil_core.leader.graph import Graph, OpenRequest
+from toil_core.leader.state import ISSUED, READY, WAITING, JobState, Stage, Tally
+from toil_core.wire.jobs import Failure, Kind, Ref
+
+
+class JobRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One job; see `JobState`. Edges name other jobs of the same record by id."""
+
+    id: str
+    kind: int
+    stage: int
+    body: bytes | Ref | None
+    value: bytes | Ref | None
+    needs: tuple[str, ...]
+    value_needs: tuple[str, ...]
+    above: tuple[str, ...]
+    children: tuple[str, ...]
+    follow_ons: tuple[str, ...]
+    tries: int
+    losses: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A whole graph.
+
+    Args:
+        epoch: The epoch of the leader that wrote it.
+        sequence: The number of its last request: a commit of this epoch with a greater number
+            came later, one with a smaller number counts only if its request is open here.
+        root: The root job's id.
+        kinds: Every kind.
+        jobs: Every job that is not forgotten.
+        requests: The open requests: id, next commit's number, ids of the jobs not told of yet.
+        tallies: By job name.
+        failures: The last failure of each job that has not run yet.
+        failed: Jobs that failed for good.
+        finished: Whether the workflow had come to its end.
+    """
+
+    epoch: int
+    sequence: int
+    root: str
+    kinds: tuple[Kind, ...]
+    jobs: list[JobRecord]
+    requests: list[tuple[str, int, tuple[str, ...]]]
+    tallies: dict[str, Tally]
+    failures: dict[str, Failure]
+    failed: tuple[str, ...]
+    finished: bool
+
+
+_decoder = msgspec.msgpack.Decoder(Snapshot)
+
+
+def encode(graph: Graph) -> bytes:
+    """The bytes of a checkpoint of the graph as it is."""
+    assert graph.root is not None
+    kinds = {kind: number for number, kind in enumerate(graph.kinds)}
+    jobs = [_record(job, kinds) for job in graph.jobs.values()]
+    requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items()]
+    issuer = graph.issuer
+    return msgspec.msgpack.encode(
+        Snapshot(
+            issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds), jobs, requests,
+            graph.tallies, graph.failures, tuple(graph.failed), graph.finished,
+        )
+    )  # fmt: skip
+
+
+def decode(data: bytes, key: str) -> Snapshot:
+    """The snapshot that a checkpoint holds.
+
+    Raises:
+        CorruptBlob: The blob is truncated or altered.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise CorruptBlob(key, f"unreadable checkpoint ({error})") from error
+
+
+def restore(graph: Graph, snapshot: Snapshot) -> None:
+    """Fill an empty graph with what the snapshot holds."""
+    graph.kinds = {kind: kind for kind in snapshot.kinds}
+    kinds = snapshot.kinds
+    jobs = graph.jobs
+    for record in snapshot.jobs:
+        job = jobs[record.id] = JobState(record.id, kinds[record.kind], record.body)
+        job.value, job.tries, job.losses = record.value, record.tries, record.losses
+        job.stage = WAITING if record.body is not None else Stage(record.stage)
+    for record in snapshot.jobs:
+        _connect(graph, jobs[record.id], record)
+    _count(graph)
+    graph.root = jobs[snapshot.root]
+    graph.root.holders += 1
+    graph.tallies, graph.failures = snapshot.tallies, snapshot.failures
+    graph.failed = {id: jobs[id] for id in snapshot.failed}
+    graph.finished = snapshot.finished
+    for job in jobs.values():
+        if job.stage is WAITING and not job.pending:
+            job.stage = READY
+    for id, number, members in snapshot.requests:
+        open_jobs = [jobs[member] for member in members]
+        if open_jobs:
+            graph.requests[id] = OpenRequest(open_jobs[0].kind, open_jobs, number)
+            for job in open_jobs:
+                job.stage = ISSUED
+
+
+def _record(job: JobState, kinds: dict[Kind, int]) -> JobRecord:
+    return JobRecord(
+        job.id, kinds[job.kind], job.stage, job.body, job.value,
+        _ids(job.needs), _ids(job.value_needs), _ids(job.above), _ids(job.children), _ids(job.follow_ons),
+        job.tries, job.losses,
+    )  # fmt: skip
+
+
+def _ids(jobs: tuple[JobState, ...]) -> tuple[str, ...]:
+    return tuple(job.id for job in jobs)
+
+
+def _connect(graph: Graph, job: JobState, record: JobRecord) -> None:
+    jobs = graph.jobs
+    job.needs = tuple(jobs[id] for id in record.needs)
+    job.value_needs = tuple(jobs[id] for id in record.value_needs)
+    job.above = tuple(jobs[id] for id in record.above)
+    job.children = tuple(jobs[id] for id in record.children)
+    job.follow_ons = tuple(jobs[id] for id in record.follow_ons)
+    for need in (*job.needs, *job.value_needs):
+        need.holders += 1
+    for held in (job.body, job.value):
+        if isinstance(held, Ref):
+            graph.held[held.key] = graph.held.get(held.key, 0) + 1
+
+
+def _count(graph: Graph) -> None:
+    """What can be told from the edges: who waits for whom, and how much is open."""
+    unreleased = set()
+    for job in graph.jobs.values():
+        for below in (*job.children, *job.follow_ons):
+            below.pending += 1
+            unreleased.add((job.id, below.id))
+    for job in graph.jobs.values():
+        for upper in job.above:
+            if (upper.id, job.id) not in unreleased:
+                upper.open += 1
+        for need in job.needs:
+            need.waiters = need.waiters or []
+            need.waiters.append(job)
+            job.pending += 1
+        job.unresolved = len(job.value_needs)
+        for need in job.value_needs:
+            need.value_waiters = need.value_waiters or []
+            need.value_waiters.append(job)
+    for job in [job for job in graph.jobs.values() if job.ran and not job.value_needs]:
+        graph.resolved(job)

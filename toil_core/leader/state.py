@@ -1,0 +1,133 @@
+"""What the leader remembers of a job: structure only, in as little memory as will do."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from toil_core.batch_system import Usage
+from toil_core.wire.jobs import Kind, Ref
+
+
+class Stage(IntEnum):
+    """Where a job is on its way."""
+
+    WAITING = 0
+    """For predecessors or for values."""
+    READY = 1
+    DELAYED = 2
+    """Ready again after the wait that follows a failed attempt."""
+    ISSUED = 3
+    """In a request that has not ended."""
+    CHILDREN = 4
+    """Its body ran; something below its children has not."""
+    FOLLOWING = 5
+    """Its body and all below its children ran; something below its follow-ons has not."""
+    DONE = 6
+    FAILED = 7
+    """For good, in this run."""
+
+
+WAITING, READY, DELAYED, ISSUED, CHILDREN, FOLLOWING, DONE, FAILED = Stage
+
+
+class JobState:
+    """One job.
+
+    Attributes:
+        id: The job's id.
+        kind: Its kind, shared with all jobs of the kind.
+        stage: Where it is.
+        pending: How many predecessors and values it still waits for.
+        open: How many jobs of the current stage (children, then follow-ons) are not done.
+        body: Its function and arguments, or where they lie; None once it ran.
+        needs: The jobs whose values its body holds promises of; emptied once it ran.
+        above: Its predecessors, whatever their kind of edge; they are told when it is done.
+        children: Released when its body ran, then emptied.
+        follow_ons: Released when all below its children is done, then emptied.
+        value: Its return value, or where it lies; None until it ran, or when it is not needed.
+        value_needs: The jobs whose promises its value holds.
+        unresolved: How many of `value_needs` have no complete value yet.
+        holders: How many jobs and values may still ask for its value.
+        waiters: Jobs that wait for its complete value.
+        value_waiters: Jobs whose values wait for its complete value.
+        tries: Attempts used up.
+        losses: Attempts lost for reasons that are nobody's fault.
+    """
+
+    __slots__ = (
+        "above",
+        "body",
+        "children",
+        "follow_ons",
+        "holders",
+        "id",
+        "kind",
+        "losses",
+        "needs",
+        "open",
+        "pending",
+        "stage",
+        "tries",
+        "unresolved",
+        "value",
+        "value_needs",
+        "value_waiters",
+        "waiters",
+    )
+
+    def __init__(self, id: str, kind: Kind, body: bytes | Ref | None) -> None:
+        self.id = id
+        self.kind = kind
+        self.stage: Stage = WAITING
+        self.pending = 0
+        self.open = 0
+        self.body = body
+        self.needs: tuple[JobState, ...] = ()
+        self.above: tuple[JobState, ...] = ()
+        self.children: tuple[JobState, ...] = ()
+        self.follow_ons: tuple[JobState, ...] = ()
+        self.value: bytes | Ref | None = None
+        self.value_needs: tuple[JobState, ...] = ()
+        self.unresolved = 0
+        self.holders = 0
+        self.waiters: list[JobState] | None = None
+        self.value_waiters: list[JobState] | None = None
+        self.tries = 0
+        self.losses = 0
+
+    @property
+    def ran(self) -> bool:
+        """Whether its body ran and the commit counts."""
+        return CHILDREN <= self.stage <= DONE
+
+    @property
+    def resolved(self) -> bool:
+        """Whether its value is there, with all that the value promises."""
+        return CHILDREN <= self.stage <= DONE and self.unresolved == 0
+
+
+class Tally(msgspec.Struct, array_like=True):
+    """What is known of all jobs of one name.
+
+    Args:
+        total: How many there are so far.
+        ran: How many bodies ran.
+        wall: Seconds they took in all.
+        cpu: Processor seconds they took in all.
+        memory: Bytes of memory of the hungriest.
+    """
+
+    total: int = 0
+    ran: int = 0
+    wall: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+
+    def add(self, usage: Usage) -> None:
+        """Count one more that ran."""
+        self.ran += 1
+        self.wall += usage.wall
+        self.cpu += usage.cpu
+        self.memory = max(self.memory, usage.memory)
