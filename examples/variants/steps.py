@@ -138,7 +138,8 @@ def _records(reads: Path) -> Iterator[str]:
 
 def align(reference: Path, reads1: Path, reads2: Path, bam: Path) -> Alignment:
     """Align pairs to the reference and write a sorted BAM with every read, placed or not."""
-    aligner = mappy.Aligner(str(reference), preset="sr")
+    # Short words, because many reads are short and full of errors.
+    aligner = mappy.Aligner(str(reference), preset="sr", k=13, w=5)
     if not aligner:
         raise ValueError(f"{reference.name} is not a FASTA file with a sequence")
     header = _header({name: len(aligner.seq(name)) for name in aligner.seq_names})
@@ -242,7 +243,7 @@ def merge(bams: Iterable[Path], bam: Path) -> Path:
     return index
 
 
-def call(reference: Path, bam: Path, vcf: Path, *, quality: int = 20, depth: int = 4) -> Path:
+def call(reference: Path, bam: Path, vcf: Path, *, quality: int = 20, support: int = 3) -> Path:
     """Pile the reads up, call the variants of a haploid genome and mark the weak ones; the path of the VCF's index.
 
     Args:
@@ -250,14 +251,14 @@ def call(reference: Path, bam: Path, vcf: Path, *, quality: int = 20, depth: int
         bam: Sorted and indexed.
         vcf: Where the calls go, bgzip.
         quality: Calls below it are marked `LOWQUAL`.
-        depth: So are calls with fewer reads.
+        support: So are calls that fewer reads show.
     """
     pile, calls, normal = (vcf.with_name(name) for name in ("pile.bcf", "calls.bcf", "normal.bcf"))
     bcftools = pysam.bcftools
     _quietly(bcftools.mpileup, "-Ou", "-a", "FORMAT/AD,FORMAT/DP", "-f", reference, "-o", pile, bam)
     _quietly(bcftools.call, "-m", "-v", "--ploidy", "1", "-Ou", "-o", calls, pile)
     _quietly(bcftools.norm, "-f", reference, "-Ou", "-o", normal, calls)
-    weak = f"QUAL<{quality} || INFO/DP<{depth}"
+    weak = f"QUAL<{quality} || FORMAT/AD[0:1]<{support}"
     _quietly(bcftools.filter, "-s", "LOWQUAL", "-e", weak, "-Oz", "-o", vcf, normal)
     index = vcf.with_name(f"{vcf.name}.tbi")
     _quietly(bcftools.index, "-f", "-t", "-o", index, vcf)

@@ -205,7 +205,7 @@ p { color: var(--soft); margin: .25rem 0; }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 0; }
 .card { background: var(--card); border-radius: 8px; padding: .6rem .8rem; } dt, dd { margin: 0; font-size: .85rem; color: var(--soft); }
 .card .value { font-size: 1.5rem; font-weight: 600; color: var(--ink); }
-svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); } .end { text-anchor: end; } .mid { text-anchor: middle; }
+svg { width: 100%; min-width: 44rem; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); } .end { text-anchor: end; } .mid { text-anchor: middle; }
 .grid { stroke: var(--line); } .axis { stroke: var(--soft); } .depth { fill: var(--depth); }
 .snv { fill: var(--snv); } .del { fill: var(--del); } .ins { fill: var(--ins); } .cpx { fill: var(--cpx); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
@@ -218,7 +218,7 @@ $cards
 </dl>
 <h2>Depth</h2>
 <p>Reads over each base, averaged over the width of one point of the plot; below it, a mark for each variant that passed.</p>
-$plot
+<div class="scroll">$plot</div>
 <h2>Variants</h2>
 <p>Grey italics: too weak to trust (filter LOWQUAL). Support: reads that show the alternative, of those that show either allele.</p>
 <div class="scroll"><table>
