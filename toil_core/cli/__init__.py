@@ -1,0 +1,128 @@
+"""The `toil` command: finds the subcommand, parses its options, and turns errors into a line and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from toil_core.errors import ToilError, UsageError, WorkflowFailed
+
+if TYPE_CHECKING:
+    from toil_core.options import Command, OptionParser
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+"""Exit codes; a workflow that failed has that of its last failed job."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `toil` with these arguments; the process's own if None.
+
+    Returns:
+        The exit code: 0, 1 for a failure, 2 for what the user must change, 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _dispatch(arguments))
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Do it; what it raises on purpose becomes one line on stderr and an exit code.
+
+    Args:
+        action: Returns an exit code.
+    """
+    try:
+        code = action()
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        return _say(error, USAGE)
+    except WorkflowFailed as error:
+        return _say(error, error.exit_code or FAILED)
+    except ToilError as error:
+        return _say(error, FAILED)
+    except KeyboardInterrupt:
+        print("toil: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it flushes at exit
+        return FAILED
+
+
+def configure(parser: OptionParser, command: Command) -> None:
+    """Add a subcommand's arguments to a parser."""
+    from toil_core.option_parser import add_config_option
+
+    import_module(command.module).configure(parser)
+    add_config_option(parser)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from toil_core.cli.completion import complete
+
+        complete()
+    first = arguments[0] if arguments else "--help"
+    if first in ("--version", "-V"):
+        from toil_core import __version__
+
+        print(f"toil {__version__}")
+        return 0
+    if first in ("--help", "-h"):
+        print(_help(), end="")
+        return 0
+    return _run(_find(first), arguments[1:])
+
+
+def _run(command: Command, arguments: list[str]) -> int:
+    from toil_core.option_parser import OptionParser, config_from
+    from toil_core.options import Config
+
+    parser = OptionParser(f"toil {command.name}", command.help)
+    configure(parser, command)
+    parsed = parser.parse_args(arguments)
+    module = import_module(command.module)
+    config = config_from(parsed) if getattr(module, "USES_CONFIG", True) else Config()
+    code: int = module.run(parsed, config)
+    return code
+
+
+def _find(name: str) -> Command:
+    from toil_core.plugins import commands
+
+    known = {command.name: command for command in commands()}
+    if name in known:
+        return known[name]
+    if name.startswith("-"):
+        raise UsageError(f"unknown option {name}; options follow the subcommand (`toil --help` lists those)")
+    close = difflib.get_close_matches(name, known, 1)
+    raise UsageError(f"there is no command {name!r}; " + (f"did you mean {close[0]}?" if close else "`toil --help` lists them"))
+
+
+def _help() -> str:
+    from toil_core.plugins import commands
+
+    known = commands()
+    width = max((len(command.name) for command in known), default=0)
+    lines = [f"  {command.name:{width}}  {command.help}" for command in known]
+    return "\n".join(
+        [
+            "usage: toil COMMAND [ARGUMENTS]",
+            "",
+            "Run workflows on this machine, on a scheduler or on a cluster in a cloud.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`toil COMMAND --help` tells more about a command; `toil --version` prints the version.",
+            "",
+        ]
+    )
+
+
+def _say(error: ToilError, code: int) -> int:
+    print(f"toil: error: {error}", file=sys.stderr)
+    return code

@@ -42,8 +42,10 @@ class EngineOptions:
     """Options of every run."""
 
     batch_system: str = option("single_machine", "What runs the jobs; `toil plugins` lists the names.")
-    restart: bool = option(False, "Go on with the workflow that the job store holds.", saved=False)
-    take_over: bool = option(False, "Become the leader although another one may be alive elsewhere; it will stop.", saved=False)
+    restart: bool = option(False, "Go on with the workflow that the job store holds.", env="", saved=False)
+    take_over: bool = option(
+        False, "Become the leader although another one may be alive elsewhere; it will stop.", env="", saved=False
+    )
     clean: Literal["always", "onError", "never", "onSuccess"] = option("onSuccess", "When to remove the job store at the end.")
     durability: Literal["process", "power"] = option("process", "What finished work survives: the death of any process, or loss of power too.")
     work_dir: str | None = option(None, "Folder for temporary files of jobs; the system's own if not given.", env="TOIL_WORKDIR")

@@ -1,0 +1,29 @@
+"""What the core itself brings, through the same door as any plugin; imported at every start, so kept light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from toil_core.leader.options import EngineOptions
+from toil_core.options import Command, Group
+from toil_core.plugins import hookimpl
+
+
+@hookimpl
+def toil_options() -> Iterable[Group]:
+    """The options of every run."""
+    return [Group("engine", EngineOptions)]
+
+
+@hookimpl
+def toil_commands() -> Iterable[Command]:
+    """The subcommands that need no plugin."""
+    return [
+        Command("run", "Run a workflow.", "toil_core.cli.run"),
+        Command("status", "Tell how far a workflow is.", "toil_core.cli.status"),
+        Command("logs", "Show what a job printed.", "toil_core.cli.logs"),
+        Command("clean", "Remove a job store.", "toil_core.cli.clean"),
+        Command("plugins", "List what is installed, what it offers and whether it loads.", "toil_core.cli.plugins"),
+        Command("config", "Write a commented config file of all options.", "toil_core.cli.config"),
+        Command("completion", "Print what makes a shell complete commands and options.", "toil_core.cli.completion"),
+    ]

@@ -1,0 +1,47 @@
+"""`toil completion`: what a shell needs to complete commands, options and file names."""
+
+from __future__ import annotations
+
+import argparse
+
+from toil_core.options import Config, OptionParser
+
+USES_CONFIG = False
+
+SHELLS = ("bash", "zsh", "fish")
+
+_HOW = {
+    "bash": 'eval "$(toil completion bash)"  # in ~/.bashrc',
+    "zsh": 'eval "$(toil completion zsh)"  # in ~/.zshrc, after compinit',
+    "fish": "toil completion fish | source  # in ~/.config/fish/config.fish",
+}
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("shell", choices=SHELLS, help="The shell; it reads what is printed, see the comment on the first line.")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Print the shell's code."""
+    import argcomplete
+
+    print(f"# {_HOW[arguments.shell]}")
+    print(argcomplete.shellcode(["toil"], shell=arguments.shell))
+    return 0
+
+
+def complete() -> None:
+    """Answer a shell that asks what may come next, and leave the process."""
+    import argcomplete
+
+    from toil_core.cli import configure
+    from toil_core.option_parser import OptionParser
+    from toil_core.plugins import commands
+
+    parser = OptionParser("toil")
+    parser.add_argument("--version", action="store_true", help="Print the version.")
+    choices = parser.add_subparsers()
+    for command in commands():
+        configure(choices.add_parser(command.name, help=command.help), command)
+    argcomplete.autocomplete(parser)

@@ -1,0 +1,76 @@
+"""`toil config`: a commented config file of all options with their defaults."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from toil_core.errors import BadOption
+from toil_core.option_specs import Spec, specs
+from toil_core.options import Config, Group, OptionParser
+from toil_core.plugins import option_groups
+
+USES_CONFIG = False
+"""The file shows defaults, not what some other file says."""
+
+_HEAD = """\
+# Options of toil. Remove the # before an option to set it.
+# A flag on the command line and an environment variable both win over this file.
+"""
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="Where to write it; - prints it. [-]")
+    parser.add_argument("--force", action="store_true", help="Replace a file that exists.")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Write or print the file.
+
+    Raises:
+        BadOption: The file exists and `--force` was not given, or it cannot be written.
+    """
+    text = template(option_groups())
+    if arguments.file == "-":
+        print(text, end="")
+        return 0
+    path = Path(arguments.file).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w" if arguments.force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise BadOption(f"{path} exists already; --force replaces it") from None
+    except OSError as error:
+        raise BadOption(f"{path} cannot be written: {error.strerror}") from None
+    print(f"wrote {path}")
+    return 0
+
+
+def template(groups: Iterable[Group]) -> str:
+    """The text of a config file that sets nothing, with every option as a comment."""
+    return _HEAD + "".join(_section(group) for group in groups)
+
+
+def _section(group: Group) -> str:
+    return f"\n[{group.name}]\n" + "".join(_entry(spec) for spec in specs(group) if spec.saved)
+
+
+def _entry(spec: Spec) -> str:
+    variable = f" Environment: {spec.variable}." if spec.variable else ""
+    return f"\n# {spec.help} Flag: {spec.flags[0]}.{variable}\n# {spec.key} = {_toml(spec, spec.default)}\n"
+
+
+def _toml(spec: Spec, value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(spec, item) for item in value) + "]"
+    shown = spec.shown(value)
+    bare = isinstance(value, (bool, int, float)) and shown.replace(".", "", 1).isdigit()
+    return shown if bare or isinstance(value, bool) else _quoted(shown)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
