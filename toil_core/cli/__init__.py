@@ -53,10 +53,18 @@ def guarded(action: Callable[[], int]) -> int:
 
 
 def configure(parser: OptionParser, command: Command) -> None:
-    """Add a subcommand's arguments to a parser."""
+    """Add a subcommand's arguments to a parser.
+
+    Raises:
+        UsageError: The module of the command cannot be imported.
+    """
     from toil_core.option_parser import add_config_option
 
-    import_module(command.module).configure(parser)
+    try:
+        module = import_module(command.module)
+    except ImportError as error:
+        raise UsageError(f"command {command.name!r} cannot be loaded from {command.module}: {error}") from error
+    module.configure(parser)
     add_config_option(parser)
 
 

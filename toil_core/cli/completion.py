@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 
+from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
 
 USES_CONFIG = False
@@ -24,10 +26,10 @@ def configure(parser: OptionParser) -> None:
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
     """Print the shell's code."""
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
     print(f"# {_HOW[arguments.shell]}")
-    print(argcomplete.shellcode(["toil"], shell=arguments.shell))
+    print(shellcode(["toil"], shell=arguments.shell))
     return 0
 
 
@@ -43,5 +45,6 @@ def complete() -> None:
     parser.add_argument("--version", action="store_true", help="Print the version.")
     choices = parser.add_subparsers()
     for command in commands():
-        configure(choices.add_parser(command.name, help=command.help), command)
+        with contextlib.suppress(UsageError):  # one that cannot be loaded says so when it is run
+            configure(choices.add_parser(command.name, help=command.help), command)
     argcomplete.autocomplete(parser)
