@@ -143,7 +143,11 @@ class HasPaths(Protocol):
         ...
 
     def staging(self) -> Path:
-        """A folder on the same file system as the blobs, for files that will be adopted."""
+        """A folder on the same file system as the blobs, for files that will be adopted.
+
+        It is shared: name files there by `toil_core.wire.names.staged_name()`, so that what a
+        killed process left is removed by the next `prepare`.
+        """
         ...
 
 
