@@ -131,6 +131,11 @@ class Graph:
         """How many jobs' bodies ran."""
         return sum(tally.ran for tally in self.tallies.values())
 
+    @property
+    def complete(self) -> bool:
+        """Whether the root and all below it are done."""
+        return self.root is not None and self.root.stage is DONE
+
     def outcome(self) -> tuple[bytes | Ref, list[tuple[str, bytes | Ref]]]:
         """The root's value, and the values that it promises in turn."""
         assert self.root is not None and self.root.value is not None
@@ -444,7 +449,7 @@ class Graph:
     def _check_end(self) -> None:
         if self.finished or self.requests:
             return
-        if self.root is not None and self.root.stage is DONE:
+        if self.complete:
             self._finish("succeeded")
         elif self.stopping:
             self._finish("failed" if self.failed else "interrupted")

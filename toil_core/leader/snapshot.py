@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 
 from toil_core.errors import CorruptBlob
@@ -42,6 +44,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         failures: The last failure of each job that has not run yet.
         failed: Jobs that failed for good.
         finished: Whether the workflow had come to its end.
+        ended: Whether the leader stopped in good order with this.
     """
 
     epoch: int
@@ -54,24 +57,31 @@ class Snapshot(msgspec.Struct, frozen=True):
     failures: dict[str, Failure]
     failed: tuple[str, ...]
     finished: bool
+    ended: bool = False
 
 
 _decoder = msgspec.msgpack.Decoder(Snapshot)
 
 
-def encode(graph: Graph) -> bytes:
-    """The bytes of a checkpoint of the graph as it is."""
+def encode(graph: Graph, *, ended: bool = False) -> bytes:
+    """The bytes of a checkpoint of the graph as it is.
+
+    Args:
+        graph: The graph.
+        ended: Whether the leader stops in good order with it.
+    """
     assert graph.root is not None
     kinds = {kind: number for number, kind in enumerate(graph.kinds)}
     jobs = [_record(job, kinds) for job in graph.jobs.values()]
     requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items()]
     issuer = graph.issuer
-    return msgspec.msgpack.encode(
+    data = msgspec.msgpack.encode(
         Snapshot(
             issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds), jobs, requests,
-            graph.tallies, graph.failures, tuple(graph.failed), graph.finished,
+            graph.tallies, graph.failures, tuple(graph.failed), graph.finished, ended,
         )
     )  # fmt: skip
+    return zlib.crc32(data).to_bytes(4, "little") + data
 
 
 def decode(data: bytes, key: str) -> Snapshot:
@@ -80,8 +90,11 @@ def decode(data: bytes, key: str) -> Snapshot:
     Raises:
         CorruptBlob: The blob is truncated or altered.
     """
+    content = memoryview(data)[4:]
+    if zlib.crc32(content) != int.from_bytes(data[:4], "little"):
+        raise CorruptBlob(key, "truncated or altered checkpoint")
     try:
-        return _decoder.decode(data)
+        return _decoder.decode(content)
     except msgspec.MsgspecError as error:
         raise CorruptBlob(key, f"unreadable checkpoint ({error})") from error
 

@@ -168,6 +168,18 @@ def read(store: JobStore, key: str) -> tuple[Commit, int]:
     return commit, end
 
 
+def whole(data: bytes, key: str) -> tuple[Commit, int]:
+    """The header of a commit whose blob is at hand, and where its payload starts.
+
+    Raises:
+        CorruptBlob: It is truncated or altered.
+    """
+    commit, end = decode(data, key)
+    if end + commit.size != len(data):
+        raise CorruptBlob(key, "truncated commit")
+    return commit, end
+
+
 def create_once(store: JobStore, key: str, data: bytes) -> bool:
     """Create the blob; True when it is ours.
 

@@ -1,0 +1,205 @@
+"""The loop around the graph: one queue in, the batch system and the job store out.
+
+It waits on nothing but its queue. One thread passes on the batch system's updates; signals
+and other threads put what they have to say into the same queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterable
+
+from toil_core.batch_system import BatchSystem, Reason, Request, State, Update
+from toil_core.errors import CorruptBlob, NoSuchKey
+from toil_core.events import JobStarted
+from toil_core.job_store import JobStore
+from toil_core.leader.checkpoints import Checkpoints
+from toil_core.leader.graph import Graph
+from toil_core.leader.moves import Cancel, Command, Committed, Delete, Event, Finish, RequestEnded, StopAsked, Submit, TimePassed, Wake
+from toil_core.leader.tell import Teller
+from toil_core.wire import commits, keys, work
+from toil_core.wire.commits import create_once
+
+_log = logging.getLogger("toil.leader")
+
+
+class Loop:
+    """Carries one workflow to its end.
+
+    Args:
+        graph: The graph, filled.
+        store: The job store.
+        worker_locator: The job store's locator for workers.
+        setup: Key of the setup blob.
+        batch: The batch system.
+        checkpoints: Where the graph is folded.
+        teller: Who is told what happens.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        store: JobStore,
+        worker_locator: str,
+        setup: str,
+        batch: BatchSystem,
+        checkpoints: Checkpoints,
+        teller: Teller,
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._worker_locator = worker_locator
+        self._setup = setup
+        self._batch = batch
+        self._checkpoints = checkpoints
+        self._teller = teller
+        self._inbox: queue.SimpleQueue[list[Update] | BaseException | None] = queue.SimpleQueue()
+        self._submits: list[Request] = []
+        self._running: set[str] = set()
+        self._wake: float | None = None
+        self._finish: Finish | None = None
+
+    def stop(self) -> None:
+        """Ask for an orderly stop; may be called from a signal handler or another thread."""
+        self._inbox.put(None)
+
+    def run(self) -> Finish:
+        """Run to the end, and say what it was.
+
+        Raises:
+            LeaderReplaced: Another leader took over.
+        """
+        threading.Thread(target=self._pump, name="toil-updates", daemon=True).start()
+        self._carry_out(self._graph.resume())
+        while self._finish is None:
+            self._take(self._next())
+        return self._finish
+
+    def _pump(self) -> None:
+        """Pass the batch system's updates on until it is closed."""
+        try:
+            while updates := self._batch.updates(None):
+                self._inbox.put(updates)
+        except BaseException as error:  # noqa: BLE001  it is raised again where the loop runs
+            self._inbox.put(error)
+
+    def _next(self) -> list[Update] | None:
+        """What happened next; an empty list when only time passed."""
+        timeout = None if self._wake is None else max(0.0, self._wake - time.time())
+        try:
+            item = self._inbox.get(timeout=timeout)
+        except queue.Empty:
+            return []
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _take(self, item: list[Update] | None) -> None:
+        if item is None:
+            self._apply(StopAsked())
+            return
+        for update in item:
+            self._update(update)
+        if self._wake is not None and time.time() >= self._wake:
+            self._wake = None
+            self._apply(TimePassed(time.time()))
+        self._flush()
+        if self._finish is None and self._checkpoints.due(self._graph):
+            self._checkpoints.write(self._graph)
+
+    # Updates
+
+    def _update(self, update: Update) -> None:
+        request = self._graph.requests.get(update.id)
+        if request is None:
+            return
+        if update.state is State.RUNNING:
+            self._started(update)
+            return
+        if update.commit is not None:
+            self._commit(keys.commit(update.id, update.number), update.commit)
+        elif update.state is State.COMMITTED:
+            self._read_commit(update.id, update.number)
+        if update.state is State.ENDED:
+            self._ended(update)
+
+    def _started(self, update: Update) -> None:
+        self._running.add(update.id)
+        now = time.time()
+        for job in self._graph.requests[update.id].jobs.values():
+            self._teller.tell(JobStarted(now, job.id, job.kind.name, update.id, update.node))
+
+    def _ended(self, update: Update) -> None:
+        """Settle what the worker did not: read its commits, and close the door behind them."""
+        while (request := self._graph.requests.get(update.id)) and update.commits is not None and request.next < update.commits:
+            if not self._read_commit(update.id, request.next):
+                break
+        if update.id in self._graph.requests:
+            reason = update.reason or Reason.NODE_LOST
+            if update.id in self._running or reason not in (Reason.CANCELLED, Reason.TOO_BIG):
+                self._void(update.id, reason)
+            self._apply(RequestEnded(update.id, reason, update.message, time.time()))
+        self._running.discard(update.id)
+
+    def _void(self, id: str, reason: Reason) -> None:
+        """Take the request's next commit away from a worker that may still live."""
+        while request := self._graph.requests.get(id):
+            if create_once(self._store, keys.commit(id, request.next), commits.encode(id, request.next, void=reason)):
+                return
+            if not self._read_commit(id, request.next):
+                request.next += 1
+
+    def _read_commit(self, id: str, number: int) -> bool:
+        """Apply a commit that the batch system did not carry; False when it cannot be read."""
+        key = keys.commit(id, number)
+        try:
+            commit, start = commits.read(self._store, key)
+        except (CorruptBlob, NoSuchKey) as error:
+            _log.warning("%s; its jobs run again", error)
+            return False
+        self._checkpoints.changed(len(commit.entries))
+        self._apply(Committed(commit, key, start, None, time.time()))
+        return True
+
+    def _commit(self, key: str, data: bytes) -> None:
+        commit, start = commits.decode(data, key)
+        payload = data[start:] if len(data) == start + commit.size else None
+        self._checkpoints.changed(len(commit.entries))
+        self._apply(Committed(commit, key, start, payload, time.time()))
+
+    # Commands
+
+    def _apply(self, event: Event) -> None:
+        self._carry_out(self._graph.apply(event))
+
+    def _carry_out(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case Submit():
+                    self._submits.append(self._request(command))
+                case Cancel():
+                    self._batch.cancel(command.requests)
+                case Delete():
+                    self._checkpoints.delete_files(command.keys)
+                case Wake():
+                    self._wake = command.at
+                case Finish():
+                    self._finish = command
+                case _:
+                    self._teller.command(command)
+        if len(self._submits) >= 16:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._submits:
+            requests, self._submits = self._submits, []
+            self._batch.submit(requests)
+
+    def _request(self, submit: Submit) -> Request:
+        task = work.Work(submit.request, self._worker_locator, self._setup, submit.kinds, submit.tasks, submit.chain)
+        return Request(submit.request, submit.name, submit.requirement, work.encode(task))
+
+

@@ -1,0 +1,220 @@
+"""One leader's life: claim the epoch, load the graph, run it to its end, leave it restartable."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import msgspec
+
+import toil_core
+from toil_core import plugins
+from toil_core.batch_system import BatchSystem, HasCapacity
+from toil_core.errors import Interrupted, JobStoreExists, WorkflowFailed
+from toil_core.events import RunEnded, RunStarted
+from toil_core.job_store import HasWorkerLocator, JobStore
+from toil_core.leader import checkpoints as folding
+from toil_core.leader.checkpoints import Checkpoints
+from toil_core.leader.epoch import claim
+from toil_core.leader.failures import explain
+from toil_core.leader.graph import Graph
+from toil_core.leader.issue import Sizing
+from toil_core.leader.loop import Loop
+from toil_core.leader.moves import Finish
+from toil_core.leader.options import EngineOptions
+from toil_core.leader.retries import Policy
+from toil_core.leader.tell import Listener, Teller
+from toil_core.options import Config
+from toil_core.wire import commits, keys, run, work
+from toil_core.wire.jobs import Ref
+from toil_core.wire.patient import PatientStore
+from toil_core.wire.work import Setup
+
+_log = logging.getLogger("toil.leader")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a workflow came to.
+
+    Args:
+        value: The root job's return value, as its worker encoded it.
+        values: The values that it holds promises of, in turn, by producer.
+    """
+
+    value: bytes = field(repr=False)
+    values: dict[str, bytes] = field(repr=False)
+
+
+def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: str = "workflow") -> None:
+    """Put a new workflow into a prepared store.
+
+    Args:
+        store: The job store.
+        locator: What the user calls it.
+        initial: The commit of request `0`, which holds the user's graph.
+        config: The run's options.
+        name: What people call the workflow.
+
+    Raises:
+        JobStoreExists: The store holds a workflow already.
+    """
+    if not commits.create_once(store, keys.commit(keys.ROOT, 0), initial):
+        raise JobStoreExists(f"{locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {locator}`")
+    info = run.WorkflowInfo(uuid.uuid4().hex, name, time.time(), toil_core.__version__, platform.python_version(), config.as_dict())
+    store.write(keys.WORKFLOW, BytesIO(run.encode(info)))
+
+
+def lead(
+    store: JobStore,
+    locator: str,
+    setup: Setup,
+    config: Config,
+    *,
+    restart: bool = False,
+    listeners: Sequence[Listener] = (),
+) -> Outcome:
+    """Run the workflow that the store holds to its end.
+
+    SIGINT and SIGTERM stop it in good order: what runs is ended, the store can be restarted.
+
+    Args:
+        store: The job store.
+        locator: What the user calls it.
+        setup: What workers must know.
+        config: The run's options.
+        restart: Whether an earlier leader has worked on it.
+        listeners: Called with every event, beside the plugins' `toil_event` hooks.
+
+    Raises:
+        WorkflowFailed: Jobs failed for good.
+        Interrupted: It was asked to stop.
+        LeaderRunning: Another leader is at work.
+        LeaderReplaced: Another leader took over.
+    """
+    options = config[EngineOptions]
+    stopping = threading.Event()
+    patient = PatientStore(store, give_up=stopping)
+    epoch = claim(patient, locator, idle=restart and folding.ended(patient), take_over=options.take_over)
+    if restart:
+        folding.bury(patient, epoch)
+    with plugins.open_batch_system(options.batch_system, config) as batch:
+        graph = Graph(epoch, _policy(options, batch), _sizing(batch), chain=not options.disable_chaining)
+        checkpoints = Checkpoints(patient, epoch)
+        _load(patient, graph, checkpoints, epoch, restart=restart)
+        if not graph.finished:
+            teller = Teller([*listeners, *_hooked()])
+            info = _info(patient)
+            teller.tell(RunStarted(time.time(), info.id, locator, epoch, restart, graph.total, graph.ran))
+            key = keys.setup(epoch)
+            setup = msgspec.structs.replace(setup, environment={**_environment(config), **setup.environment})
+            patient.write(key, BytesIO(work.encode(setup)))
+            worker_locator = store.worker_locator() if isinstance(store, HasWorkerLocator) else locator
+            loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller)
+            with _signals(loop.stop, stopping):
+                finish = loop.run()
+            batch.close()
+            checkpoints.write(graph, ended=True)
+            teller.tell(RunEnded(time.time(), finish.outcome, graph.ran, len(graph.failed), graph.total))
+            _judge(finish, graph, locator)
+    return _outcome(patient, graph)
+
+
+def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *, restart: bool) -> None:
+    if not restart:
+        commit, start = commits.read(store, keys.commit(keys.ROOT, 0))
+        graph.load(commit, keys.commit(keys.ROOT, 0), start, None)
+        return
+    former = folding.existing(store)
+    found = folding.load(store, graph)
+    for trouble in found.corrupt:
+        _log.warning("%s", trouble)
+    if graph.complete:
+        graph.finished = True
+        return
+    graph.take_over(epoch)
+    checkpoints.inherit(former, found.stale)
+    checkpoints.write(graph)
+    store.delete(folding.orphans(store, found))
+
+
+def _judge(finish: Finish, graph: Graph, locator: str) -> None:
+    if finish.outcome == "interrupted":
+        raise Interrupted(f"stopped; {graph.ran} of {graph.total} jobs are done; go on with --restart on {locator}")
+    if finish.outcome == "failed":
+        code = next((f.exit_code for id in graph.failed if (f := graph.failures.get(id)) and (f.exit_code or 0) > 0), None)
+        raise WorkflowFailed(explain(finish, graph, locator), tuple(graph.failed), code or 1)
+
+
+def _outcome(store: JobStore, graph: Graph) -> Outcome:
+    value, values = graph.outcome()
+    return Outcome(_bytes(store, value), {id: _bytes(store, held) for id, held in values})
+
+
+def _bytes(store: JobStore, held: bytes | Ref) -> bytes:
+    return commits.fetch(store, held) if isinstance(held, Ref) else held
+
+
+def _info(store: JobStore) -> run.WorkflowInfo:
+    with store.read(keys.WORKFLOW) as stream:
+        return run.decode_workflow(stream.read())
+
+
+def _policy(options: EngineOptions, batch: BatchSystem) -> Policy:
+    return Policy(
+        tries=options.retry_count + 1,
+        backoff=options.retry_backoff_seconds,
+        backoff_factor=options.retry_backoff_factor,
+        losses=options.max_node_losses,
+        memory_factor=options.out_of_memory_factor,
+        max_memory=_least(options.max_memory, batch.capacity().memory if isinstance(batch, HasCapacity) else None),
+        stop_on_failure=options.stop_on_first_failure,
+    )
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _sizing(batch: BatchSystem) -> Sizing:
+    return Sizing(slots=batch.slots() if isinstance(batch, HasCapacity) else None, backlog=batch.backlog)
+
+
+def _environment(config: Config) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for variables in plugins.hooks().hook.toil_job_environment(config=config):
+        merged.update(variables)
+    return merged
+
+
+def _hooked() -> list[Listener]:
+    hook = plugins.hooks().hook.toil_event
+    return [lambda event: hook(event=event)] if hook.get_hookimpls() else []
+
+
+@contextmanager
+def _signals(stop: Callable[[], None], stopping: threading.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for a stop; a second SIGINT ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def asked(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stopping.set()
+        stop()
+
+    former = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

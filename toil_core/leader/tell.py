@@ -1,0 +1,56 @@
+"""Tells plugins and the user's screen what the graph says has happened."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdded
+from toil_core.leader.moves import Added, Command, Done, Failed, Said
+
+Listener = Callable[[Event], object]
+_log = logging.getLogger("toil.leader")
+
+
+class Teller:
+    """Turns the graph's commands into events for every listener.
+
+    Args:
+        listeners: Called with each event, in order. What one raises is logged once and it is not called again.
+    """
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self._listeners = list(listeners)
+
+    def tell(self, event: Event) -> None:
+        """Hand the event to every listener."""
+        for listener in self._listeners[:]:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001  whatever a plugin's listener raises must not end the run
+                _log.exception("a listener failed and is told nothing more")
+                self._listeners.remove(listener)
+
+    def command(self, command: Command) -> None:
+        """Tell of a command that speaks of something that happened; others are ignored."""
+        if not self._listeners:
+            return
+        now = time.time()
+        match command:
+            case Done():
+                self.tell(JobDone(now, command.job, command.name, command.usage))
+            case Added():
+                self.tell(JobsAdded(now, command.names))
+            case Failed():
+                failure = command.failure
+                self.tell(
+                    AttemptFailed(
+                        now, command.job, command.name, failure.reason, failure.message, failure.log, failure.tail,
+                        command.final, command.tries_left, command.delay, command.usage,
+                    )
+                )  # fmt: skip
+            case Said():
+                self.tell(JobMessage(now, command.job, command.name, command.level, command.text))
+            case _:
+                pass

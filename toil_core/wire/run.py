@@ -1,0 +1,70 @@
+"""What a store says of the workflow in it and of its leaders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class WorkflowInfo(msgspec.Struct, frozen=True):
+    """What is run in a store.
+
+    Args:
+        id: Unique for ever.
+        name: What people call it: the script's or the function's name.
+        created: Seconds since 1970.
+        engine: The version of toil-core that began it.
+        python: The version of Python that began it.
+        options: The options as saved, without secrets.
+    """
+
+    id: str
+    name: str
+    created: float
+    engine: str
+    python: str
+    options: dict[str, Any] = {}
+
+
+class LeaderInfo(msgspec.Struct, frozen=True):
+    """Who leads an epoch.
+
+    Args:
+        epoch: From 1.
+        host: The machine's name.
+        boot: Tells one boot of a machine from another; empty when unknown.
+        pid: The process on that machine.
+        born: When the process started, in the kernel's own count; tells a pid from its reuse. 0 when unknown.
+        started: Seconds since 1970.
+        engine: The version of toil-core.
+        mark: Random text that tells this leader from any other.
+    """
+
+    epoch: int
+    host: str
+    boot: str
+    pid: int
+    born: int
+    started: float
+    engine: str
+    mark: str
+
+
+_workflow = msgspec.json.Decoder(WorkflowInfo)
+_leader = msgspec.json.Decoder(LeaderInfo)
+
+
+def encode(record: WorkflowInfo | LeaderInfo) -> bytes:
+    """The record as readable JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2)
+
+
+def decode_workflow(data: bytes) -> WorkflowInfo:
+    """The record that the bytes hold."""
+    return _workflow.decode(data)
+
+
+def decode_leader(data: bytes) -> LeaderInfo:
+    """The record that the bytes hold."""
+    return _leader.decode(data)
