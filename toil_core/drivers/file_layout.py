@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 from contextlib import suppress
 
 from toil_core.errors import NotAJobStore, ToilError, Transient, UsageError
@@ -21,6 +22,8 @@ STAGING = b"staging"
 _MARK = b'{"toil job store": 1}\n'
 _FORGOTTEN = 3 * 86400.0
 """After this many seconds a staged file that another machine did not touch counts as left behind."""
+_GET_FLAGS, _SET_FLAGS, _TOP_FOLDER = 0x80086601, 0x40086602, 0x20000
+"""FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_TOPDIR_FL of Linux."""
 PASSES = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.ENOLCK, errno.EINTR)
 
 
@@ -39,6 +42,7 @@ def prepare(root: bytes) -> None:
                 raise NotAJobStore(f"{shown(root)} holds other things than a job store; choose a new or an empty folder")
             with open(root + b"/" + MARKER, "wb") as file:
                 file.write(_MARK)
+        _set_apart(root)
         for folder in (BLOBS, STAGING):
             with suppress(FileExistsError):
                 os.mkdir(root + b"/" + folder)
@@ -152,6 +156,25 @@ def _mark(root: bytes) -> bytes | None:
             return file.read(200)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _set_apart(root: bytes) -> None:
+    """Let ext4 place the folders where no others are.
+
+    For minutes ext4 avoids the inode of a deleted file, and looks at each of them for every new
+    file near by: after some thousand deletions a new file costs ten times as much.
+    """
+    if not file_system(root).startswith("ext"):
+        return
+    import fcntl
+
+    with suppress(OSError):
+        folder = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            (flags,) = struct.unpack("l", fcntl.ioctl(folder, _GET_FLAGS, bytes(struct.calcsize("l"))))
+            fcntl.ioctl(folder, _SET_FLAGS, struct.pack("l", flags | _TOP_FOLDER))
+        finally:
+            os.close(folder)
 
 
 def _probe(root: bytes) -> None:
