@@ -119,7 +119,16 @@ class LeaderReplaced(ToilError):
 
 
 class Interrupted(ToilError):
-    """The run was asked to stop before its end."""
+    """The run was asked to stop before its end.
+
+    Args:
+        message: How far it is, and how to go on.
+        exit_code: That of a process which the signal ended: 130 for SIGINT, 143 for SIGTERM.
+    """
+
+    def __init__(self, message: str = "", exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class WorkflowFailed(ToilError):

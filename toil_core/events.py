@@ -7,7 +7,7 @@ thread and should return quickly; what it raises is logged and does not stop the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toil_core.batch_system import Reason, Usage
 
@@ -34,6 +34,7 @@ class RunStarted(Event):
         restarted: Whether an earlier leader worked on it.
         total: Jobs known so far.
         done: Jobs that earlier leaders finished.
+        kinds: Of each name, how many jobs are known and how many of them are done.
     """
 
     workflow: str
@@ -42,6 +43,7 @@ class RunStarted(Event):
     restarted: bool
     total: int
     done: int
+    kinds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

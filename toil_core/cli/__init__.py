@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from toil_core.errors import ToilError, UsageError, WorkflowFailed
+from toil_core.errors import Interrupted, ToilError, UsageError, WorkflowFailed
 
 if TYPE_CHECKING:
     from toil_core.options import Command, OptionParser
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `toil` with these arguments; the process's own if None.
 
     Returns:
-        The exit code: 0, 1 for a failure, 2 for what the user must change, 130 after Ctrl-C.
+        The exit code: 0, 1 for a failure, 2 for what the user must change, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     return guarded(lambda: _dispatch(arguments))
@@ -42,6 +42,8 @@ def guarded(action: Callable[[], int]) -> int:
         return _say(error, USAGE)
     except WorkflowFailed as error:
         return _say(error, error.exit_code or FAILED)
+    except Interrupted as error:
+        return _say(error, error.exit_code)
     except ToilError as error:
         return _say(error, FAILED)
     except KeyboardInterrupt:

@@ -33,6 +33,7 @@ class Found:
         corrupt: What could not be read, in words for the user.
         replayed: The jobs whose results each replayed request had committed.
         stale: Commits that nobody needs any more.
+        ended: Whether the leader of `base_epoch` stopped in good order.
         base_epoch: The epoch whose requests could have been under way.
         base_sequence: Its requests up to this number are settled, except the open ones.
         open: Its requests that were open at the checkpoint.
@@ -41,6 +42,7 @@ class Found:
     corrupt: list[str] = field(default_factory=list)
     replayed: dict[str, set[str]] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)
+    ended: bool = False
     base_epoch: int = 1
     base_sequence: int = 0
     open: frozenset[str] = frozenset()
@@ -125,7 +127,7 @@ def load(store: JobStore, graph: Graph) -> Found:
         graph.load(commit, _INITIAL, start, None)
     else:
         snapshot.restore(graph, saved)
-        found.base_epoch, found.base_sequence = saved.epoch, saved.sequence
+        found.ended, found.base_epoch, found.base_sequence = saved.ended, saved.epoch, saved.sequence
         found.open = frozenset(graph.requests)
     _replay(store, graph, found)
     return found

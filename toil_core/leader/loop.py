@@ -99,6 +99,7 @@ class Loop:
 
     def _take(self, item: list[Update] | None) -> None:
         if item is None:
+            _log.warning("asked to stop: what runs is being ended; press Ctrl-C again to leave at once")
             self._apply(StopAsked())
             return
         for update in item:

@@ -113,18 +113,19 @@ def lead(
         if not graph.finished:
             teller = Teller([*listeners, *_hooked()])
             info = _info(patient)
-            teller.tell(RunStarted(time.time(), info.id, locator, epoch, restart, graph.total, graph.ran))
+            known = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
+            teller.tell(RunStarted(time.time(), info.id, locator, epoch, restart, graph.total, graph.ran, known))
             key = keys.setup(epoch)
             setup = msgspec.structs.replace(setup, environment={**_environment(config), **setup.environment})
             patient.write(key, BytesIO(work.encode(setup)))
             worker_locator = store.worker_locator() if isinstance(store, HasWorkerLocator) else locator
             loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller)
-            with _signals(loop.stop, stopping):
+            with _signals(loop.stop, stopping) as received:
                 finish = loop.run()
             batch.close()
             checkpoints.write(graph, ended=True)
             teller.tell(RunEnded(time.time(), finish.outcome, graph.ran, len(graph.failed), graph.total))
-            _judge(finish, graph, locator)
+            _judge(finish, graph, locator, received)
     return _outcome(patient, graph)
 
 
@@ -146,9 +147,10 @@ def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *
     store.delete(folding.orphans(store, found))
 
 
-def _judge(finish: Finish, graph: Graph, locator: str) -> None:
+def _judge(finish: Finish, graph: Graph, locator: str, received: Sequence[int]) -> None:
     if finish.outcome == "interrupted":
-        raise Interrupted(f"stopped; {graph.ran} of {graph.total} jobs are done; go on with --restart on {locator}")
+        code = 128 + (received[0] if received else signal.SIGINT)
+        raise Interrupted(f"stopped; {graph.ran} of {graph.total} jobs are done; go on with --restart on {locator}", code)
     if finish.outcome == "failed":
         code = next((f.exit_code for id in graph.failed if (f := graph.failures.get(id)) and (f.exit_code or 0) > 0), None)
         raise WorkflowFailed(explain(finish, graph, locator), tuple(graph.failed), code or 1)
@@ -201,20 +203,22 @@ def _hooked() -> list[Listener]:
 
 
 @contextmanager
-def _signals(stop: Callable[[], None], stopping: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for a stop; a second SIGINT ends at once."""
+def _signals(stop: Callable[[], None], stopping: threading.Event) -> Iterator[Sequence[int]]:
+    """SIGINT and SIGTERM ask for a stop; a second SIGINT ends at once. Gives the signals as they come."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
 
     def asked(number: int, frame: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        received.append(number)
         stopping.set()
         stop()
 
     former = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield received
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
