@@ -149,8 +149,8 @@ def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *
 
 def _judge(finish: Finish, graph: Graph, locator: str, received: Sequence[int]) -> None:
     if finish.outcome == "interrupted":
-        code = 128 + (received[0] if received else signal.SIGINT)
-        raise Interrupted(f"stopped; {graph.ran} of {graph.total} jobs are done; go on with --restart on {locator}", code)
+        number = received[0] if received else signal.SIGINT
+        raise Interrupted(f"stopped; {graph.ran} of {graph.total} jobs are done; go on with --restart on {locator}", 128 + number)
     if finish.outcome == "failed":
         code = next((f.exit_code for id in graph.failed if (f := graph.failures.get(id)) and (f.exit_code or 0) > 0), None)
         raise WorkflowFailed(explain(finish, graph, locator), tuple(graph.failed), code or 1)
