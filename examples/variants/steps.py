@@ -272,12 +272,12 @@ def _quietly(command: Callable[..., object], *arguments: object) -> None:
 
 
 def depths(bam: Path) -> list[int]:
-    """How many aligned reads cover each base of the first reference sequence; for an indexed BAM."""
+    """How many reads cover each base of the first reference sequence."""
     with pysam.AlignmentFile(str(bam)) as opened:
         length = opened.lengths[0]
         steps = [0] * (length + 1)
-        for segment in opened.fetch(opened.references[0]):
-            if segment.is_unmapped:
+        for segment in opened:
+            if segment.is_unmapped or segment.reference_id != 0:
                 continue
             for start, stop in segment.get_blocks():
                 steps[start] += 1
