@@ -1,8 +1,9 @@
 """The names of the blobs in a job store, and the names of jobs and requests.
 
 A request is `EPOCH-SEQUENCE`; both numbers grow, so an attempt's age shows in its name. A job
-is `REQUEST.NUMBER` after the request whose commit made it, or `0.NUMBER` when the user's
-program made it before the run.
+is `REQUEST.TASK.NUMBER` after the request whose commit made it and the number of the task in
+that request that added it (one request may run several), or `0.NUMBER` when the user's program
+made it before the run.
 """
 
 from __future__ import annotations

@@ -27,12 +27,14 @@ class Place:
         tmp: The attempt's own folder, its working directory; emptied when it ends.
         open_store: Opens the job store, once per process.
         setup: The epoch's setup.
+        index: Which of the request's tasks this is; no other task of the request has the number.
     """
 
     request: str
     tmp: Path
     open_store: Callable[[], JobStore]
     setup: Setup
+    index: int = 0
 
 
 class Runner(Protocol):

@@ -1,0 +1,123 @@
+"""The production runner: one attempt at a job of the workflow API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from toil_core.errors import GraphError, UsageError
+from toil_core.options import Config
+from toil_core.wire.jobs import Kind, NewJob, Result
+from toil_core.wire.work import Setup, Task
+from toil_core.worker.runner import Place
+from toil_core.workflow import job as jobs
+from toil_core.workflow.body import unpack
+from toil_core.workflow.flatten import flatten_added
+from toil_core.workflow.job import Job
+from toil_core.workflow.order import check_order
+from toil_core.workflow.pickling import UnknownJob, Writer
+from toil_core.workflow.policy import Policy
+from toil_core.workflow.running import Running
+
+
+def run(task: Task, kind: Kind, values: Mapping[str, bytes], place: Place) -> tuple[Result, bytes]:
+    """Run one job in this process; see `toil_core.worker.runner`.
+
+    What the user's code raises becomes a failed result, with the traceback on standard error.
+
+    Raises:
+        KeyboardInterrupt: As it came.
+    """
+    running = Running(task, kind, place)
+    try:
+        node, call = _unpack(task, kind, values, running)
+        jobs.current = running
+        try:
+            value = call()
+        finally:
+            jobs.current = None
+        return _gather(running, node, value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever the user's code raises is the job's failure
+        from toil_core.worker.failure import failure_of
+
+        return Result(task.job, messages=tuple(running.messages), failure=failure_of(error)), b""
+
+
+def _unpack(task: Task, kind: Kind, values: Mapping[str, bytes], running: Running) -> tuple[Job[Any] | None, Callable[[], Any]]:
+    assert isinstance(task.body, bytes)
+    try:
+        return unpack(task.body, values, running)
+    except (UsageError, LookupError) as error:
+        raise UsageError(f"job '{kind.name}': {error.args[0] if error.args else error!r}") from error
+
+
+def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result, bytes]:
+    job, name = running.task.job, running.kind.name
+    if node is None or not (node._children or node._follow_ons):
+        if running.touched:
+            _check_touched(running, {})
+        writer = Writer({} if node is None else {id(node): job})
+        span, crc, needs = _add_value(writer, value, job, name)
+        result = Result(job, span, crc, needs, deleted=running.deleted, messages=tuple(running.messages))
+        return result, writer.payload()
+    return _gather_added(running, node, value)
+
+
+def _gather_added(running: Running, node: Job[Any], value: Any) -> tuple[Result, bytes]:
+    job, place = running.task.job, running.place
+    prefix = f"{place.request}.{place.index}"
+    added = flatten_added(node, job, prefix, f"job {job} in request {place.request}", _policy_of(place.setup))
+    flat = added.flat
+    _check_touched(running, flat.ids)
+    span, crc, needs = _add_value(added.writer, value, job, running.kind.name)
+    itself = NewJob(job, 0, (0, 0), 0, (), flat.children, flat.follow_ons)
+    check_order([node, *added.nodes], [itself, *flat.jobs], needs)
+    result = Result(
+        job,
+        span,
+        crc,
+        needs,
+        flat.kinds,
+        flat.jobs,
+        flat.children,
+        flat.follow_ons,
+        running.deleted,
+        tuple(running.messages),
+    )
+    return result, added.writer.payload()
+
+
+def _add_value(writer: Writer, value: Any, job: str, name: str) -> tuple[tuple[int, int], int, tuple[str, ...]]:
+    try:
+        span, crc, needs = writer.add(value, lambda: [(f"the return value of job '{name}'", value)])
+    except UnknownJob as unknown:
+        raise GraphError(
+            f"the return value of job '{name}' holds a promise of job '{unknown.job.name}', which was never added to the graph: "
+            f"add it with add_child or add_follow_on"
+        ) from None
+    if job in needs:
+        raise GraphError(f"the return value of job '{name}' holds a promise of itself")
+    return span, crc, needs
+
+
+def _check_touched(running: Running, ids: Mapping[int, str]) -> None:
+    for node in running.touched:
+        if id(node) not in ids:
+            after = (*node._children, *node._follow_ons)[-1]
+            raise GraphError(
+                f"job '{running.kind.name}' added job '{after.name}' to job '{node.name}', which is not below it: "
+                f"a running job adds to itself, or to jobs that it made and added"
+            )
+
+
+_policy: tuple[Setup, Policy] | None = None
+
+
+def _policy_of(setup: Setup) -> Policy:
+    global _policy
+    if _policy is None or _policy[0] is not setup:
+        _policy = setup, Policy.of(Config.from_dict(setup.options))
+    return _policy[1]
+

@@ -1,0 +1,62 @@
+"""What a job's error means, and what the user sees of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import toil_core
+from toil_core.batch_system import Reason
+from toil_core.errors import StoreFull, UsageError
+from toil_core.wire.jobs import Failure
+
+_ENGINE = str(Path(toil_core.__file__).parent) + os.sep
+_DISK = (errno.ENOSPC, errno.EDQUOT)
+_LONGEST = 500
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The verdict on what a job raised; its traceback goes to standard error, without the engine's own frames."""
+    if isinstance(error, SystemExit):
+        return _left(error)
+    _print(error)
+    message = one_line(error)
+    if isinstance(error, MemoryError):
+        return Failure(Reason.OUT_OF_MEMORY, message)
+    if isinstance(error, StoreFull) or (isinstance(error, OSError) and error.errno in _DISK):
+        return Failure(Reason.OUT_OF_DISK, message)
+    return Failure(Reason.FAILED, message, retry=not isinstance(error, UsageError))
+
+
+def one_line(error: BaseException) -> str:
+    """`ValueError: what it says`, the first line of it."""
+    text = str(error).strip().partition("\n")[0]
+    kind = type(error).__name__
+    return (f"{kind}: {text}" if text else kind)[:_LONGEST]
+
+
+def _left(error: SystemExit) -> Failure:
+    if error.code is None or isinstance(error.code, int):
+        code = error.code or 0
+        return Failure(Reason.FAILED, f"the job called sys.exit({code}) where it should return", code)
+    print(error.code, file=sys.stderr)
+    return Failure(Reason.FAILED, f"the job called sys.exit: {error.code}"[:_LONGEST], 1)
+
+
+def _print(error: BaseException) -> None:
+    shown = traceback.TracebackException.from_exception(error)
+    _trim(shown, set())
+    print("".join(shown.format()), end="", file=sys.stderr)
+
+
+def _trim(shown: traceback.TracebackException, seen: set[int]) -> None:
+    if id(shown) in seen:
+        return
+    seen.add(id(shown))
+    shown.stack = traceback.StackSummary.from_list([frame for frame in shown.stack if not frame.filename.startswith(_ENGINE)])
+    for inner in (shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())):
+        if inner is not None:
+            _trim(inner, seen)

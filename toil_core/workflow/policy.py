@@ -1,0 +1,80 @@
+"""What the run's options say about every job's requirement: defaults and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toil_core.batch_system import Requirement
+from toil_core.errors import GraphError
+from toil_core.leader.options import EngineOptions
+from toil_core.workflow.requirement import Wanted
+
+if TYPE_CHECKING:
+    from toil_core.options import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the run's options say about every job.
+
+    Args:
+        default: What a job needs where it does not say.
+        max_cores: No job may ask for more cores; None for no limit.
+        max_memory: Likewise bytes of memory.
+        max_disk: Likewise bytes of disk.
+    """
+
+    default: Requirement
+    max_cores: float | None = None
+    max_memory: int | None = None
+    max_disk: int | None = None
+
+    @classmethod
+    def of(cls, config: Config) -> Policy:
+        """The policy that the run's options make."""
+        options = config[EngineOptions]
+        default = Requirement(
+            cores=options.default_cores,
+            memory=options.default_memory,
+            disk=options.default_disk,
+            preemptible=options.default_preemptible,
+            wall_time=options.default_wall_time,
+        )
+        return cls(default, options.max_cores, options.max_memory, options.max_disk)
+
+    def complete(self, wanted: Wanted, name: str) -> Requirement:
+        """The requirement of a job, defaults filled in.
+
+        Args:
+            wanted: What the job says.
+            name: Its name, for errors.
+
+        Raises:
+            GraphError: It is more than the run allows.
+        """
+        default = self.default
+        requirement = Requirement(
+            cores=default.cores if wanted.cores is None else wanted.cores,
+            memory=default.memory if wanted.memory is None else wanted.memory,
+            disk=default.disk if wanted.disk is None else wanted.disk,
+            preemptible=default.preemptible if wanted.preemptible is None else wanted.preemptible,
+            accelerators=default.accelerators if wanted.accelerators is None else wanted.accelerators,
+            wall_time=default.wall_time if wanted.wall_time is None else wanted.wall_time,
+        )
+        _check("cores", requirement.cores, self.max_cores, name)
+        _check("memory", requirement.memory, self.max_memory, name)
+        _check("disk", requirement.disk, self.max_disk, name)
+        return requirement
+
+
+def _check(dimension: str, asked: float, limit: float | None, name: str) -> None:
+    if limit is None or asked <= limit:
+        return
+    if dimension == "cores":
+        amounts = f"{asked:g} cores", f"{limit:g}"
+    else:
+        from toil_core.sizes import format_size
+
+        amounts = f"{format_size(int(asked))} of {dimension}", format_size(int(limit))
+    raise GraphError(f"job '{name}' asks for {amounts[0]}; --max-{dimension} allows {amounts[1]}")
