@@ -1,0 +1,177 @@
+"""What a forked process does: one attempt, or those of a batch that shares it."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from toil_core.batch_system import Reason, Usage
+from toil_core.job_store import JobStore
+from toil_core.wire.jobs import Failure, Kind, Result
+from toil_core.wire.work import Task
+from toil_core.worker import messages
+from toil_core.worker.messages import Batch, Item, Open, Results, Spec
+from toil_core.worker.runner import Place, Runner
+from toil_core.worker.slots import Slot
+
+GROUP_SECONDS = 0.01
+"""How long results of attempts that share a process are held back, to send them together."""
+GROUP_BYTES = 48 * 1024
+
+_decode_task = msgspec.msgpack.Decoder(Task).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Child:
+    """A forked process's view of itself.
+
+    Args:
+        opened: What to run in it.
+        runner: Runs one task.
+        sock: The way to the host.
+        slot: Where it runs.
+        note_task: Tells the fork server which task runs now.
+        note_store: Tells the fork server that the job store was opened.
+    """
+
+    def __init__(
+        self,
+        opened: Open,
+        runner: Runner,
+        sock: socket.socket,
+        slot: Slot,
+        note_task: Callable[[int], None],
+        note_store: Callable[[], None],
+    ) -> None:
+        self._opened = opened
+        self._runner = runner
+        self._sock = sock
+        self._slot = slot
+        self._note_task = note_task
+        self._note_store = note_store
+        self._store: JobStore | None = None
+        self._spilled = 0
+
+    def isolated(self, batch: Batch, spec: Spec) -> NoReturn:
+        """Run one task and leave; the exit code is 0 when it succeeded."""
+        code = 1
+        try:
+            gc.enable()
+            place = Place(batch.request, Path(self._slot.tmp), self.open_store, self._opened.setup, spec.index)
+            task = _decode_task(spec.task)
+            result, payload = self._attempt(task, batch.kinds[spec.kind], dict(task.values), place)  # type: ignore[arg-type]
+            _flush()
+            ok = result.failure is None
+            self._send(batch.work, (Item(spec.index, ok, _encode(result), payload),))
+            code = 0 if ok else 1
+        except BaseException:
+            _print_trace()
+        finally:
+            os._exit(code)
+
+    def shared(self, batch: Batch, keep_logs: bool) -> NoReturn:
+        """Run the batch's tasks one after another and leave; the exit code is 0 when all of them were told of."""
+        code = 1
+        try:
+            gc.enable()
+            self._run_all(batch, keep_logs)
+            code = 0
+        except BaseException:
+            _print_trace()
+        finally:
+            os._exit(code)
+
+    def open_store(self) -> JobStore:
+        """The job store, opened when it is first asked for."""
+        if self._store is None:
+            from toil_core.worker.stores import open_for
+
+            self._note_store()
+            self._store = open_for(self._opened.store, self._opened.setup)
+        return self._store
+
+    def _run_all(self, batch: Batch, keep_logs: bool) -> None:
+        tmp = Path(self._slot.tmp)
+        done: list[Item] = []
+        values: dict[int, tuple[str, bytes]] = {}
+        held, since = 0, time.perf_counter()
+        for spec in batch.specs:
+            task = _decode_task(spec.task)
+            if task.after >= 0 and task.after not in values:
+                continue
+            self._note_task(spec.index)
+            started, wall, cpu = time.time(), time.perf_counter(), time.process_time()
+            known: dict[str, bytes] = dict(task.values)  # type: ignore[arg-type]
+            if task.after >= 0:
+                known.update([values[task.after]])
+            place = Place(batch.request, tmp, self.open_store, self._opened.setup, spec.index)
+            result, payload = self._attempt(task, batch.kinds[spec.kind], known, place)
+            _flush()
+            usage = Usage(time.perf_counter() - wall, time.process_time() - cpu, started=started)
+            self._clean()
+            ok = result.failure is None
+            if ok:
+                values[spec.index] = (task.job, payload[slice(*result.value)])
+            log = self._slot.cut_log(keep_logs or not ok)
+            done.append(Item(spec.index, ok, _encode(result), payload, usage, log))
+            held += len(payload) + len(log)
+            now = time.perf_counter()
+            if now - since > GROUP_SECONDS or held > GROUP_BYTES:
+                self._send(batch.work, done)
+                done, held, since = [], 0, now
+        self._send(batch.work, done)
+        self._note_task(-1)
+
+    def _attempt(self, task: Task, kind: Kind, values: dict[str, bytes], place: Place) -> tuple[Result, bytes]:
+        try:
+            return self._runner(task, kind, values, place)
+        except BaseException as error:  # whatever the user's code raised must not leave this process
+            _print_trace()
+            return Result(task.job, failure=_failure(error)), b""
+
+    def _clean(self) -> None:
+        os.chdir(self._slot.tmp)
+        if os.listdir("."):
+            from toil_core.worker.folders import empty
+
+            empty(self._slot.tmp)
+
+    def _send(self, work: int, items: Sequence[Item]) -> None:
+        if items:
+            self._spilled += 1
+            spill = f"{self._slot.folder}/results-{os.getpid()}-{self._spilled}"
+            self._sock.send(messages.pack(messages.encode(Results(work, tuple(items))), spill))
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        return Failure(Reason.FAILED, f"left by exit code {code} before it was done", code)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return Failure(Reason.OUT_OF_DISK, f"no space is left on the disk: {error}")
+    text = str(error).strip().split("\n")[0]
+    return Failure(Reason.FAILED, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed or replaced by the user's code
+            pass
+
+
+def _print_trace() -> None:
+    import traceback
+
+    traceback.print_exc()
+    _flush()

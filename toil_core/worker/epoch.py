@@ -1,0 +1,89 @@
+"""What a worker host keeps for all requests of one setup: its store, its options and its fork server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toil_core.job_store import CanSync, HasPaths, JobStore
+from toil_core.leader.options import EngineOptions
+from toil_core.options import Config
+from toil_core.wire.jobs import Failure
+from toil_core.wire.work import Setup
+from toil_core.worker.io_threads import Syncer
+from toil_core.worker.running import Running
+from toil_core.worker.server_process import ServerProcess
+from toil_core.worker.settle import Keeping
+
+
+class Epoch:
+    """The requests of one setup in one job store.
+
+    Args:
+        locator: The job store, as the work names it.
+        key: The setup's key.
+    """
+
+    def __init__(self, locator: str, key: str) -> None:
+        self.locator = locator
+        self.key = key
+        self.waiting: list[Running] = []
+        """Requests that came before the store was open."""
+        self.running: dict[int, Running] = {}
+        """Requests that the fork server has."""
+        self.server: ServerProcess | None = None
+        self.loaded = False
+        self.broken: Failure | None = None
+        """Why nothing of this setup can run: its modules cannot be loaded."""
+        self.slots: list[int] = []
+        self.made_slots = 0
+        self.syncer: Syncer | None = None
+        self.keeping = Keeping(0, False)
+        self.inline = False
+        """Whether the store is quick enough to be used from the host's loop."""
+        self._opened: tuple[JobStore, Setup] | None = None
+        self._tolerance = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether the store is open."""
+        return self._opened is not None
+
+    @property
+    def store(self) -> JobStore:
+        """The job store, once it is open."""
+        assert self._opened is not None
+        return self._opened[0]
+
+    def start(self, store: JobStore, setup: Setup, config: Config) -> None:
+        """Take in the open store and what lies in it."""
+        self._opened = store, setup
+        options = (Config.from_dict(setup.options) if setup.options else config)[EngineOptions]
+        self.keeping = Keeping(options.max_log_file_size, options.write_logs_from_all_jobs)
+        self._tolerance = options.memory_tolerance
+        synced = options.durability == "power" and isinstance(store, CanSync)
+        self.inline = isinstance(store, HasPaths) and not synced
+        if synced and isinstance(store, CanSync):
+            self.syncer = Syncer(store.sync)
+
+    def serve(self, run: Path, number: int) -> ServerProcess:
+        """Start a fork server."""
+        assert self._opened is not None
+        self.loaded = False
+        self.made_slots, self.slots = 0, []
+        setup = self._opened[1]
+        self.server = ServerProcess(run, number, self.locator, setup, self._tolerance, self.keeping.all)
+        return self.server
+
+    def take_slot(self) -> int:
+        """A slot that nobody uses."""
+        if self.slots:
+            return self.slots.pop()
+        self.made_slots += 1
+        return self.made_slots - 1
+
+    def close(self, seconds: float) -> None:
+        """Let go of store and threads."""
+        if self.syncer is not None:
+            self.syncer.close(seconds)
+        if self._opened is not None:
+            self._opened[0].close()

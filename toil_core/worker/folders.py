@@ -1,0 +1,104 @@
+"""A host's folder for everything temporary, and sweeping up after hosts that died."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from toil_core.worker import procfs
+
+_PREFIX = "toil-run-"
+_LOCK = "lock"
+
+
+class RunFolder:
+    """The folder of one host. A lock that the system frees when the host dies tells whether it lives.
+
+    Args:
+        root: Where to make it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        for path in root.resolve().glob(f"{_PREFIX}*"):
+            sweep(path)
+        pid = os.getpid()
+        base = f"{_PREFIX}{pid}-{procfs.start_time(pid)}"
+        for attempt in range(1000):
+            path = root.resolve() / (f"{base}-{attempt}" if attempt else base)
+            try:
+                path.mkdir(mode=0o700)
+                break
+            except FileExistsError:
+                continue
+        self.path = path
+        self._lock = os.open(path / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        """Remove the folder with everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def empty(folder: str) -> None:
+    """Remove everything in the folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove(entry.path)
+            else:
+                os.unlink(entry.path)
+
+
+def remove(path: str) -> None:
+    """Remove a folder, also where its owner took away his own right to."""
+    shutil.rmtree(path, onerror=lambda _function, name, _error: _open_up(name))
+    if os.path.lexists(path):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def size(folder: str) -> int:
+    """Bytes of disk that everything in the folder takes; what vanishes meanwhile counts for nothing."""
+    total = 0
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            try:
+                total += os.lstat(f"{parent}/{name}").st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _open_up(path: str) -> None:
+    for name in (os.path.dirname(path), path):
+        try:
+            os.chmod(name, 0o700)
+        except OSError:
+            pass
+
+
+def sweep(path: Path) -> None:
+    """End the processes of the host with that folder and remove the folder, when the host is no more."""
+    if _dead(path):
+        procfs.end_all(str(path))
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _dead(path: Path) -> bool:
+    try:
+        lock = os.open(path / _LOCK, os.O_RDWR)
+    except FileNotFoundError:  # it died, or is just being made
+        pid, _, start = path.name.removeprefix(_PREFIX).partition("-")
+        return not (pid.isdigit() and procfs.start_time(int(pid)) == start.partition("-")[0])
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)

@@ -1,0 +1,199 @@
+"""What a worker host, its fork server and the forked attempts tell each other over one socket.
+
+The socket keeps message boundaries, and attempts write to the same end as their fork server,
+so an attempt's results always arrive before the news of its end. What is too large for a
+message travels in a file, and the message holds its path.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import msgspec
+
+from toil_core.batch_system import Reason, Usage
+from toil_core.wire.jobs import Kind
+from toil_core.wire.work import Setup
+
+INLINE = 96 * 1024
+"""The largest message; what is larger is spilled into a file."""
+
+_SPILLED = b"\0"
+
+
+class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """The first message to a fork server.
+
+    Args:
+        run: The host's own folder; its path marks every process that belongs to the host.
+        folder: The fork server's part of it.
+        store: Locator of the job store.
+        setup: What workers must know of the workflow.
+        tolerance: By what share of its request an attempt may exceed its memory.
+        keep_logs: Whether what successful attempts print is kept.
+    """
+
+    run: str
+    folder: str
+    store: str
+    setup: Setup
+    tolerance: float
+    keep_logs: bool
+
+
+class Spec(msgspec.Struct, array_like=True, frozen=True):
+    """One task of a batch.
+
+    Args:
+        index: Its number in the work.
+        kind: Index in the batch's kinds.
+        task: The task, encoded; everything in it is at hand.
+    """
+
+    index: int
+    kind: int
+    task: msgspec.Raw
+
+
+class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """Tasks to run one after another in one slot.
+
+    Args:
+        work: The host's number for the request.
+        slot: Which slot; one batch at a time is in it.
+        request: The request's id.
+        isolated: Whether each task gets a process of its own.
+        cores: Cores of the request.
+        environment: Variables to add.
+        kinds: The kinds of the tasks.
+        specs: The tasks.
+    """
+
+    work: int
+    slot: int
+    request: str
+    isolated: bool
+    cores: float
+    environment: dict[str, str]
+    kinds: tuple[Kind, ...]
+    specs: tuple[Spec, ...]
+
+
+class Kill(msgspec.Struct, array_like=True, frozen=True, tag=3):
+    """End the work's running attempt and forget its other tasks."""
+
+    work: int
+
+
+class Ready(msgspec.Struct, array_like=True, frozen=True, tag=4):
+    """The fork server has loaded the user's modules, or could not.
+
+    Args:
+        error: Why it could not, in a line; empty when it could.
+        trace: The traceback.
+    """
+
+    error: str = ""
+    trace: str = ""
+
+
+class Item(msgspec.Struct, array_like=True, frozen=True):
+    """What came of one task.
+
+    Args:
+        index: The task's number in the work.
+        ok: Whether it succeeded.
+        result: The encoded result.
+        payload: What the result's spans speak of.
+        usage: What it used, when it shared its process.
+        log: What it printed, when it shared its process and this is wanted.
+    """
+
+    index: int
+    ok: bool
+    result: bytes
+    payload: bytes
+    usage: Usage | None = None
+    log: bytes = b""
+
+
+class Results(msgspec.Struct, array_like=True, frozen=True, tag=5):
+    """Results of a work's tasks, from the process that ran them."""
+
+    work: int
+    items: tuple[Item, ...]
+
+
+class Ended(msgspec.Struct, array_like=True, frozen=True, tag=6):
+    """A forked process of a work has ended, with everything that it left running.
+
+    Args:
+        work: The host's number for the request.
+        index: The task that it ran last; -1 for none.
+        status: Its wait status.
+        wall: Seconds from start to end.
+        cpu: Processor seconds.
+        memory: Bytes of memory at the peak, beyond what the fork server itself holds.
+        read: Bytes read from block devices.
+        written: Bytes written to block devices.
+        started: When, in seconds since 1970.
+        verdict: Why the fork server ended it, or the kernel when that can be told.
+        opened: Whether it opened the job store.
+        log: File with what it printed; empty when nothing is to be kept.
+        trash: Folder with the temporary files that it left; empty when there are none.
+    """
+
+    work: int
+    index: int
+    status: int
+    wall: float
+    cpu: float
+    memory: int
+    read: int
+    written: int
+    started: float
+    verdict: Reason | None
+    opened: bool
+    log: str
+    trash: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+to_server = msgspec.msgpack.Decoder(Open | Batch | Kill)
+to_host = msgspec.msgpack.Decoder(Ready | Results | Ended)
+
+
+def pack(message: bytes, spill: str) -> bytes:
+    """The message as it can be sent.
+
+    Args:
+        message: The encoded message.
+        spill: Path of a file, not there yet, to put a large message into.
+    """
+    if len(message) <= INLINE:
+        return message
+    fd = os.open(spill, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(fd, "wb") as file:
+        file.write(message)
+    return _SPILLED + os.fsencode(spill)
+
+
+def unpack(data: memoryview | bytes) -> memoryview | bytes:
+    """The encoded message that was packed; a file that held it is removed."""
+    if data[:1] != _SPILLED:
+        return data
+    path = os.fsdecode(bytes(data[1:]))
+    with open(path, "rb") as file:
+        message = file.read()
+    os.unlink(path)
+    return message
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected ends that keep message boundaries, with room for the largest message."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * INLINE)
+    return ends

@@ -1,0 +1,80 @@
+"""Loading the user's modules into a fork server, so that attempts find them warm."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any, cast
+
+from toil_core.wire.work import Setup
+from toil_core.worker.procfs import threads
+from toil_core.worker.runner import Runner
+
+MAIN = "__mp_main__"
+"""The name that the user's script has in workers, so that its `if __name__ == "__main__"` does not run."""
+
+loading = False
+"""Whether a fork server is importing the user's modules: no workflow may be started now."""
+
+
+def load(setup: Setup) -> Runner:
+    """Import the user's main module, and the runner.
+
+    The main module is also known as `__main__` afterwards, so that what was pickled by
+    reference there is found here.
+
+    Returns:
+        The runner.
+    """
+    global loading
+    sys.path[:0] = setup.path
+    loading = True
+    try:
+        with _spared_fork_handlers():
+            if setup.script:
+                _script(setup.script)
+            elif setup.module:
+                sys.modules["__main__"] = sys.modules[MAIN] = import_module(setup.module)
+            module, _, name = setup.runner.partition(":")
+            return cast(Runner, getattr(import_module(module), name))
+    finally:
+        loading = False
+
+
+def _script(path: str) -> None:
+    module = ModuleType(MAIN)
+    module.__file__ = path
+    sys.modules["__main__"] = sys.modules[MAIN] = module
+    with open(path, "rb") as file:
+        exec(compile(file.read(), path, "exec"), module.__dict__)
+
+
+@contextmanager
+def _spared_fork_handlers() -> Iterator[None]:
+    """Leave out what threading and logging would do in every forked process.
+
+    They repair locks that other threads may have held. In a process with one thread there are
+    none, and their work would be a fifth of the cost of an attempt.
+    """
+    register: Callable[..., None] = os.register_at_fork
+    spared: list[dict[str, Any]] = []
+
+    def filtered(**handlers: Any) -> None:
+        owners = {getattr(handler, "__module__", "") for handler in handlers.values()}
+        if owners <= {"threading", "logging"}:
+            spared.append(handlers)
+        else:
+            register(**handlers)
+
+    setattr(os, "register_at_fork", filtered)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(os, "register_at_fork", register)  # noqa: B010
+        if threads() > 1:
+            for handlers in spared:
+                register(**handlers)

@@ -1,0 +1,148 @@
+"""What the kernel tells of processes, and ending all that belong to a host."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MARK = "TOIL_RUN_FOLDER"
+"""The variable that every process below a fork server carries in its environment."""
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, of all its threads; empty when it is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    except FileNotFoundError:
+        pass
+    return found
+
+
+def family(pid: int) -> list[int]:
+    """A process and everything below it."""
+    found = [pid]
+    for each in found:
+        found += children(each)
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that the process has in use, shared ones included; 0 when it is gone."""
+    fields = _read(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * PAGE if fields else 0
+
+
+def proportional(pid: int) -> int:
+    """Bytes of memory in use, where shared ones are divided among the sharers; costs a walk of its memory."""
+    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) * 1024
+    return resident(pid)
+
+
+def group(pid: int) -> int:
+    """The process group of a process; 0 when it is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def start_time(pid: int) -> str:
+    """When the process started, in ticks since the machine did; empty when it is gone."""
+    after_name = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
+    return after_name[19].decode() if len(after_name) > 19 else ""
+
+
+def out_of_memory_kills() -> int:
+    """How often the kernel has ended a process of this machine for lack of memory."""
+    for line in _read("/proc/vmstat").splitlines():
+        if line.startswith(b"oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
+def threads() -> int:
+    """How many threads this process has, Python's or not."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def lives_in(pid: int, folder: str) -> bool:
+    """Whether the process works in the folder, or was started with it as its folder for temporary files."""
+    try:
+        where = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        where = ""
+    name = os.fsencode(folder)
+    return where == folder or where.startswith(folder + "/") or b"TMPDIR=" + name + b"\0" in _read(f"/proc/{pid}/environ")
+
+
+def kill(pid: int) -> None:
+    """End the process and its process group, when it leads one."""
+    for end in (os.killpg, os.kill):
+        try:
+            end(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def belonging(folder: str) -> Iterator[int]:
+    """Every process, but this one, that a fork server with this folder, or one in it, started; and that one itself."""
+    mark = os.fsencode(f"{MARK}={folder}")
+    me = os.getpid()
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != me:
+            _, found, rest = _read(f"/proc/{name}/environ").partition(mark)
+            if found and rest[:1] in (b"\0", b"/"):
+                yield int(name)
+
+
+def end_all(folder: str) -> None:
+    """End every process that belongs to the folder, and those they start meanwhile."""
+    for _ in range(100):
+        found = [pid for pid in belonging(folder) if not _zombie(pid)]
+        if not found:
+            return
+        for pid in found:
+            kill(pid)
+        for pid in found:
+            _await_end(pid)
+
+
+def _zombie(pid: int) -> bool:
+    return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] in (b"Z", b"")
+
+
+def _await_end(pid: int, seconds: float = 5.0) -> None:
+    import select
+
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll(seconds * 1000)
+    finally:
+        os.close(fd)
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        parts = []
+        while part := os.read(fd, 65536):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

@@ -1,0 +1,69 @@
+"""A fork server's slots: the folder and the log that attempts use one after another."""
+
+from __future__ import annotations
+
+import os
+
+
+class Slot:
+    """One place for attempts. Folder and log are used again as long as attempts leave them empty.
+
+    Args:
+        folder: Where to make it.
+        number: Which slot.
+    """
+
+    def __init__(self, folder: str, number: int) -> None:
+        self.number = number
+        self.folder = f"{folder}/{number}"
+        self.tmp = f"{self.folder}/tmp"
+        self.log = f"{self.folder}/log"
+        self._kept = 0
+        os.mkdir(self.folder, 0o700)
+        os.mkdir(self.tmp, 0o700)
+        self.log_fd = self._open_log()
+
+    def take_log(self, wanted: bool) -> str:
+        """Path of the file with what was printed, now out of the next attempt's way; empty when there is none."""
+        if not os.fstat(self.log_fd).st_size:
+            return ""
+        if not wanted:
+            os.ftruncate(self.log_fd, 0)
+            return ""
+        os.close(self.log_fd)
+        kept = self._name("log")
+        os.rename(self.log, kept)
+        self.log_fd = self._open_log()
+        return kept
+
+    def cut_log(self, wanted: bool) -> bytes:
+        """What was printed, at most its last 64 KiB and only when wanted; the log is empty afterwards."""
+        size = os.fstat(self.log_fd).st_size
+        if not size:
+            return b""
+        start = max(0, size - 65536)
+        text = os.pread(self.log_fd, size - start, start) if wanted else b""
+        os.ftruncate(self.log_fd, 0)
+        return text
+
+    def take_trash(self) -> str:
+        """Path of the folder with what was left, now out of the next attempt's way; empty when there is none."""
+        try:
+            if not os.listdir(self.tmp):
+                return ""
+            kept = self._name("tmp")
+            os.rename(self.tmp, kept)
+        except FileNotFoundError:
+            kept = ""
+        except PermissionError:  # the attempt took away its own rights
+            os.chmod(self.tmp, 0o700)
+            return self.take_trash()
+        os.mkdir(self.tmp, 0o700)
+        return kept
+
+    def _open_log(self) -> int:
+        return os.open(self.log, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+
+    def _name(self, kind: str) -> str:
+        self._kept += 1
+        return f"{self.folder}/{kind}-{self._kept}"
