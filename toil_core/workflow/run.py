@@ -1,0 +1,327 @@
+"""Starting a workflow: from a script (`main`, `Toil`) or from a notebook (`run`)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from toil_core.errors import Interrupted, JobStoreExists, NoSuchJobStore, NoSuchKey, ToilError, UsageError, WorkflowFailed
+from toil_core.leader.options import EngineOptions
+from toil_core.locators import canonical_locator
+from toil_core.options import Config
+from toil_core.wire import keys
+from toil_core.workflow import main_module, pickling
+from toil_core.workflow.files import File, Files
+from toil_core.workflow.job import Job, JobFunction
+
+if TYPE_CHECKING:
+    from toil_core.job_store import JobStore
+    from toil_core.leader import Outcome
+    from toil_core.options import OptionParser
+    from toil_core.wire.work import Setup
+
+T = TypeVar("T")
+
+
+class Toil:
+    """A workflow's run, as a context manager.
+
+    ```
+    with Toil(options) as toil:
+        if toil.config[EngineOptions].restart:
+            count = toil.restart()
+        else:
+            count = toil.start(words(toil.import_file("reads.txt")))
+    ```
+
+    The job store is opened when the block is entered, and removed when it is left if the option
+    `clean` says so. A store in which nothing was started is removed too, unless it held something.
+
+    Args:
+        options: What a parser made by `Toil.parser` found; or a config.
+        job_store: The job store's locator; None for the `locator` among the options.
+
+    Raises:
+        JobStoreExists: The store holds a workflow, and `--restart` was not given.
+        NoSuchJobStore: `--restart` was given, and there is no workflow.
+        BadOption: An option cannot be used.
+        BadLocator: The locator cannot be used.
+        NoSuchDriver: Nothing installed opens such a store.
+    """
+
+    def __init__(self, options: argparse.Namespace | Config, job_store: str | None = None) -> None:
+        from toil_core.options import config_from
+
+        main_module.refuse_while_loading()
+        self._arguments = None if isinstance(options, Config) else options
+        self.config = options if isinstance(options, Config) else config_from(options)
+        """Every option's value; ask for a group by its type: `toil.config[EngineOptions]`."""
+        locator = job_store if job_store is not None else getattr(options, "locator", None)
+        if locator is None:
+            raise UsageError("which job store? Give its locator: Toil(options, job_store='file:FOLDER')")
+        self.locator = canonical_locator(locator)
+        """The job store, wherever the working directory is."""
+        self._store: JobStore | None = None
+        self._files: Files | None = None
+        self._tmp: TemporaryDirectory[str] | None = None
+        self._fresh = False
+        self._state = "new"
+
+    @staticmethod
+    def parser(description: str | None = None) -> OptionParser:
+        """A parser with the positional argument `locator` and every option of the engine and the plugins."""
+        from toil_core.options import OptionParser, add_engine_options
+
+        parser = OptionParser(description=description)
+        parser.add_argument("locator", metavar="LOCATOR", help="The job store: a folder, or DRIVER:REST.")
+        add_engine_options(parser)
+        return parser
+
+    def __enter__(self) -> Self:
+        from toil_core.plugins import open_job_store
+
+        store = open_job_store(self.locator, self.config)
+        try:
+            if self._options.restart:
+                self._inherit(store)
+            else:
+                store.prepare()
+                if _holds_workflow(store):
+                    raise JobStoreExists(
+                        f"{self.locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {self.locator}`"
+                    )
+                self._fresh = next(iter(store.list("")), None) is None
+        except BaseException:
+            store.close()
+            raise
+        self._store = store
+        main_module.announce()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        store, self._store = self._open(), None
+        try:
+            if self._clean_now(failed=kind is not None):
+                store.destroy()
+        finally:
+            store.close()
+            if self._tmp is not None:
+                self._tmp.cleanup()
+
+    def start(self, root: Job[T]) -> T:
+        """Run a new workflow to its end, and give what its root job returns.
+
+        Args:
+            root: The job that all others come after.
+
+        Raises:
+            GraphError: The jobs form no graph that can be run; nothing has run then.
+            NotPicklable: Something that a job needs cannot be sent to a worker; nothing has run then.
+            UsageError: The options ask for a restart.
+            WorkflowFailed: Jobs failed for good.
+            Interrupted: The run was asked to stop.
+        """
+        from toil_core import leader
+        from toil_core.workflow.initial import initial_commit
+
+        store = self._open()
+        if self._options.restart:
+            raise UsageError("--restart was given; call toil.restart() instead of toil.start(…)")
+        if self._state != "new":
+            raise UsageError("a Toil block runs one workflow; open another one, with another job store, for the next")
+        commit = initial_commit(root, self.config)
+        leader.begin(store, self.locator, commit, self.config, _workflow_name(root))
+        return self._lead(store, restart=False)  # type: ignore[no-any-return]
+
+    def restart(self) -> Any:
+        """Go on with the workflow that the job store holds, and give what its root job returns.
+
+        Raises:
+            UsageError: The options do not ask for it.
+            WorkflowFailed: Jobs failed for good.
+            Interrupted: The run was asked to stop.
+            LeaderRunning: Another leader is at work on it.
+        """
+        store = self._open()
+        if not self._options.restart:
+            raise UsageError("toil.restart() needs the option --restart; toil.start(…) begins a new workflow")
+        return self._lead(store, restart=True)
+
+    def import_file(self, url: str | os.PathLike[str], name: str = "") -> File:
+        """Put the content of a URL, or of a path, into the job store; give the result to jobs.
+
+        Args:
+            url: `file:`, `https:` or another scheme that is installed; or a path.
+            name: What the file is called; the last part of the URL if not given.
+
+        Raises:
+            BadLocator: Nothing installed opens it, or nothing is there.
+        """
+        return self._with_files().import_url(os.fspath(url), name)
+
+    def export_file(self, file: File, url: str | os.PathLike[str]) -> None:
+        """Write a file that a job returned to a URL, or to a path.
+
+        Raises:
+            BadLocator: Nothing installed writes there.
+        """
+        self._with_files().export_url(file, os.fspath(url))
+
+    @property
+    def _options(self) -> EngineOptions:
+        return self.config[EngineOptions]
+
+    def _open(self) -> JobStore:
+        if self._store is None:
+            raise UsageError("use Toil as a context manager: `with Toil(options) as toil:`")
+        return self._store
+
+    def _inherit(self, store: JobStore) -> None:
+        from toil_core.options import config_from
+        from toil_core.wire.run import decode_workflow
+
+        try:
+            with store.read(keys.WORKFLOW) as stream:
+                info = decode_workflow(stream.read())
+        except (NoSuchKey, NoSuchJobStore):
+            raise NoSuchJobStore(f"there is no workflow at {self.locator} to go on with; leave --restart out to begin one") from None
+        if self._arguments is not None:
+            self.config = config_from(self._arguments, saved=Config.from_dict(info.options))
+
+    def _with_files(self) -> Files:
+        if self._files is None:
+            self._tmp = TemporaryDirectory(prefix="toil-")
+            prefix = keys.attempt_files(keys.ROOT, os.urandom(6).hex())
+            self._files = Files(self._open(), prefix, Path(self._tmp.name), self.config)
+        return self._files
+
+    def _lead(self, store: JobStore, *, restart: bool) -> Any:
+        from toil_core import leader
+
+        self._state = "failed"
+        outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart)
+        self._state = "succeeded"
+        return pickling.load(outcome.value, outcome.values)
+
+    def _setup(self) -> Setup:
+        from toil_core.wire.work import Setup
+        from toil_core.workflow.initial import environment
+
+        script, module = main_module.describe()
+        return Setup(
+            script=script,
+            module=module,
+            path=main_module.import_path(),
+            environment=environment(self._options.set_env),
+            options=self.config.as_dict(),
+        )
+
+    def _clean_now(self, *, failed: bool) -> bool:
+        if self._state == "new":
+            return self._fresh
+        succeeded = self._state == "succeeded" and not failed
+        return {"always": True, "never": False, "onSuccess": succeeded, "onError": not succeeded}[self._options.clean]
+
+
+def _holds_workflow(store: JobStore) -> bool:
+    for key in (keys.WORKFLOW, keys.commit(keys.ROOT, 0)):
+        try:
+            store.stat(key)
+        except NoSuchKey:
+            continue
+        return True
+    return False
+
+
+def _workflow_name(root: Job[Any]) -> str:
+    script, module = main_module.describe()
+    return module or Path(script).stem or root.name
+
+
+def run(root: Job[T], *, job_store: str, **options: Any) -> T:
+    """Run a workflow to its end, and give what its root job returns. For notebooks and programs.
+
+    ```
+    run(words(text), job_store="file:store", default_memory="1 GiB")
+    ```
+
+    Args:
+        root: The job that all others come after.
+        job_store: The job store's locator.
+        options: Any option of the engine or of a plugin, by its name in Python. With `restart=True` the
+            workflow that the store holds is gone on with, whatever the root.
+
+    Raises:
+        BadOption: There is no such option, or its value cannot be used.
+        ToilError: See `Toil`, `Toil.start` and `Toil.restart`.
+    """
+    from toil_core.workflow.initial import config_of
+
+    with Toil(config_of(options), job_store) as toil:
+        if toil.config[EngineOptions].restart:
+            return toil.restart()  # type: ignore[no-any-return]
+        return toil.start(root)
+
+
+def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequence[str] | None = None) -> None:
+    """Make a command line of one function, and run it as a workflow.
+
+    ```
+    if __name__ == "__main__":
+        main(words)     # python words.py LOCATOR --text reads.txt --parts 8 [any engine option]
+    ```
+
+    Each parameter becomes an option `--name`, typed by its annotation: `str`, `int`, `float`, `bool`
+    (`--name`, `--no-name`), `Path`, `File` (a path or URL, imported before the run), an `Enum`,
+    `Literal`, `list` of one of these (several words), or one of these `| None`. Parameters without
+    a default must be given, except with `--restart`. Help comes from the docstring: its `Args:`
+    section describes the parameters.
+
+    What the function returns is printed: text as it is, else JSON, else its `repr`; None is not.
+    Files in it, also inside lists, tuples and dicts, are written to the folder `--output-dir`, and
+    shown by their paths.
+
+    Leaves the program with exit code 2 when the user must change something, 1 when the workflow
+    failed, 130 when it was interrupted; each with a message on standard error.
+
+    Args:
+        function: A function, decorated by `job` or not.
+        arguments: The command line; None for the program's own.
+
+    Raises:
+        SystemExit: The program ends without success.
+    """
+    try:
+        _run_main(function, arguments)
+    except UsageError as error:
+        _leave(error, 2)
+    except WorkflowFailed as error:
+        _leave(error, 1)
+    except Interrupted as error:
+        _leave(error, 130)
+    except ToilError as error:
+        _leave(error, 1)
+
+
+def _leave(error: ToilError, code: int) -> None:
+    print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def _run_main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequence[str] | None) -> None:
+    from toil_core.workflow.command_line import CommandLine
+
+    main_module.refuse_while_loading()
+    line = CommandLine(function)
+    found = line.parse(arguments)
+    with Toil(found) as toil:
+        value = toil.restart() if toil.config[EngineOptions].restart else toil.start(line.root(found, toil.import_file))
+        text = line.show(value, found, toil.export_file)
+    if text is not None:
+        print(text)
