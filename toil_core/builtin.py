@@ -1,23 +1,32 @@
-"""What the core itself brings, through the same door as any plugin; imported at every start, so kept light."""
+"""What the core itself brings, through the same door as any plugin; imported at every start, by workers too, so kept light."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from toil_core.leader.options import EngineOptions
-from toil_core.options import Command, Group
 from toil_core.plugins import hookimpl
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from toil_core.options import Command, Config, Group
 
 
 @hookimpl
 def toil_options() -> Iterable[Group]:
     """The options of every run."""
+    from toil_core.leader.options import EngineOptions
+    from toil_core.options import Group
+
     return [Group("engine", EngineOptions)]
 
 
 @hookimpl
 def toil_commands() -> Iterable[Command]:
     """The subcommands that need no plugin."""
+    from toil_core.options import Command
+
     return [
         Command("run", "Run a workflow.", "toil_core.cli.run"),
         Command("status", "Tell how far a workflow is.", "toil_core.cli.status"),
@@ -27,3 +36,11 @@ def toil_commands() -> Iterable[Command]:
         Command("config", "Write a commented config file of all options.", "toil_core.cli.config"),
         Command("completion", "Print what makes a shell complete commands and options.", "toil_core.cli.completion"),
     ]
+
+
+@hookimpl(trylast=True)
+def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
+    """Files of this machine, and what web servers give to anyone; a plugin may know better."""
+    from toil_core.drivers.urls import opened
+
+    return opened(url, mode)
