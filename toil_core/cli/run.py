@@ -1,0 +1,117 @@
+"""`toil run SCRIPT`: run a workflow script as `python SCRIPT` would, with errors that are easier to read."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from types import CodeType, ModuleType, TracebackType
+
+from toil_core.errors import ToilError, UsageError
+from toil_core.option_parser import CONFIG_DEST, CONFIG_VARIABLE
+from toil_core.options import Config, OptionParser
+
+USES_CONFIG = False
+"""The script reads it itself, with its own arguments."""
+_ENGINE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    help = "A Python script, and what it takes: the job store's LOCATOR, its own arguments, any option of the engine (`toil run SCRIPT --help`)."
+    parser.add_argument("script", nargs=argparse.PARSER, metavar="SCRIPT", help=help)
+    parser.epilog = (
+        "exit codes: 0 when the workflow succeeded; 1, or the exit code of the job, when it failed; 2 when something must be changed "
+        "before it can run; 130 after Ctrl-C, 143 after SIGTERM, both ready for --restart."
+    )
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Run the script as the main program.
+
+    Returns:
+        0, or 1 when the script raised an error, which is then shown.
+
+    Raises:
+        UsageError: There is no such script, or it is not Python.
+        SystemExit: The script left that way.
+    """
+    script, *rest = arguments.script[1:] if arguments.script[0] == "--" else arguments.script
+    code = compiled(script)
+    chosen = getattr(arguments, CONFIG_DEST, None)
+    if chosen:
+        os.environ[CONFIG_VARIABLE] = chosen
+    main = ModuleType("__main__")
+    main.__dict__.update(__file__=os.path.abspath(script), __builtins__=__builtins__, __cached__=None)
+    sys.modules["__main__"] = main
+    sys.argv = [script, *rest]
+    if not sys.flags.safe_path:
+        sys.path[0] = os.path.dirname(os.path.realpath(script))
+    try:
+        exec(code, main.__dict__)  # noqa: S102  it is the user's own program
+    except (ToilError, KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a user's program may raise
+        show(error)
+        return 1
+    return 0
+
+
+def compiled(script: str) -> CodeType:
+    """The script's code.
+
+    Raises:
+        UsageError: There is no such file, it cannot be read, or it is not Python.
+    """
+    try:
+        with open(script, "rb") as file:
+            source = file.read()
+    except FileNotFoundError:
+        raise UsageError(f"there is no script {script}") from None
+    except IsADirectoryError:
+        raise UsageError(f"{script} is a folder, not a Python script; name the file in it that starts the workflow") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"script {script!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return compile(source, os.path.abspath(script), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = f" (line {error.lineno})" if error.lineno else ""
+        raise UsageError(f"{script} is not Python: {error.msg}{line}") from None
+    except ValueError as error:
+        raise UsageError(f"{script} is not Python: {error}") from None
+
+
+def show(error: BaseException) -> None:
+    """Print the traceback of a script's own error, without the engine's frames unless the error is the engine's."""
+    _trim(error, set())
+    traceback.print_exception(error)
+
+
+def _trim(error: BaseException | None, seen: set[int]) -> None:
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    error.__traceback__ = _own(error.__traceback__)
+    _trim(error.__cause__, seen)
+    _trim(error.__context__, seen)
+
+
+def _own(trace: TracebackType | None) -> TracebackType | None:
+    frames: list[TracebackType] = []
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    users = [frame for frame in frames if not _is_engine(frame)]
+    if not users:
+        return frames[0] if frames else None
+    if _is_engine(frames[-1]):  # raised by the engine: how it came there is part of the story
+        users = frames[frames.index(users[0]) :]
+    kept: TracebackType | None = None
+    for frame in reversed(users):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return kept
+
+
+def _is_engine(trace: TracebackType) -> bool:
+    return trace.tb_frame.f_code.co_filename.startswith(_ENGINE)

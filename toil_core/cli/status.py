@@ -1,0 +1,127 @@
+"""`toil status`: how far a workflow is, what failed, and what to do next."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from typing import TYPE_CHECKING
+
+from toil_core.options import Config, OptionParser
+
+if TYPE_CHECKING:
+    from toil_core.monitor.status import FailedJob, Status
+
+_SHOWN = 10
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
+    parser.add_argument("--json", action="store_true", help="Print JSON instead of text.")
+    parser.add_argument("--fail-if-not-complete", "--failIfNotComplete", action="store_true", help="Exit with 1 unless all jobs are done.")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Print the status.
+
+    Returns:
+        0, or 1 when it was asked to fail and not all jobs are done.
+
+    Raises:
+        NoSuchJobStore: Nothing is stored there.
+    """
+    from toil_core.monitor.status import examine
+    from toil_core.plugins import open_job_store
+    from toil_core.wire.patient import PatientStore
+
+    with open_job_store(arguments.locator, config) as store:
+        status = examine(PatientStore(store, seconds=30.0), arguments.locator)
+    if arguments.json:
+        import msgspec
+
+        print(msgspec.json.format(msgspec.json.encode({**msgspec.structs.asdict(status), "next": advice(status)}), indent=2).decode())
+    else:
+        print(text(status))
+    return int(arguments.fail_if_not_complete and not status.complete)
+
+
+def text(status: Status) -> str:
+    """The status as people read it."""
+    parts = [_head(status), _kinds(status), _failures(status), "\n".join(f"warning: {trouble}" for trouble in status.corrupt), advice(status)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def advice(status: Status) -> str:
+    """What to do next, in a line."""
+    locator = shlex.quote(status.job_store)
+    if not status.workflow:
+        return f"Next: remove it with `toil clean {locator}` and start the workflow anew."
+    if status.complete:
+        return f"Next: nothing is left to do; `toil clean {locator}` removes the job store."
+    if status.leader.state == "running":
+        return "Next: wait; the leader is at work."
+    where = shlex.quote(status.script) if status.script else "YOUR_SCRIPT"
+    restart = f"python {where} {locator} --restart"
+    if status.leader.state == "unknown":
+        return f"Next: ask on {status.leader.host} whether the leader still runs; when it has ended: `{restart} --take-over`."
+    return f"Next: go on with `{restart}`" + (" when the cause of the failures is gone." if status.failed else ".")
+
+
+def _head(status: Status) -> str:
+    if not status.workflow:
+        return f"{status.job_store}: a workflow was about to be started here, but its start was cut short."
+    lines = [f"workflow {status.name} ({status.workflow[:8]}) on {status.job_store}, begun {_when(status.created)}", f"leader:  {_leader(status)}"]
+    failed = f", {status.failed:,} failed" if status.failed else ""
+    open_jobs = f", {status.open:,} running or waiting" if status.open else ""
+    lines.append(f"jobs:    {status.done:,} of {status.total:,} done{open_jobs}{failed}" + ("; complete" if status.complete else ""))
+    return "\n".join(lines)
+
+
+def _leader(status: Status) -> str:
+    leader = status.leader
+    where = f"process {leader.pid} on {leader.host}, since {_when(leader.started)}"
+    return {
+        "none": "there was none yet",
+        "running": f"at work: {where}",
+        "stopped": f"ended in good order ({where})",
+        "dead": f"died before the end ({where})" if leader.host else "not known: its record cannot be read",
+        "unknown": f"perhaps at work: {where}; that machine cannot be asked from here",
+    }[leader.state]
+
+
+def _kinds(status: Status) -> str:
+    from toil_core.monitor.text import about, span, table
+
+    if not status.kinds:
+        return ""
+    rows = [
+        (k.name, f"{k.total:,}", f"{k.done:,}", f"{k.failed:,}", span(k.cpu), span(k.wall), about(k.memory) if k.memory else "-")
+        for k in status.kinds
+    ]  # fmt: skip
+    return table(("job", "total", "done", "failed", "CPU", "wall", "peak memory"), rows, right=range(1, 7))
+
+
+def _failures(status: Status) -> str:
+    final = [failure for failure in status.failures if failure.final]
+    again = [failure for failure in status.failures if not failure.final]
+    return "\n\n".join(part for part in (_listed("failed for good:", final, status), _listed("failed, and to be tried again:", again, status)) if part)
+
+
+def _listed(head: str, failures: list[FailedJob], status: Status) -> str:
+    from toil_core.monitor.progress import logs_command, reason_text
+
+    if not failures:
+        return ""
+    lines = [head]
+    for failure in failures[:_SHOWN]:
+        lines.append(f"  {failure.name} {failure.job}: {reason_text(failure.reason, failure.message)}")
+        if failure.log:
+            lines.append(f"    its log: {logs_command(status.job_store, failure.job)}")
+    if len(failures) > _SHOWN:
+        lines.append(f"  … and {len(failures) - _SHOWN:,} more; --json lists all")
+    return "\n".join(lines)
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
