@@ -243,8 +243,8 @@ def test_web_pages_are_not_written(server: str) -> None:
 
 
 def test_errors_hide_secrets(server: str) -> None:
-    url = server + "/status/404?signature=secret"
-    for url in (url, url.replace("http://", "http://user:secret@"), "http://user:secret@localhost/x"):
+    signed = server + "/status/404?signature=secret"
+    for url in (signed, signed.replace("http://", "http://user:secret@"), "http://user:secret@localhost/x"):
         assert "secret" not in shown(url)
         with pytest.raises(ToilError) as raised:
             _read(url)
