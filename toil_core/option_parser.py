@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Never
 
 from toil_core.errors import BadOption
-from toil_core.option_specs import Spec, parse_bool, specs
+from toil_core.option_specs import Spec, camel, parse_bool, specs, spellings
 from toil_core.options import Config, Group
 from toil_core.plugins import option_groups
 
@@ -170,15 +170,16 @@ class _Help(argparse.HelpFormatter):
         super().add_usage(usage, own, groups, prefix)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        if isinstance(action, _Remember) and action.const == "switch":
-            return ", ".join(action.option_strings)
-        return super()._format_action_invocation(action)
+        if not isinstance(action, _Remember):
+            return super()._format_action_invocation(action)
+        shown = ", ".join(action.option_strings)
+        return shown if action.const == "switch" else f"{shown} {action.metavar}"
 
 
 def _add(parser: OptionParser, section: Any, spec: Spec) -> None:
     flags = [flag for flag in spec.flags if not parser.taken(flag)]
     negatives = [flag for flag in spec.negatives if not parser.taken(flag)]
-    shown = [flag for flag in flags if flag == spec.flags[0] or not flag.startswith("--")]
+    shown = [flag for flag in flags if not flag.startswith("--")] + [flag for flag in flags if flag == spec.flags[0]]
     switch = spec.kind is bool and not spec.repeated
     const = "switch" if switch else "repeated" if spec.repeated else None
     common = {"dest": spec.dest, "default": argparse.SUPPRESS, "metavar": spec.metavar}
@@ -253,15 +254,15 @@ def _tables(path: Path, named: bool, groups: Iterable[Group]) -> dict[str, dict[
 def _table(path: Path, group: Group, table: Any) -> dict[str, tuple[str, Any]]:
     if not isinstance(table, dict):
         raise BadOption(f"{path}: {group.name} must be a table; write [{group.name}] and its options below")
-    keys = {spelling: spec for spec in specs(group) for flag in spec.flags for spelling in _keys(spec, flag)}
+    keys = {spelling: spec for spec in specs(group) for spelling in _keys(spec)}
     for key in table:
         if key not in keys:
             raise BadOption(f"{path}: [{group.name}] has no option {key}{_close(key, keys)}")
     return {keys[key].field: (f"{path}: [{group.name}] {key}", value) for key, value in table.items()}
 
 
-def _keys(spec: Spec, flag: str) -> tuple[str, ...]:
-    return spec.key, spec.field, flag.lstrip("-")
+def _keys(spec: Spec) -> tuple[str, ...]:
+    return (*spellings((spec.key, spec.field, camel(spec.field))), *(flag.lstrip("-") for flag in spec.flags))
 
 
 def _close(word: str, words: Iterable[str]) -> str:

@@ -12,10 +12,11 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from toil_core.locators import driver_name, parse_locator
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+    from types import ModuleType
     from typing import BinaryIO
 
     from toil_core.batch_system import BatchSystem
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 hookimpl = pluggy.HookimplMarker("toil")
 
 HOOKS = "toil"
+CORE = "toil_core.builtin"
 KINDS = {"job_store": "job store", "batch_system": "batch system", "provisioner": "provisioner", "sync_transport": "transport"}
 """The kinds of drivers, and what people call them."""
 
@@ -109,10 +112,9 @@ def hooks(config: Config | None = None) -> pluggy.PluginManager:
     """The process's manager, with the hooks of every plugin that loads.
 
     Args:
-        config: When it was restored from a saved one, and this is the first call, the plugins it names are
-            used and nothing is searched.
+        config: When it was restored from a saved one, and nothing was searched yet, the plugins it names are used.
     """
-    return _loaded(config.plugins if config else {}).manager
+    return _loaded(config.plugins.get(HOOKS) if config else None).manager
 
 
 def option_groups() -> list[Group]:
@@ -239,46 +241,61 @@ class Drivers:
 
 
 @dataclass
-class _Loaded:
+class Loaded:
+    """Plugins whose hooks are in use.
+
+    Args:
+        manager: Calls the hooks.
+        groups: The options that they announce.
+        commands: The subcommands that they announce.
+        errors: By name, why a plugin was left out.
+        searched: False when a saved config named the plugins; then groups and commands are not asked for.
+    """
+
     manager: pluggy.PluginManager
     groups: list[Group] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    searched: bool = True
 
 
 _lock = threading.RLock()
-_state: _Loaded | None = None
+_state: Loaded | None = None
 
 
-def _loaded(targets: Targets | None = None) -> _Loaded:
+def _loaded(saved: Mapping[str, str] | None = None) -> Loaded:
     global _state
     with _lock:
-        if _state is None:
-            known = (targets or {}).get(HOOKS)
-            _state = load(known.items() if known is not None else [(entry.name, entry.value) for entry in entry_points(HOOKS)])
+        if _state is None or (saved is None and not _state.searched):
+            if saved is not None:
+                _state = load(saved.items(), searched=False)
+            else:
+                found = sorted((entry.value != CORE, entry.name, entry.value) for entry in entry_points(HOOKS))
+                _state = load((name, target) for _, name, target in found)
             for name, error in _state.errors.items():
                 print(f"toil: warning: plugin {name!r} is ignored: {error} (see `toil plugins`)", file=sys.stderr)
         return _state
 
 
-def load(modules: Iterable[tuple[str, str]]) -> _Loaded:
-    """A manager with the hooks of these modules; one that fails is left out and its error kept.
+def load(modules: Iterable[tuple[str, str]], *, searched: bool = True) -> Loaded:
+    """The hooks of these modules; one that fails is left out and its error kept.
 
     Args:
         modules: Name and dotted path of each.
+        searched: Whether to ask for options and subcommands too.
     """
     from toil_core import hookspecs
 
     manager = pluggy.PluginManager("toil")
     manager.add_hookspecs(hookspecs)
     manager.register(Drivers(), name="drivers")
-    loaded = _Loaded(manager)
+    loaded = Loaded(manager, searched=searched)
     for name, target in modules:
         if manager.has_plugin(name):
             loaded.errors[name] = f"two plugins have this name; {target} is left out"
             continue
         try:
-            _register(loaded, name, target)
+            _register(loaded, name, import_module(target))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
             if manager.has_plugin(name):
                 manager.unregister(name=name)
@@ -286,17 +303,28 @@ def load(modules: Iterable[tuple[str, str]]) -> _Loaded:
     return loaded
 
 
-def _register(loaded: _Loaded, name: str, target: str) -> None:
-    module = import_module(target)
+def _register(loaded: Loaded, name: str, module: ModuleType) -> None:
     loaded.manager.register(module, name=name)
     loaded.manager.check_pending()
-    groups, offered = list(_call(module, "toil_options")), list(_call(module, "toil_commands"))
-    for kind, new, old in (("group of options", groups, loaded.groups), ("command", offered, loaded.commands)):
-        taken = {item.name for item in old} & {item.name for item in new}
-        if taken:
-            raise ValueError(f"another plugin has a {kind} named {min(taken)!r}")
-    loaded.groups += groups
-    loaded.commands += offered
+    if loaded.searched:
+        groups, offered = list(_call(module, "toil_options")), list(_call(module, "toil_commands"))
+        _refuse_taken("the group of options", (group.name for group in groups), (group.name for group in loaded.groups))
+        _refuse_taken("the flag", *(chain.from_iterable(map(_flags, some)) for some in (groups, loaded.groups)))
+        _refuse_taken("the command", (command.name for command in offered), (command.name for command in loaded.commands))
+        loaded.groups += groups
+        loaded.commands += offered
+
+
+def _refuse_taken(what: str, new: Iterable[str], old: Iterable[str]) -> None:
+    taken = set(new).intersection(old)
+    if taken:
+        raise ValueError(f"another plugin has {what} {min(taken)}")
+
+
+def _flags(group: Group) -> Iterable[str]:
+    from toil_core.option_specs import specs
+
+    return (flag for spec in specs(group) for flag in (*spec.flags, *spec.negatives, *spec.shortcuts))
 
 
 def _call(module: object, hook: str) -> Iterable[Any]:

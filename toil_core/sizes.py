@@ -6,9 +6,7 @@ that it does not understand.
 
 from __future__ import annotations
 
-import math
 import re
-from fractions import Fraction
 
 from toil_core.errors import BadOption
 
@@ -18,11 +16,11 @@ _DURATION = re.compile(r"\s*" + _NUMBER + r"\s*([a-z]*)\s*", re.IGNORECASE | re.
 _PREFIXES = "kmgtpe"
 _MOST = 2**63
 _SECONDS = {
-    **dict.fromkeys(("ms", "millisecond", "milliseconds"), Fraction(1, 1000)),
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), Fraction(1)),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), Fraction(60)),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), Fraction(3600)),
-    **dict.fromkeys(("d", "day", "days"), Fraction(86400)),
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
 
 
@@ -39,7 +37,9 @@ def parse_size(text: str | float) -> int:
         raise BadOption(f"{_shown(text)} is not a size in bytes; write 1000000, 500M, 2G or 1.5 GiB")
     number, exponent, prefix, binary = match.groups()
     power = _PREFIXES.index(prefix.lower()) + 1 if prefix else 0
-    size: int = math.ceil(Fraction(number) * 10 ** int(exponent or 0) * (1024 if binary else 1000) ** power)
+    whole, _, part = number.partition(".")
+    scaled = int(whole + part) * 10 ** int(exponent or 0) * (1024 if binary else 1000) ** power
+    size: int = -(-scaled // 10 ** len(part))
     if size >= _MOST:
         raise BadOption(f"{_shown(text)} is too large a size; the limit is 8 EiB")
     return size
@@ -61,18 +61,18 @@ def parse_duration(text: str | float) -> float:
     Raises:
         BadOption: The text is no duration.
     """
-    written, total, place = _written(text), Fraction(0), 0
+    written, total, place = _written(text), 0.0, 0
     while place < len(written) or not place:
         match = _DURATION.match(written, place)
         unit = match and _SECONDS.get(match[2].lower())
         bare = match and not match[2] and len(match[0]) < len(written)  # `1h30` could be minutes or seconds
         if not match or unit is None or bare:
             raise BadOption(f"{_shown(text)} is not a duration; write 90 (seconds), 10m, 2h or 1h30m")
-        total += Fraction(match[1]) * unit
+        total += float(match[1]) * unit
         place = match.end()
     if total >= _MOST:
         raise BadOption(f"{_shown(text)} is too long a duration; leave it out for no limit")
-    return float(total)
+    return total
 
 
 def format_duration(seconds: float) -> str:

@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         return 0
     path = Path(arguments.file).expanduser()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
         with path.open("w" if arguments.force else "x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:

@@ -8,7 +8,7 @@ import sys
 import traceback
 from types import CodeType, ModuleType, TracebackType
 
-from toil_core.errors import ToilError, UsageError
+from toil_core.errors import ToilError, UsageError, WorkflowFailed
 from toil_core.option_parser import CONFIG_DEST, CONFIG_VARIABLE
 from toil_core.options import Config, OptionParser
 
@@ -22,8 +22,8 @@ def configure(parser: OptionParser) -> None:
     help = "A Python script, and what it takes: the job store's LOCATOR, its own arguments, any option of the engine (`toil run SCRIPT --help`)."
     parser.add_argument("script", nargs=argparse.PARSER, metavar="SCRIPT", help=help)
     parser.epilog = (
-        "exit codes: 0 when the workflow succeeded; 1, or the exit code of the job, when it failed; 2 when something must be changed "
-        "before it can run; 130 after Ctrl-C, 143 after SIGTERM, both ready for --restart."
+        "exit codes: 0 when the workflow succeeded, 1 when it failed, 2 when something must be changed "
+        "before it can run, 130 after Ctrl-C, 143 after SIGTERM, both ready for --restart."
     )
 
 
@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         sys.path[0] = os.path.dirname(os.path.realpath(script))
     try:
         exec(code, main.__dict__)  # noqa: S102  it is the user's own program
+    except WorkflowFailed as error:
+        raise WorkflowFailed(str(error), error.jobs) from error  # exit code 1, as `main` has it; 2 would mean something else
     except (ToilError, KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001  whatever a user's program may raise

@@ -14,7 +14,7 @@ Level = Literal["OFF", "CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
 LEVELS: dict[str, str] = {f"--log{name}": name.upper() for name in ("Off", "Critical", "Error", "Warning", "Info", "Debug")}
 
 
-def parse_environment(text: str) -> str:
+def parse_variable(text: str) -> str:
     """`NAME=VALUE`, or `NAME` for its value where the leader runs.
 
     Raises:
@@ -70,7 +70,7 @@ class EngineOptions:
     max_log_file_size: int = option(100 << 20, "How much of a job's log is kept, from its end; 0 for all.", parse=parse_size)
     write_logs: str | None = option(None, "Folder for a copy of the log of each failed job.")
     write_logs_from_all_jobs: bool = option(False, "Keep the logs of jobs that succeed too.")
-    set_env: tuple[str, ...] = option((), "Set a variable for every job: NAME=VALUE, or NAME alone.", flags=("-e",), parse=parse_environment)
+    set_env: tuple[str, ...] = option((), "Set a variable for every job: NAME=VALUE, or NAME alone.", flags=("-e",), parse=parse_variable)
     disable_chaining: bool = option(False, "Send every job to the batch system, even one that could run where its predecessor just ended.")
     disable_progress: bool = option(False, "Show plain lines instead of progress bars.")
     stop_on_first_failure: bool = option(False, "End the run as soon as one job fails for good.")

@@ -1,0 +1,36 @@
+# Each target sets up what it needs in .venv: no root, nothing installed elsewhere.
+# Needs: make, git, and Python 3.11 or later (PYTHON=/path/to/python3 chooses one).
+
+BIN := .venv/bin
+ready = .venv/.ready-$(1)
+
+.PHONY: demo test lint docs bench changes clean
+
+demo: $(call ready,demo)
+	rm -rf build/demo
+	$(BIN)/python examples/variants/variants.py file:build/demo/job-store --output demo-results
+
+test: lint
+	$(BIN)/pytest -n 2 --cov --cov-report=term $(ARGS)
+
+lint: $(call ready,test)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+docs: $(call ready,test)
+	$(BIN)/python tools/generate_docs.py
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+bench: $(call ready,test)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+changes: $(call ready,dev)
+	$(BIN)/towncrier build --draft
+
+clean:
+	rm -rf .venv build dist site demo-results htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.ready-%: pyproject.toml $(wildcard plugins/*/pyproject.toml) tools/setup tools/fetch_pip.py
+	tools/setup $*
+	@touch $@
