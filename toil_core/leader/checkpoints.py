@@ -3,7 +3,7 @@
 A restart reads one checkpoint and the commits that came after it. A new leader first puts a
 tombstone where its predecessor would write its next checkpoint: a leader that was only asleep
 fails there, and since blobs are removed only after a checkpoint that went through, it can
-remove nothing any more.
+remove nothing any more. Tombstones stay as long as the store.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from toil_core.errors import CorruptBlob, LeaderReplaced
-from toil_core.job_store import JobStore
+from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey
+from toil_core.job_store import Blob, JobStore
 from toil_core.leader import snapshot
 from toil_core.leader.graph import Graph
-from toil_core.leader.moves import Committed
+from toil_core.leader.moves import Committed, Delete, Done
 from toil_core.wire import commits, keys
 from toil_core.wire.commits import Commit, create_once
 
 TOMBSTONE = b"replaced"
 _INITIAL = keys.commit(keys.ROOT, 0)
 _PAYLOAD = 65536
+_WHOLE = 64 << 20
 
 
 @dataclass(slots=True)
@@ -31,7 +32,9 @@ class Found:
 
     Attributes:
         corrupt: What could not be read, in words for the user.
-        replayed: The jobs whose results each replayed request had committed.
+        checkpoint: The key of the checkpoint that the graph was read from; empty when there was none.
+        replayed: The jobs whose results were taken in from each replayed request.
+        deleted: Global files that these results deleted.
         stale: Commits that nobody needs any more.
         ended: Whether the leader of `base_epoch` stopped in good order.
         base_epoch: The epoch whose requests could have been under way.
@@ -40,7 +43,9 @@ class Found:
     """
 
     corrupt: list[str] = field(default_factory=list)
+    checkpoint: str = ""
     replayed: dict[str, set[str]] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     ended: bool = False
     base_epoch: int = 1
@@ -75,7 +80,7 @@ class Checkpoints:
 
     def due(self, graph: Graph) -> bool:
         """Whether it is time: the cost of a checkpoint is spread over as many changes as it has jobs."""
-        if self._files and len(graph.jobs) <= 1000 * len(self._files):
+        if self._files and len(graph.jobs) <= 100 * len(self._files):
             return True
         return self._changes >= max(2000, len(graph.jobs))
 
@@ -101,10 +106,18 @@ class Checkpoints:
         self._store.delete([*doomed, *self._files])
         self._files = []
 
-    def inherit(self, former: Iterable[str], garbage: Iterable[str]) -> None:
-        """Take charge of an earlier leader's checkpoints and of blobs that nobody needs."""
-        self._former.extend(former)
-        self._garbage.extend(garbage)
+    def inherit(self, former: Iterable[str], found: Found) -> None:
+        """Take charge of what earlier leaders left.
+
+        Args:
+            former: Their checkpoints.
+            found: What was read; its checkpoint stays until this leader has written two.
+        """
+        self._former.extend(key for key in former if key != found.checkpoint)
+        if found.checkpoint:
+            self._former.append(found.checkpoint)
+        self._garbage.extend(found.stale)
+        self._files.extend(found.deleted)
 
     def _collectable(self, graph: Graph) -> list[str]:
         garbage = list(dict.fromkeys(graph.garbage))
@@ -123,8 +136,12 @@ def load(store: JobStore, graph: Graph) -> Found:
     found = Found()
     saved = _last_good(store, found)
     if saved is None:
-        commit, start = commits.read(store, _INITIAL)
-        graph.load(commit, _INITIAL, start, None)
+        try:
+            load_initial(store, graph)
+        except NoSuchKey:
+            if found.corrupt:
+                raise CorruptBlob(keys.CHECKPOINTS, found.corrupt[-1]) from None
+            raise
     else:
         snapshot.restore(graph, saved)
         found.ended, found.base_epoch, found.base_sequence = saved.ended, saved.epoch, saved.sequence
@@ -133,47 +150,68 @@ def load(store: JobStore, graph: Graph) -> Found:
     return found
 
 
-def ended(store: JobStore) -> bool:
-    """Whether the last leader stopped in good order."""
-    for key in _newest_first(store):
-        data = _get(store, key)
-        if data == TOMBSTONE:
-            return False
-        try:
-            return snapshot.decode(data, key).ended
-        except CorruptBlob:
-            return False
-    return False
+def load_initial(store: JobStore, graph: Graph) -> None:
+    """Fill an empty graph with the jobs that the user's program made.
+
+    Small bodies are taken along, so that no worker need read them again.
+
+    Raises:
+        NoSuchKey: The store holds no workflow.
+        CorruptBlob: What it holds is truncated or altered.
+    """
+    if store.stat(_INITIAL).size <= _WHOLE:
+        data = _get(store, _INITIAL)
+        commit, start = commits.whole(data, _INITIAL)
+        graph.load(commit, _INITIAL, start, commits.sound(commit, data[start:], _INITIAL))
+    else:
+        commit, start = commits.read(store, _INITIAL)
+        graph.load(commit, _INITIAL, start, None)
+
+
+def ended(store: JobStore) -> int:
+    """The epoch of the leader that stopped in good order with the newest checkpoint; 0 when none did."""
+    blob = max(store.list(keys.CHECKPOINTS), key=lambda blob: blob.key, default=None)
+    if blob is None or _is_tombstone(blob):
+        return 0
+    try:
+        saved = snapshot.decode(_get(store, blob.key), blob.key)
+    except CorruptBlob:
+        return 0
+    return saved.epoch if saved.ended else 0
 
 
 def bury(store: JobStore, epoch: int) -> None:
     """Make sure that no leader before the epoch can write a checkpoint any more."""
-    free: dict[int, int] = {}
-    for key in _newest_first(store):
-        written_by, _, last = key.removeprefix(keys.CHECKPOINTS).partition("-")
-        free.setdefault(int(written_by), int(last) + 1)
-    for former in range(min(free, default=1), epoch):
-        number = free.get(former, 0)
-        while not create_once(store, keys.checkpoint(former, number), TOMBSTONE):
-            number += 1
+    buried, free = set(), dict.fromkeys(range(1, epoch), 0)
+    for blob in store.list(keys.CHECKPOINTS):
+        written_by, _, number = blob.key.removeprefix(keys.CHECKPOINTS).partition("-")
+        free[int(written_by)] = max(free.get(int(written_by), 0), int(number) + 1)
+        if _is_tombstone(blob):
+            buried.add(int(written_by))
+    for former in range(1, epoch):
+        next_number = free[former]
+        while former not in buried and not create_once(store, keys.checkpoint(former, next_number), TOMBSTONE):
+            next_number += 1
 
 
 def existing(store: JobStore) -> list[str]:
-    """The keys of every checkpoint and tombstone."""
-    return sorted(blob.key for blob in store.list(keys.CHECKPOINTS))
+    """The keys of every checkpoint, oldest first."""
+    return sorted(blob.key for blob in store.list(keys.CHECKPOINTS) if not _is_tombstone(blob))
 
 
-def orphans(store: JobStore, found: Found) -> Iterator[str]:
-    """Files of attempts that were under way when the last leader ended and never came to count."""
-    for blob in store.list(f"{keys.FILES}{found.base_epoch}-"):
-        request, _, rest = blob.key.removeprefix(keys.FILES).partition("/")
-        unsettled = keys.request_order(request)[1] > found.base_sequence or request in found.open
-        if unsettled and rest.partition("/")[0] not in found.replayed.get(request, ()):
-            yield blob.key
+def orphans(store: JobStore, found: Found, epoch: int) -> Iterator[str]:
+    """Files of attempts that were under way when the leaders before the epoch ended and never came to count."""
+    for former in range(found.base_epoch, epoch):
+        for blob in store.list(f"{keys.FILES}{former}-"):
+            request, _, rest = blob.key.removeprefix(keys.FILES).partition("/")
+            order = keys.request_order(request)
+            unsettled = order > (found.base_epoch, found.base_sequence) or request in found.open
+            if unsettled and rest.partition("/")[0] not in found.replayed.get(request, ()):
+                yield blob.key
 
 
-def _newest_first(store: JobStore) -> list[str]:
-    return sorted((blob.key for blob in store.list(keys.CHECKPOINTS)), reverse=True)
+def _is_tombstone(blob: Blob) -> bool:
+    return blob.size == len(TOMBSTONE)  # no checkpoint is that short
 
 
 def _get(store: JobStore, key: str) -> bytes:
@@ -182,13 +220,14 @@ def _get(store: JobStore, key: str) -> bytes:
 
 
 def _last_good(store: JobStore, found: Found) -> snapshot.Snapshot | None:
-    for key in _newest_first(store):
-        data = _get(store, key)
-        if data != TOMBSTONE:
-            try:
-                return snapshot.decode(data, key)
-            except CorruptBlob as error:
-                found.corrupt.append(f"{error}; the checkpoint before it is used")
+    for key in reversed(existing(store)):
+        try:
+            saved = snapshot.decode(_get(store, key), key)
+        except CorruptBlob as error:
+            found.corrupt.append(f"{error}; the checkpoint before it is used")
+            continue
+        found.checkpoint = key
+        return saved
     return None
 
 
@@ -208,19 +247,25 @@ def _replay(store: JobStore, graph: Graph, found: Found) -> None:
         for key, read in zip((key for _, _, key in wanted), pool.map(lambda item: _read(store, item[2]), wanted), strict=True):
             if isinstance(read, CorruptBlob):
                 found.corrupt.append(f"{read}; its jobs run again")
+                found.stale.append(key)
                 continue
             commit, start, payload = read
-            for entry in commit.entries:
-                if entry.result.failure is None:
-                    found.replayed.setdefault(commit.request, set()).add(entry.result.job)
-            graph.replay(Committed(commit, key, start, payload, 0.0))
+            for command in graph.replay(Committed(commit, key, start, payload, 0.0)):
+                if isinstance(command, Done):
+                    found.replayed.setdefault(commit.request, set()).add(command.job)
+                elif isinstance(command, Delete):
+                    found.deleted.extend(command.keys)
 
 
 def _read(store: JobStore, key: str) -> tuple[Commit, int, bytes | None] | CorruptBlob:
     try:
         with store.read(key, 0, _PAYLOAD) as stream:
             data = stream.read()
-        commit, start = commits.read(store, key) if len(data) >= _PAYLOAD else commits.whole(data, key)
+        if len(data) < _PAYLOAD:
+            commit, start = commits.whole(data, key)
+            payload = commits.sound(commit, data[start:], key)
+        else:
+            (commit, start), payload = commits.read(store, key), None
     except CorruptBlob as error:
         return error
-    return commit, start, data[start:] if len(data) < _PAYLOAD else None
+    return commit, start, payload

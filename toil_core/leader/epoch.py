@@ -18,13 +18,13 @@ from toil_core.wire.commits import create_once
 from toil_core.wire.run import LeaderInfo
 
 
-def claim(store: JobStore, locator: str, *, idle: bool, take_over: bool) -> int:
+def claim(store: JobStore, locator: str, *, ended: int, take_over: bool) -> int:
     """Become the leader of a new epoch.
 
     Args:
         store: The job store.
         locator: What the user calls it.
-        idle: Whether the last leader is known to have stopped in good order.
+        ended: The epoch whose leader is known to have stopped in good order; 0 when none is.
         take_over: Whether to go on although the last leader may live on a machine that cannot be asked.
 
     Returns:
@@ -34,7 +34,7 @@ def claim(store: JobStore, locator: str, *, idle: bool, take_over: bool) -> int:
         LeaderRunning: Another leader is, or may be, at work.
     """
     last = last_epoch(store)
-    if last and not idle:
+    if last != ended:
         _refuse_if_alive(store, locator, last, take_over)
     epoch = last + 1
     if not create_once(store, keys.leader(epoch), run.encode(this_leader(epoch))):

@@ -9,6 +9,7 @@ and whose value nobody will ask for is forgotten, so memory follows the jobs in 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Sequence
 
 from toil_core.batch_system import Reason, Usage
@@ -31,7 +32,7 @@ from toil_core.leader.moves import (
     Wake,
 )
 from toil_core.leader.retries import Policy, judge
-from toil_core.leader.state import CHILDREN, DELAYED, DONE, FAILED, FOLLOWING, ISSUED, READY, WAITING, JobState, Tally
+from toil_core.leader.state import CHILDREN, DELAYED, DONE, FAILED, FOLLOWING, ISSUED, READY, WAITING, JobState, Tally, closure
 from toil_core.wire.commits import Commit, Entry, ref
 from toil_core.wire.jobs import Failure, Kind, NewJob, Ref, Result, Span
 from toil_core.wire.work import Task
@@ -73,6 +74,7 @@ class Graph:
         self.chain = chain
         self.jobs: dict[str, JobState] = {}
         self.kinds: dict[Kind, Kind] = {}
+        self._kinds_kept = 1000
         self.requests: dict[str, OpenRequest] = {}
         self.root: JobState | None = None
         self.tallies: dict[str, Tally] = {}
@@ -82,7 +84,7 @@ class Graph:
         self.garbage: list[str] = []
         self.stopping = False
         self.finished = False
-        self._delayed: list[tuple[float, int, JobState]] = []
+        self._delayed: list[tuple[float, str, JobState]] = []
         self._commands: list[Command] = []
 
     def apply(self, event: Event) -> list[Command]:
@@ -106,12 +108,12 @@ class Graph:
         self._commands = []
         (entry,) = commit.entries
         result = entry.result
-        self._add(result, key, start + entry.base, payload)
+        self.held[key] = 1
+        self._add(result, key, start + entry.base, payload, entry.base)
         self.root = self.jobs[result.children[0]]
         self.root.holders += 1
         self._release(self.root)
-        if not self.held.get(key):
-            self.garbage.append(key)
+        self._let_go(key)
         return self._commands
 
     def resume(self) -> list[Command]:
@@ -139,26 +141,37 @@ class Graph:
     def outcome(self) -> tuple[bytes | Ref, list[tuple[str, bytes | Ref]]]:
         """The root's value, and the values that it promises in turn."""
         assert self.root is not None and self.root.value is not None
-        return self.root.value, _closure(self.root.value_needs)
+        return self.root.value, closure(self.root.value_needs)
 
     # Restart
 
-    def replay(self, event: Committed) -> None:
-        """Take in a commit that an earlier leader did not fold into its last checkpoint."""
-        commit = event.commit
-        if commit.request not in self.requests:
-            named = (self.jobs.get(entry.result.job) for entry in commit.entries)
-            jobs = [job for job in named if job is not None and job.stage is READY]
-            if not jobs:
-                return
-            self.requests[commit.request] = OpenRequest(jobs[0].kind, jobs, commit.number)
-            for job in jobs:
-                job.stage = ISSUED
+    def replay(self, event: Committed) -> list[Command]:
+        """Take in a commit that an earlier leader did not fold into its last checkpoint.
+
+        What the earlier leader did between the commits is not known: when it waited, when it
+        gave a request up that no void tells of, how it judged failures. The commit is the truth.
+        """
         self._commands = []
+        commit = event.commit
+        named = [job for entry in commit.entries if (job := self.jobs.get(entry.result.job)) and not job.ran and not job.pending]
+        request = self.requests.get(commit.request)
+        if request is None and named:
+            request = self.requests[commit.request] = OpenRequest(named[0].kind, ())
+        if request is None or commit.number < request.next:
+            if event.key not in self.held:
+                self.garbage.append(event.key)
+            return self._commands
+        request.next = commit.number  # what is missing before it cannot be read, and runs again
+        for job in named:
+            job.stage = ISSUED
+            request.jobs[job.id] = job
         self._committed(event)
+        self._time_passed(math.inf)
+        return self._commands
 
     def take_over(self, epoch: int) -> None:
         """Give every open request up and go on as the leader of the epoch; tries start anew."""
+        self.finished = self.stopping = False
         self.requests.clear()
         self._delayed.clear()
         self.failed.clear()
@@ -178,6 +191,7 @@ class Graph:
         if request is None or commit.number != request.next:
             return
         request.next += 1
+        self.held[event.key] = 1  # until the end: what one entry lets go of, a later one may hold
         spent, count = 0.0, 0
         for entry in commit.entries:
             job = self._claim(request, entry)
@@ -185,9 +199,9 @@ class Graph:
                 continue
             self._messages(job, entry.result)
             if entry.result.failure is None:
-                spent, count = spent + entry.usage.wall, count + 1
-                payload = event.payload
-                self._succeeded(job, entry, event.key, event.start + entry.base, payload)
+                if job.kind is request.kind:
+                    spent, count = spent + entry.usage.wall, count + 1
+                self._succeeded(job, entry, event.key, event.start + entry.base, event.payload)
             else:
                 self._attempt_failed(job, entry.result.failure, entry.usage, event.now)
         if count:
@@ -195,10 +209,9 @@ class Graph:
         if commit.chained and (chained := self.jobs.get(commit.chained)) and chained.stage is READY:
             chained.stage = ISSUED
             request.jobs[chained.id] = chained
-        if not self.held.get(event.key):
-            self.garbage.append(event.key)
-        if commit.final and commit.void is None:
-            self._close(commit.request, request, None, "", event.now)
+        self._let_go(event.key)
+        if commit.final:
+            self._close(commit.request, request, commit.void, "", event.now)
 
     def _claim(self, request: OpenRequest, entry: Entry) -> JobState | None:
         """The job that the entry speaks of, when this request may speak of it."""
@@ -256,11 +269,11 @@ class Graph:
     def _bytes_or_ref(self, span: Span, crc: int, key: str, start: int, payload: bytes | None, base: int) -> bytes | Ref:
         if payload is not None and span[1] - span[0] <= INLINE:
             return payload[base + span[0] : base + span[1]]
-        self.held[key] = self.held.get(key, 0) + 1
+        self.held[key] += 1
         return ref(key, start, span, crc)
 
     def _add(self, result: Result, key: str, start: int, payload: bytes | None, base: int = 0) -> None:
-        kinds = [self.kinds.setdefault(kind, kind) for kind in result.kinds]
+        kinds = [self._kind(kind) for kind in result.kinds]
         new: Sequence[NewJob] = result.jobs
         names: dict[str, int] = {}
         jobs = self.jobs
@@ -295,6 +308,15 @@ class Graph:
                     need.waiters = []
                 need.waiters.append(job)
                 job.pending += 1
+
+    def _kind(self, kind: Kind) -> Kind:
+        """The one object for all equal kinds; those that no job has any more are forgotten now and then."""
+        known = self.kinds.setdefault(kind, kind)
+        if len(self.kinds) > self._kinds_kept:
+            self.kinds = {job.kind: job.kind for job in self.jobs.values()}
+            self.kinds[known] = known
+            self._kinds_kept = 2 * len(self.kinds) + 1000
+        return known
 
     def _tally(self, name: str) -> Tally:
         tally = self.tallies.get(name)
@@ -368,12 +390,15 @@ class Graph:
 
     def _unref(self, held: bytes | Ref | None) -> None:
         if isinstance(held, Ref):
-            left = self.held[held.key] - 1
-            if left:
-                self.held[held.key] = left
-            else:
-                del self.held[held.key]
-                self.garbage.append(held.key)
+            self._let_go(held.key)
+
+    def _let_go(self, key: str) -> None:
+        left = self.held[key] - 1
+        if left:
+            self.held[key] = left
+        else:
+            del self.held[key]
+            self.garbage.append(key)
 
     # Failures
 
@@ -383,7 +408,8 @@ class Graph:
             job.tries += 1
         elif failure.reason is not Reason.CANCELLED:
             job.losses += 1
-        job.kind = self.kinds.setdefault(verdict.kind, verdict.kind)
+        if verdict.kind is not job.kind:
+            job.kind = self._kind(verdict.kind)
         if failure.reason is not Reason.CANCELLED:
             self.failures[job.id] = failure
         if not verdict.again:
@@ -391,7 +417,7 @@ class Graph:
             self.failed[job.id] = job
         elif verdict.delay > 0:
             job.stage = DELAYED
-            heapq.heappush(self._delayed, (now + verdict.delay, id(job), job))
+            heapq.heappush(self._delayed, (now + verdict.delay, job.id, job))
             self._commands.append(Wake(self._delayed[0][0]))
         else:
             job.stage = READY
@@ -441,9 +467,8 @@ class Graph:
             self._commands.append(Submit(id, kind.name, requirement, (kind,), tasks, chain))
 
     def _task(self, job: JobState) -> Task:
-        job.stage = ISSUED
         assert job.body is not None
-        values = tuple(_closure(job.needs)) if job.needs else ()
+        values = tuple(closure(job.needs)) if job.needs else ()
         return Task(job.id, 0, job.body, values, job.tries + 1)
 
     def _check_end(self) -> None:
@@ -462,15 +487,3 @@ class Graph:
 
     def _stuck(self) -> Iterable[str]:
         return (job.id for job in self.jobs.values() if job.stage is WAITING)
-
-
-def _closure(needs: Sequence[JobState]) -> list[tuple[str, bytes | Ref]]:
-    values: dict[str, bytes | Ref] = {}
-    stack = list(needs)
-    while stack:
-        job = stack.pop()
-        if job.id not in values:
-            assert job.value is not None
-            values[job.id] = job.value
-            stack.extend(job.value_needs)
-    return list(values.items())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from toil_core.batch_system import Requirement
-from toil_core.leader.state import READY, JobState
+from toil_core.leader.state import ISSUED, READY, JobState
 from toil_core.wire import keys
 from toil_core.wire.jobs import Kind
 
@@ -37,16 +37,15 @@ class Sizing:
 
 
 class _Queue:
-    """The ready jobs of one kind, and what is known of the kind."""
+    """The ready jobs of one kind, and how many requests of the kind are open."""
 
-    __slots__ = ("alone", "flying", "jobs", "kind", "pace")
+    __slots__ = ("alone", "flying", "jobs", "kind")
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.jobs: deque[JobState] = deque()
         self.alone: deque[JobState] = deque()
         self.flying = 0
-        self.pace: float | None = None
 
 
 class Issuer:
@@ -61,7 +60,8 @@ class Issuer:
         self.epoch = epoch
         self.sequence = 0
         self.sizing = sizing
-        self._queues: dict[Kind, _Queue] = {}
+        self._queues: dict[int, _Queue] = {}  # by identity, which is much quicker than by value; equal kinds are one object
+        self._paces: dict[str, float] = {}
         self._waiting: deque[_Queue] = deque()
         self._flying = 0
 
@@ -75,12 +75,15 @@ class Issuer:
     def landed(self, kind: Kind) -> None:
         """A request of the kind is over."""
         self._flying -= 1
-        self._queue(kind).flying -= 1
+        queue = self._queue(kind)
+        queue.flying -= 1
+        if not (queue.flying or queue.jobs or queue.alone):
+            del self._queues[id(kind)]
 
     def learn(self, kind: Kind, seconds: float) -> None:
         """A job of the kind lasted that long."""
-        queue = self._queue(kind)
-        queue.pace = seconds if queue.pace is None else 0.7 * queue.pace + 0.3 * seconds
+        pace = self._paces.get(kind.name)
+        self._paces[kind.name] = seconds if pace is None else 0.7 * pace + 0.3 * seconds
 
     def take(self) -> Iterator[tuple[str, Kind, list[JobState]]]:
         """The requests to send now: id, kind and jobs of each."""
@@ -88,16 +91,19 @@ class Issuer:
         while self._waiting and self._flying < self.sizing.backlog and idle < len(self._waiting):
             queue = self._waiting.popleft()
             jobs = self._batch(queue) if queue.flying < self._limit(queue) else []
-            if queue.jobs or queue.alone:
+            left = queue.jobs or queue.alone
+            if left:
                 self._waiting.append(queue)
-            if not jobs:
+            if jobs:
+                idle = 0
+                queue.flying += 1
+                self._flying += 1
+                self.sequence += 1
+                yield keys.request(self.epoch, self.sequence), queue.kind, jobs
+            elif left:
                 idle += 1
-                continue
-            idle = 0
-            queue.flying += 1
-            self._flying += 1
-            self.sequence += 1
-            yield keys.request(self.epoch, self.sequence), queue.kind, jobs
+            elif not queue.flying:
+                del self._queues[id(queue.kind)]
 
     def ready(self) -> Iterator[JobState]:
         """Every job that is held here."""
@@ -105,9 +111,9 @@ class Issuer:
             yield from (job for job in (*queue.alone, *queue.jobs) if job.stage is READY)
 
     def _queue(self, kind: Kind) -> _Queue:
-        queue = self._queues.get(kind)
+        queue = self._queues.get(id(kind))
         if queue is None:
-            queue = self._queues[kind] = _Queue(kind)
+            queue = self._queues[id(kind)] = _Queue(kind)
         return queue
 
     def _batch(self, queue: _Queue) -> list[JobState]:
@@ -118,14 +124,15 @@ class Issuer:
         return _pop(queue.jobs, self._size(queue))
 
     def _limit(self, queue: _Queue) -> int:
-        if self.sizing.slots is None or (queue.pace is not None and queue.pace >= 0.5):
+        if self.sizing.slots is None or self._paces.get(queue.kind.name, 0.0) >= 0.5:
             return self.sizing.backlog
         return min(self.sizing.backlog, 3 * self._slots(queue.kind))
 
     def _size(self, queue: _Queue) -> int:
-        if queue.pace is None:
+        pace = self._paces.get(queue.kind.name)
+        if pace is None:
             return 1
-        each = queue.pace + (self.sizing.overhead if queue.kind.isolated else 0.0)
+        each = pace + (self.sizing.overhead if queue.kind.isolated else 0.0)
         fair = -(-len(queue.jobs) // (2 * self._slots(queue.kind)))
         return max(1, min(self.sizing.most, int(self.sizing.target / max(each, 1e-6)), fair))
 
@@ -138,7 +145,8 @@ def _pop(jobs: deque[JobState], most: int) -> list[JobState]:
     batch: list[JobState] = []
     while jobs and len(batch) < most:
         job = jobs.popleft()
-        if job.stage is READY:
+        if job.stage is READY:  # else it went on in its predecessor's request
+            job.stage = ISSUED
             batch.append(job)
     return batch
 

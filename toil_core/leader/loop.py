@@ -21,7 +21,7 @@ from toil_core.leader.graph import Graph
 from toil_core.leader.moves import Cancel, Command, Committed, Delete, Event, Finish, RequestEnded, StopAsked, Submit, TimePassed, Wake
 from toil_core.leader.tell import Teller
 from toil_core.wire import commits, keys, work
-from toil_core.wire.commits import create_once
+from toil_core.wire.commits import Commit, create_once
 
 _log = logging.getLogger("toil.leader")
 
@@ -88,7 +88,7 @@ class Loop:
 
     def _next(self) -> list[Update] | None:
         """What happened next; an empty list when only time passed."""
-        timeout = None if self._wake is None else max(0.0, self._wake - time.time())
+        timeout = None if self._wake is None else min(max(0.0, self._wake - time.time()), threading.TIMEOUT_MAX)
         try:
             item = self._inbox.get(timeout=timeout)
         except queue.Empty:
@@ -114,23 +114,20 @@ class Loop:
     # Updates
 
     def _update(self, update: Update) -> None:
-        request = self._graph.requests.get(update.id)
-        if request is None:
-            return
-        if update.state is State.RUNNING:
-            self._started(update)
-            return
-        if update.commit is not None:
-            self._commit(keys.commit(update.id, update.number), update.commit)
-        elif update.state is State.COMMITTED:
-            self._read_commit(update.id, update.number)
+        if update.id in self._graph.requests:
+            if update.state is State.RUNNING:
+                self._started(update)
+            elif update.commit is not None:
+                self._carried(update.id, update.number, update.commit)
+            elif update.state is State.COMMITTED:
+                self._read_commit(update.id, update.number)
         if update.state is State.ENDED:
             self._ended(update)
 
     def _started(self, update: Update) -> None:
         self._running.add(update.id)
         now = time.time()
-        for job in self._graph.requests[update.id].jobs.values():
+        for job in self._graph.requests[update.id].jobs.values() if self._teller.heard else ():
             self._teller.tell(JobStarted(now, job.id, job.kind.name, update.id, update.node))
 
     def _ended(self, update: Update) -> None:
@@ -140,7 +137,8 @@ class Loop:
                 break
         if update.id in self._graph.requests:
             reason = update.reason or Reason.NODE_LOST
-            if update.id in self._running or reason not in (Reason.CANCELLED, Reason.TOO_BIG):
+            may_live = update.id in self._running or reason not in (Reason.CANCELLED, Reason.TOO_BIG)
+            if may_live and not self._graph.stopping:  # what is not issued again in this epoch needs no fence
                 self._void(update.id, reason)
             self._apply(RequestEnded(update.id, reason, update.message, time.time()))
         self._running.discard(update.id)
@@ -148,10 +146,20 @@ class Loop:
     def _void(self, id: str, reason: Reason) -> None:
         """Take the request's next commit away from a worker that may still live."""
         while request := self._graph.requests.get(id):
-            if create_once(self._store, keys.commit(id, request.next), commits.encode(id, request.next, void=reason)):
+            key = keys.commit(id, request.next)
+            if create_once(self._store, key, commits.encode(id, request.next, void=reason)):
+                self._graph.garbage.append(key)
+                if reason in (Reason.NODE_LOST, Reason.PREEMPTED):
+                    self._sweep(id, request.jobs)
                 return
             if not self._read_commit(id, request.next):
+                self._graph.garbage.append(keys.commit(id, request.next))
                 request.next += 1
+
+    def _sweep(self, id: str, jobs: Iterable[str]) -> None:
+        """Delete the files of attempts whose node did not: they can never count any more."""
+        for job in jobs:
+            self._checkpoints.delete_files([blob.key for blob in self._store.list(keys.attempt_files(id, job))])
 
     def _read_commit(self, id: str, number: int) -> bool:
         """Apply a commit that the batch system did not carry; False when it cannot be read."""
@@ -161,13 +169,22 @@ class Loop:
         except (CorruptBlob, NoSuchKey) as error:
             _log.warning("%s; its jobs run again", error)
             return False
-        self._checkpoints.changed(len(commit.entries))
-        self._apply(Committed(commit, key, start, None, time.time()))
+        self._commit(commit, key, start, None)
         return True
 
-    def _commit(self, key: str, data: bytes) -> None:
-        commit, start = commits.decode(data, key)
-        payload = data[start:] if len(data) == start + commit.size else None
+    def _carried(self, id: str, number: int, data: bytes) -> None:
+        """Apply a commit that the batch system carried: whole, or its first bytes."""
+        key = keys.commit(id, number)
+        try:
+            commit, start = commits.decode(data, key)
+            payload = commits.sound(commit, data[start:], key) if len(data) == start + commit.size else None
+        except CorruptBlob as error:
+            _log.warning("%s; it was altered on its way, and is read from the job store", error)
+            self._read_commit(id, number)
+        else:
+            self._commit(commit, key, start, payload)
+
+    def _commit(self, commit: Commit, key: str, start: int, payload: bytes | None) -> None:
         self._checkpoints.changed(len(commit.entries))
         self._apply(Committed(commit, key, start, payload, time.time()))
 
@@ -182,6 +199,7 @@ class Loop:
                 case Submit():
                     self._submits.append(self._request(command))
                 case Cancel():
+                    self._flush()  # what was not submitted cannot be cancelled
                     self._batch.cancel(command.requests)
                 case Delete():
                     self._checkpoints.delete_files(command.keys)

@@ -69,7 +69,8 @@ def judge(kind: Kind, tries: int, losses: int, failure: Failure, policy: Policy)
     if failure.reason is Reason.CANCELLED:
         return Verdict(True, 0.0, False, allowed - tries, kind)
     if failure.reason in FREE:
-        return Verdict(losses < policy.losses, 0.0, False, allowed - tries, kind)
+        again = losses < policy.losses
+        return Verdict(again, 0.0, False, allowed - tries if again else 0, kind)
     left = allowed - tries - 1
     if failure.reason is Reason.TOO_BIG or not failure.retry or left <= 0:
         return Verdict(False, 0.0, True, 0, kind)

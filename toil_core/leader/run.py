@@ -103,7 +103,7 @@ def lead(
     options = config[EngineOptions]
     stopping = threading.Event()
     patient = PatientStore(store, give_up=stopping)
-    epoch = claim(patient, locator, idle=restart and folding.ended(patient), take_over=options.take_over)
+    epoch = claim(patient, locator, ended=folding.ended(patient), take_over=options.take_over)
     if restart:
         folding.bury(patient, epoch)
     with plugins.open_batch_system(options.batch_system, config) as batch:
@@ -131,8 +131,7 @@ def lead(
 
 def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *, restart: bool) -> None:
     if not restart:
-        commit, start = commits.read(store, keys.commit(keys.ROOT, 0))
-        graph.load(commit, keys.commit(keys.ROOT, 0), start, None)
+        folding.load_initial(store, graph)
         return
     former = folding.existing(store)
     found = folding.load(store, graph)
@@ -142,9 +141,9 @@ def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *
         graph.finished = True
         return
     graph.take_over(epoch)
-    checkpoints.inherit(former, found.stale)
+    checkpoints.inherit(former, found)
     checkpoints.write(graph)
-    store.delete(folding.orphans(store, found))
+    store.delete(folding.orphans(store, found, epoch))
 
 
 def _judge(finish: Finish, graph: Graph, locator: str, received: Sequence[int]) -> None:

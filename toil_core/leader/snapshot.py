@@ -71,13 +71,14 @@ def encode(graph: Graph, *, ended: bool = False) -> bytes:
         ended: Whether the leader stops in good order with it.
     """
     assert graph.root is not None
-    kinds = {kind: number for number, kind in enumerate(graph.kinds)}
-    jobs = [_record(job, kinds) for job in graph.jobs.values()]
+    numbers: dict[int, int] = {}  # by identity: equal kinds are one object
+    jobs = [_record(job, numbers.setdefault(id(job.kind), len(numbers))) for job in graph.jobs.values()]
+    kinds = {numbers[id(job.kind)]: job.kind for job in graph.jobs.values()}
     requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items()]
     issuer = graph.issuer
     data = msgspec.msgpack.encode(
         Snapshot(
-            issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds), jobs, requests,
+            issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds[number] for number in range(len(kinds))), jobs, requests,
             graph.tallies, graph.failures, tuple(graph.failed), graph.finished, ended,
         )
     )  # fmt: skip
@@ -127,9 +128,9 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
                 job.stage = ISSUED
 
 
-def _record(job: JobState, kinds: dict[Kind, int]) -> JobRecord:
+def _record(job: JobState, kind: int) -> JobRecord:
     return JobRecord(
-        job.id, kinds[job.kind], job.stage, job.body, job.value,
+        job.id, kind, job.stage, job.body, job.value,
         _ids(job.needs), _ids(job.value_needs), _ids(job.above), _ids(job.children), _ids(job.follow_ons),
         job.tries, job.losses,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import msgspec
@@ -131,3 +132,16 @@ class Tally(msgspec.Struct, array_like=True):
         self.wall += usage.wall
         self.cpu += usage.cpu
         self.memory = max(self.memory, usage.memory)
+
+
+def closure(needs: Sequence[JobState]) -> list[tuple[str, bytes | Ref]]:
+    """The values of these jobs, and those that they promise in turn, by producer."""
+    values: dict[str, bytes | Ref] = {}
+    stack = list(needs)
+    while stack:
+        job = stack.pop()
+        if job.id not in values:
+            assert job.value is not None
+            values[job.id] = job.value
+            stack.extend(job.value_needs)
+    return list(values.items())

@@ -23,6 +23,11 @@ class Teller:
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._listeners = list(listeners)
 
+    @property
+    def heard(self) -> bool:
+        """Whether anyone listens; otherwise no event need be made."""
+        return bool(self._listeners)
+
     def tell(self, event: Event) -> None:
         """Hand the event to every listener."""
         for listener in self._listeners[:]:

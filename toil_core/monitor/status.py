@@ -225,9 +225,8 @@ def leader_status(store: JobStore) -> LeaderStatus:
 
 
 def _ended_by(store: JobStore, last: int) -> bool:
-    newest = max((key for key in checkpoints.existing(store)), default="")
     try:
-        return newest.startswith(keys.checkpoint(last, 0).rpartition("-")[0]) and checkpoints.ended(store)
+        return checkpoints.ended(store) == last
     except NoSuchKey:  # a leader that is at work has just replaced it
         return False
 

@@ -144,9 +144,12 @@ def decode(data: bytes, key: str) -> tuple[Commit, int]:
     if len(header) != end - _FRAME.size or zlib.crc32(header) != int.from_bytes(data[10:14], "little"):
         raise CorruptBlob(key, "truncated or altered commit")
     try:
-        return _decoder.decode(header), end
+        commit = _decoder.decode(header)
     except msgspec.MsgspecError as error:
         raise CorruptBlob(key, f"unreadable commit ({error})") from error
+    if not key.endswith(f"{commit.request}/{commit.number:06}"):
+        raise CorruptBlob(key, f"commit {commit.number} of request {commit.request} under another's key")
+    return commit, end
 
 
 def read(store: JobStore, key: str) -> tuple[Commit, int]:
@@ -178,6 +181,20 @@ def whole(data: bytes, key: str) -> tuple[Commit, int]:
     if end + commit.size != len(data):
         raise CorruptBlob(key, "truncated commit")
     return commit, end
+
+
+def sound(commit: Commit, payload: bytes, key: str) -> bytes:
+    """The payload, when every value and body in it is what was written.
+
+    Raises:
+        CorruptBlob: One is altered.
+    """
+    for entry in commit.entries:
+        base, result = entry.base, entry.result
+        for span, crc in ((result.value, result.crc), *((job.body, job.crc) for job in result.jobs)):
+            if zlib.crc32(payload[base + span[0] : base + span[1]]) != crc:
+                raise CorruptBlob(key, f"altered commit: bytes {base + span[0]} to {base + span[1]} of its payload")
+    return payload
 
 
 def create_once(store: JobStore, key: str, data: bytes) -> bool:
