@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def toil_options() -> Iterable[Group]:
-    """The options of every run."""
+    """The options of every run, and those of the built-in drivers."""
+    from toil_core.drivers.single_machine_options import GROUP as SINGLE_MACHINE
     from toil_core.leader.options import EngineOptions
     from toil_core.options import Group
 
-    return [Group("engine", EngineOptions)]
+    return [Group("engine", EngineOptions), SINGLE_MACHINE]
 
 
 @hookimpl

@@ -72,7 +72,7 @@ class Command:
 
 
 class Config:
-    """Every option's value; a plugin asks for its own group by type: `config[AwsOptions].region`.
+    """Every option's value; a plugin asks for its own group by type: `config[CloudOptions].region`.
 
     Args:
         groups: Instances of option groups; a group that is not among them has its defaults.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from toil_core.errors import Interrupted, ToilError, UsageError, WorkflowFailed
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from toil_core.options import Command, OptionParser
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -55,19 +57,28 @@ def guarded(action: Callable[[], int]) -> int:
 
 
 def configure(parser: OptionParser, command: Command) -> None:
-    """Add a subcommand's arguments to a parser.
+    """Add a subcommand's arguments to a parser, and the options of the plugins that it may have to do with.
 
     Raises:
         UsageError: The module of the command cannot be imported.
     """
-    from toil_core.option_parser import add_config_option
+    from toil_core.option_parser import add_config_option, add_engine_options
+    from toil_core.plugins import option_groups
 
     try:
         module = import_module(command.module)
     except ImportError as error:
         raise UsageError(f"command {command.name!r} cannot be loaded from {command.module}: {error}") from error
     module.configure(parser)
-    add_config_option(parser)
+    if uses_config(module):
+        add_engine_options(parser, [group for group in option_groups() if group.prefix])  # one without a prefix is about runs
+    else:
+        add_config_option(parser)
+
+
+def uses_config(module: ModuleType) -> bool:
+    """Whether a command's module wants to be given options; `USES_CONFIG = False` in it says no."""
+    return bool(getattr(module, "USES_CONFIG", True))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -95,7 +106,7 @@ def _run(command: Command, arguments: list[str]) -> int:
     configure(parser, command)
     parsed = parser.parse_args(arguments)
     module = import_module(command.module)
-    config = config_from(parsed) if getattr(module, "USES_CONFIG", True) else Config()
+    config = config_from(parsed) if uses_config(module) else Config()
     code: int = module.run(parsed, config)
     return code
 

@@ -56,7 +56,7 @@ def template(groups: Iterable[Group]) -> str:
 
 
 def _section(group: Group) -> str:
-    return f"\n[{group.name}]\n" + "".join(_entry(spec) for spec in specs(group) if spec.saved)
+    return f"\n[{group.name if group.name.replace('_', '').isalnum() else _quoted(group.name)}]\n" + "".join(_entry(spec) for spec in specs(group) if spec.saved)
 
 
 def _entry(spec: Spec) -> str:

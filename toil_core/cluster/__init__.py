@@ -1,0 +1,1 @@
+"""Machines: launching, reaching, scaling and removing them."""

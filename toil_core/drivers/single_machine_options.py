@@ -18,4 +18,4 @@ class SingleMachineOptions:
     local_disk: int | None = option(None, "Temporary disk that jobs may use in all, instead of all that is free.", parse=parse_size)
 
 
-GROUP = Group("single machine", SingleMachineOptions)
+GROUP = Group("single_machine", SingleMachineOptions)

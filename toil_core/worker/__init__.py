@@ -1,0 +1,1 @@
+"""Where jobs run: the fork server, one attempt, and its measurement."""

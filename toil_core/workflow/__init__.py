@@ -1,0 +1,1 @@
+"""What a user writes: jobs, promises, files and requirements."""
