@@ -189,6 +189,15 @@ def test_what_others_put_into_a_store_survives_it(store: FileJobStore, tmp_path:
     assert os.listdir(tmp_path / "store") == ["results.txt"]
 
 
+def test_a_store_of_many_blobs_is_destroyed(store: FileJobStore, tmp_path: Path) -> None:
+    store.prepare()
+    for number in range(1200):
+        store.create(f"commits/1-{number}/0", b"")
+        store.create(f"files/{number % 600}/{number}", b"")
+    store.destroy()
+    assert os.listdir(tmp_path) == []
+
+
 def test_destroy_follows_no_link(store: FileJobStore, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "kept").write_text("")

@@ -22,6 +22,7 @@ STAGING = b"staging"
 _MARK = b'{"toil job store": 1}\n'
 _FORGOTTEN = 3 * 86400.0
 """After this many seconds a staged file that another machine did not touch counts as left behind."""
+_CHUNK, _THREADS = 500, 8
 _GET_FLAGS, _SET_FLAGS, _TOP_FOLDER = 0x80086601, 0x40086602, 0x20000
 """FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_TOPDIR_FL of Linux."""
 PASSES = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.ENOLCK, errno.EINTR)
@@ -243,7 +244,17 @@ def _remove(path: bytes) -> None:
 def _empty(folder: bytes) -> None:
     with os.scandir(folder) as entries:
         found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for path, is_folder in found:
+    if len(found) <= _CHUNK:
+        return _drop(found)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as pool:  # each removal waits for the disk or for the file server
+        for _ in pool.map(_drop, (found[at : at + _CHUNK] for at in range(0, len(found), _CHUNK))):
+            pass
+
+
+def _drop(entries: list[tuple[bytes, bool]]) -> None:
+    for path, is_folder in entries:
         with suppress(FileNotFoundError):
             if is_folder:
                 _empty(path)

@@ -404,6 +404,15 @@ class JobStoreContract:
         store.create("d", b"new")
         assert _read(store, "d") == b"new"
 
+    def test_many_may_prepare_and_destroy_at_once(self, store: JobStore) -> None:
+        store.destroy()
+        with ThreadPoolExecutor(4) as pool:
+            for ask in (store.prepare, store.destroy, store.prepare):
+                for asked in [pool.submit(ask) for _ in range(8)]:
+                    asked.result(SECONDS)
+        store.create("k", b"1")
+        assert _read(store, "k") == b"1"
+
     def test_prepare_keeps_what_is_stored(self, store: JobStore) -> None:
         store.create("k", b"kept")
         store.prepare()
