@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_rubbish_ends_one_connection_only() -> None:
             stranger.settimeout(30)
             stranger.connect(address)
             stranger.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
-            stranger.shutdown(socket.SHUT_WR)
-            assert stranger.recv(100) == b""
+            with suppress(ConnectionResetError):
+                assert stranger.recv(100) == b""
         client.create("k", b"")
         assert store.stat("k").size == 0

@@ -1,7 +1,7 @@
 """How other processes reach a memory job store: over a Unix socket, never by pickles.
 
-A message is two lengths (of the head: 4 bytes, of the body: 8 bytes, little endian), the head
-(MessagePack) and the body (a blob's bytes). The socket's name is abstract, so nothing is left
+A message is `TMS1`, two lengths (of the head: 4 bytes, of the body: 8 bytes, little endian), the
+head (MessagePack) and the body (a blob's bytes). The socket's name is abstract, so nothing is left
 when its owner is killed; each side checks that the other belongs to the same user.
 """
 
@@ -23,7 +23,8 @@ from toil_core.errors import KeyExists, NoSuchJobStore, NoSuchKey, StoreError, S
 if TYPE_CHECKING:
     from toil_core.drivers.memory import Local
 
-_LENGTHS = struct.Struct("<IQ")
+_MAGIC = b"TMS1"
+_FRAME = struct.Struct("<4sIQ")
 _PEER = struct.Struct("3i")
 _ERRORS = {kind.__name__: kind for kind in (KeyExists, NoSuchKey, StoreFull)}
 
@@ -189,13 +190,15 @@ def _same_user(connection: socket.socket) -> bool:
 
 def _send(connection: socket.socket, head: list[Any], body: bytes) -> None:
     data = msgspec.msgpack.encode(head)
-    connection.sendall(_LENGTHS.pack(len(data), len(body)) + data + (body if len(body) < 65536 else b""))
+    connection.sendall(_FRAME.pack(_MAGIC, len(data), len(body)) + data + (body if len(body) < 65536 else b""))
     if len(body) >= 65536:
         connection.sendall(body)
 
 
 def _receive(connection: socket.socket) -> tuple[list[Any], bytes]:
-    head, body = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size))
+    magic, head, body = _FRAME.unpack(_exactly(connection, _FRAME.size))
+    if magic != _MAGIC:
+        raise EOFError("no message of a memory job store")
     found: list[Any] = msgspec.msgpack.decode(_exactly(connection, head), type=list[Any])
     return found, _exactly(connection, body)
 
