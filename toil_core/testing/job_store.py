@@ -274,10 +274,11 @@ class JobStoreContract:
     def test_readers_see_whole_blobs_while_one_writes(self, store: JobStore) -> None:
         versions = [bytes([65 + number]) * (1000 + 70_000 * number) for number in range(4)]
         store.write("k", io.BytesIO(versions[0]))
-        done = threading.Event()
+        begun, done = threading.Barrier(3, timeout=SECONDS), threading.Event()
 
         def watch() -> set[bytes]:
-            seen = set()
+            seen = {_read(store, "k")}
+            begun.wait()
             while not done.is_set():
                 seen.add(_read(store, "k"))
             return seen
@@ -285,6 +286,7 @@ class JobStoreContract:
         with ThreadPoolExecutor(2) as pool:
             watching = [pool.submit(watch) for _ in range(2)]
             try:
+                begun.wait()
                 for number in range(40):
                     store.write("k", io.BytesIO(versions[number % 4]))
             finally:
