@@ -8,8 +8,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NoReturn
 
 import msgspec
@@ -20,8 +19,9 @@ from toil_core.wire.jobs import Failure, Kind, Result
 from toil_core.wire.work import Task
 from toil_core.worker import messages
 from toil_core.worker.messages import Batch, Item, Open, Results, Spec
+from toil_core.worker.notes import Notes
 from toil_core.worker.runner import Place, Runner
-from toil_core.worker.slots import Slot
+from toil_core.worker.slots import SlotFolder
 
 GROUP_SECONDS = 0.01
 """How long results of attempts that share a process are held back, to send them together."""
@@ -39,8 +39,7 @@ class Child:
         runner: Runs one task.
         sock: The way to the host.
         slot: Where it runs.
-        note_task: Tells the fork server which task runs now.
-        note_store: Tells the fork server that the job store was opened.
+        notes: What the fork server is to know of it.
     """
 
     def __init__(
@@ -48,16 +47,14 @@ class Child:
         opened: Open,
         runner: Runner,
         sock: socket.socket,
-        slot: Slot,
-        note_task: Callable[[int], None],
-        note_store: Callable[[], None],
+        slot: SlotFolder,
+        notes: Notes,
     ) -> None:
         self._opened = opened
         self._runner = runner
         self._sock = sock
         self._slot = slot
-        self._note_task = note_task
-        self._note_store = note_store
+        self._notes = notes
         self._store: JobStore | None = None
         self._spilled = 0
 
@@ -66,17 +63,21 @@ class Child:
         code = 1
         try:
             gc.enable()
-            place = Place(batch.request, Path(self._slot.tmp), self.open_store, self._opened.setup, spec.index)
-            task = _decode_task(spec.task)
-            result, payload = self._attempt(task, batch.kinds[spec.kind], dict(task.values), place)  # type: ignore[arg-type]
-            _flush()
-            ok = result.failure is None
-            self._send(batch.work, (Item(spec.index, ok, _encode(result), payload),))
-            code = 0 if ok else 1
-        except BaseException:
+            code = 0 if self.run(batch, spec) else 1
+        except BaseException:  # noqa: BLE001 - nothing may leave this process
             _print_trace()
         finally:
             os._exit(code)
+
+    def run(self, batch: Batch, spec: Spec) -> bool:
+        """Run one task and send what came of it; whether it succeeded."""
+        place = Place(batch.request, self._slot.path, self.open_store, self._opened.setup, spec.index)
+        task = _decode_task(spec.task)
+        result, payload = self._attempt(task, batch.kinds[spec.kind], dict(task.values), place)  # type: ignore[arg-type]
+        _flush()
+        ok = result.failure is None
+        self._send(batch.work, (Item(spec.index, ok, _encode(result), payload),))
+        return ok
 
     def shared(self, batch: Batch, keep_logs: bool) -> NoReturn:
         """Run the batch's tasks one after another and leave; the exit code is 0 when all of them were told of."""
@@ -85,7 +86,7 @@ class Child:
             gc.enable()
             self._run_all(batch, keep_logs)
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - nothing may leave this process
             _print_trace()
         finally:
             os._exit(code)
@@ -95,12 +96,12 @@ class Child:
         if self._store is None:
             from toil_core.worker.stores import open_for
 
-            self._note_store()
+            self._notes.store()
             self._store = open_for(self._opened.store, self._opened.setup)
         return self._store
 
     def _run_all(self, batch: Batch, keep_logs: bool) -> None:
-        tmp = Path(self._slot.tmp)
+        setup, tmp = self._opened.setup, self._slot.path
         done: list[Item] = []
         values: dict[int, tuple[str, bytes]] = {}
         held, since = 0, time.perf_counter()
@@ -108,12 +109,12 @@ class Child:
             task = _decode_task(spec.task)
             if task.after >= 0 and task.after not in values:
                 continue
-            self._note_task(spec.index)
+            self._notes.task(spec.index)
             started, wall, cpu = time.time(), time.perf_counter(), time.process_time()
             known: dict[str, bytes] = dict(task.values)  # type: ignore[arg-type]
             if task.after >= 0:
                 known.update([values[task.after]])
-            place = Place(batch.request, tmp, self.open_store, self._opened.setup, spec.index)
+            place = Place(batch.request, tmp, self.open_store, setup, spec.index)
             result, payload = self._attempt(task, batch.kinds[spec.kind], known, place)
             _flush()
             usage = Usage(time.perf_counter() - wall, time.process_time() - cpu, started=started)
@@ -129,12 +130,12 @@ class Child:
                 self._send(batch.work, done)
                 done, held, since = [], 0, now
         self._send(batch.work, done)
-        self._note_task(-1)
+        self._notes.task(-1)
 
     def _attempt(self, task: Task, kind: Kind, values: dict[str, bytes], place: Place) -> tuple[Result, bytes]:
         try:
             return self._runner(task, kind, values, place)
-        except BaseException as error:  # whatever the user's code raised must not leave this process
+        except BaseException as error:  # noqa: BLE001 - whatever the user's code raised must not leave this process
             _print_trace()
             return Result(task.job, failure=_failure(error)), b""
 

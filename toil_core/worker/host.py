@@ -11,17 +11,18 @@ from time import monotonic
 
 from toil_core.batch_system import Reason, Requirement, State, Update
 from toil_core.errors import Transient
+from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.wire import commits, keys
-from toil_core.wire.jobs import Failure
-from toil_core.wire.work import Work
+from toil_core.wire.jobs import Failure, Ref
+from toil_core.wire.work import Setup, Work
 from toil_core.worker import folders
 from toil_core.worker.epoch import Epoch
 from toil_core.worker.folders import RunFolder
 from toil_core.worker.io_threads import IoThreads
 from toil_core.worker.loop import Loop
-from toil_core.worker.messages import Ended, Item, Kill, Ready, Results
-from toil_core.worker.running import Finished, Running, decode_result, encode, failure_of, usage_of
+from toil_core.worker.messages import Ended, Item, Kill, Lost, Ready, Results
+from toil_core.worker.running import Finished, Running, decode_result, encode, usage_of
 from toil_core.worker.server_process import ServerProcess
 from toil_core.worker.settle import failed, fetch_all, settle, sweep, with_log, words
 from toil_core.worker.stores import open_with_setup
@@ -62,7 +63,6 @@ class WorkerHost:
         self._numbers = count()
         self._closed = False
         self._items: dict[tuple[int, int], Item] = {}
-        self._since: dict[int, float] = {}
         self._loop = Loop("toil-worker-host", self._shut)
 
     def start(self, work: Work, requirement: Requirement, environment: Mapping[str, str] | None = None) -> None:
@@ -106,13 +106,13 @@ class WorkerHost:
         def opening() -> None:
             try:
                 store, setup = open_with_setup(epoch.locator, epoch.key, self._config)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - reported to whoever waits for the request
                 self._loop.call(partial(self._not_opened, epoch, tries, error))
             else:
                 self._loop.call(lambda: opened(store, setup))
 
-        def opened(store: object, setup: object) -> None:
-            epoch.start(store, setup, self._config)  # type: ignore[arg-type]
+        def opened(store: JobStore, setup: Setup) -> None:
+            epoch.start(store, setup, self._config)
             waiting, epoch.waiting = epoch.waiting, []
             for running in waiting:
                 self._prepare(epoch, running, 0)
@@ -135,10 +135,10 @@ class WorkerHost:
 
         def reading() -> None:
             blobs = fetch_all(epoch.store, refs)
-            self._reply(epoch, lambda: read(blobs))
+            self._loop.call(lambda: read(blobs))
 
-        def read(blobs: Mapping[object, bytes | str]) -> None:
-            for index, why in running.resolve(blobs):  # type: ignore[arg-type]
+        def read(blobs: Mapping[Ref, bytes | str]) -> None:
+            for index, why in running.resolve(blobs):
                 if index in running.ready:
                     running.ready.remove(index)
                 job = running.tasks[index].job
@@ -190,8 +190,13 @@ class WorkerHost:
                 continue
             if isinstance(message, Results):
                 self._results(epoch, running, message)
-            else:
+            elif isinstance(message, Ended):
                 self._ended(epoch, running, message)
+            else:
+                running.flying.clear()
+                if isinstance(message, Lost):
+                    running.abandon(Reason.NODE_LOST, "the process that ran this job's attempts was ended")
+                self._proceed(epoch, running)
 
     def _bury(self, epoch: Epoch, server: ServerProcess) -> None:
         """The fork server is dead: hear its last words, and end what it leaves."""
@@ -229,7 +234,7 @@ class WorkerHost:
     def _settle_shared(self, epoch: Epoch, running: Running, item: Item, finished: Finished) -> None:
         def settling() -> None:
             result = with_log(epoch.store, running.id, decode_result(item.result), item.log, epoch.keeping)
-            self._reply(epoch, lambda: settled((encode(result), finished[1], finished[2])))
+            self._loop.call(lambda: settled((encode(result), finished[1], finished[2])))
 
         def settled(kept: Finished) -> None:
             running.settling -= 1
@@ -246,7 +251,7 @@ class WorkerHost:
         index = ended.index
         item = self._items.pop((running.number, index), None)
         if running.ending and running.ending[0] is Reason.CANCELLED:
-            running.flying.clear()
+            running.flying.discard(index)
             if ended.opened:
                 running.opened.append(running.tasks[index].job)
             self._discard(ended)
@@ -266,7 +271,7 @@ class WorkerHost:
 
         def settling() -> None:
             finished = settle(epoch.store, running.id, job, kind, ended, item, epoch.keeping)
-            self._reply(epoch, lambda: settled(finished))
+            self._loop.call(lambda: settled(finished))
 
         def settled(finished: Finished) -> None:
             running.settling -= 1
@@ -297,8 +302,9 @@ class WorkerHost:
         self._dispatch(epoch, running)
 
     def _finish(self, epoch: Epoch, running: Running, index: int, finished: Finished, *, ok: bool) -> None:
+        if not running.finished:
+            running.since = monotonic()
         running.ended(index, finished, ok)
-        self._since.setdefault(running.number, monotonic())
 
     def _fail_all(self, epoch: Epoch, running: Running, failure: Failure) -> None:
         running.ready.clear()
@@ -330,15 +336,16 @@ class WorkerHost:
             else:
                 self._give_up(epoch, running, *running.ending)
         elif running.finished and not running.ending:
-            left = self._since[running.number] + GROUP_SECONDS - monotonic()
+            left = running.since + GROUP_SECONDS - monotonic()
             if left <= 0:
                 self._commit(epoch, running, final=False)
-            else:
+            elif not running.timed:
+                running.timed = True
                 self._loop.later(left, lambda: self._due(epoch, running))
 
     def _due(self, epoch: Epoch, running: Running) -> None:
-        if running.finished and self._since.get(running.number, 0.0) + GROUP_SECONDS <= monotonic():
-            self._proceed(epoch, running)
+        running.timed = False
+        self._proceed(epoch, running)
 
     def _release(self, epoch: Epoch, running: Running) -> None:
         epoch.running.pop(running.number, None)
@@ -349,7 +356,6 @@ class WorkerHost:
     def _commit(self, epoch: Epoch, running: Running, *, final: bool) -> None:
         number, running.finished, finished = running.commits, [], running.finished
         opened, running.opened = running.opened, []
-        self._since.pop(running.number, None)
         chained = "" if final else running.chained
         data = commits.encode(running.id, number, finished, final=final, chained=chained)
         running.committing = True
@@ -362,7 +368,7 @@ class WorkerHost:
             if won and epoch.syncer is not None:
                 epoch.syncer.after(lambda error: self._loop.call(lambda: committed(won, error)))
             else:
-                self._reply(epoch, lambda: committed(won, None))
+                self._loop.call(lambda: committed(won, None))
 
         def committed(won: bool, error: Exception | None) -> None:
             running.committing = False
@@ -406,7 +412,6 @@ class WorkerHost:
         """Tell that the request has ended without the commit that it owed."""
         if self._requests.pop(running.id, None) is None:
             return
-        self._since.pop(running.number, None)
         opened, running.opened = running.opened, []
 
         def sweeping() -> None:
@@ -425,8 +430,8 @@ class WorkerHost:
         def acting() -> None:
             try:
                 action()
-            except Exception as error:
-                self._reply(epoch, partial(failing, error))
+            except Exception as error:  # noqa: BLE001 - reported to whoever waits for the request
+                self._loop.call(partial(failing, error))
 
         def failing(error: Exception) -> None:
             if isinstance(error, Transient) and tries < TRIES and not self._closed:
@@ -440,9 +445,6 @@ class WorkerHost:
             acting()
         else:
             self._io.run(acting)
-
-    def _reply(self, epoch: Epoch, action: Callable[[], None]) -> None:
-        self._loop.call(action)
 
     def _shut(self) -> None:
         servers = [epoch.server for epoch in self._epochs.values() if epoch.server is not None]
@@ -467,10 +469,7 @@ def _forgiving(action: Callable[[], None]) -> Callable[[], None]:
     def acting() -> None:
         try:
             action()
-        except Exception:
+        except Exception:  # noqa: BLE001 - what stays is swept up later
             return
 
     return acting
-
-
-__all__ = ["WorkerHost", "failure_of"]

@@ -50,7 +50,6 @@ class Syncer:
 
     Args:
         sync: Does it.
-        failed: Told of the error when it cannot be done.
     """
 
     def __init__(self, sync: Task) -> None:
@@ -78,7 +77,7 @@ class Syncer:
             error: Exception | None = None
             try:
                 self._sync()
-            except Exception as raised:
+            except Exception as raised:  # noqa: BLE001 - told to those who wait
                 error = raised
             for then in waiting:
                 if then is not None:

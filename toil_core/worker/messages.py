@@ -1,6 +1,6 @@
 """What a worker host, its fork server and the forked attempts tell each other over one socket.
 
-The socket keeps message boundaries, and attempts write to the same end as their fork server,
+The socket keeps message boundaries, and attempts, slots and fork server write to the same end,
 so an attempt's results always arrive before the news of its end. What is too large for a
 message travels in a file, and the message holds its path.
 """
@@ -159,10 +159,23 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, tag=6):
     trash: str
 
 
+class Left(msgspec.Struct, array_like=True, frozen=True, tag=7):
+    """The slot has left out the rest of the batch, because the work was cancelled."""
+
+    work: int
+
+
+class Lost(msgspec.Struct, array_like=True, frozen=True, tag=8):
+    """The slot of the work's batch was ended from outside, and all that ran there with it."""
+
+    work: int
+
+
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
 to_server = msgspec.msgpack.Decoder(Open | Batch | Kill)
-to_host = msgspec.msgpack.Decoder(Ready | Results | Ended)
+to_slot = msgspec.msgpack.Decoder(Batch)
+to_host = msgspec.msgpack.Decoder(Ready | Results | Ended | Left | Lost)
 
 
 def pack(message: bytes, spill: str) -> bytes:

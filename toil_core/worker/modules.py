@@ -50,7 +50,7 @@ def _script(path: str) -> None:
     module.__file__ = path
     sys.modules["__main__"] = sys.modules[MAIN] = module
     with open(path, "rb") as file:
-        exec(compile(file.read(), path, "exec"), module.__dict__)
+        exec(compile(file.read(), path, "exec"), module.__dict__)  # noqa: S102 - running the user's script is the point
 
 
 @contextmanager

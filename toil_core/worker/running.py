@@ -47,6 +47,11 @@ class Running:
         self.settling = 0
         """Attempts whose log or folder is being looked at."""
         self.finished: list[Finished] = []
+        """Results that wait for a commit."""
+        self.since = 0.0
+        """When the first of them came."""
+        self.timed = False
+        """Whether a timer is set for their commit."""
         self.opened: list[str] = []
         """Jobs with uncommitted results that may have written files."""
         self.chained = ""
@@ -160,12 +165,12 @@ class Running:
             return
         new = result.jobs[0]
         kind = result.kinds[new.kind]
-        known = {**dict(task.values), task.job: value}
+        known = {name: part for name, part in (*task.values, (task.job, value)) if isinstance(part, bytes)}
         if not fits(kind, self.requirement) or kind.isolated != self.isolated or not _at_hand(new, task.job, result, known):
             return
         self.kinds.append(kind)
         values = tuple(known.items()) if new.needs else ()
-        self.tasks[index + 1] = Task(new.id, len(self.kinds) - 1, payload[slice(*new.body)], values)  # type: ignore[arg-type]
+        self.tasks[index + 1] = Task(new.id, len(self.kinds) - 1, payload[slice(*new.body)], values)
         self.ready.append(index + 1)
         self.chained = new.id
 

@@ -14,7 +14,7 @@ import msgspec
 
 from toil_core.wire.work import Setup
 from toil_core.worker import messages, procfs
-from toil_core.worker.messages import Batch, Ended, Kill, Open, Ready, Results
+from toil_core.worker.messages import Batch, Ended, Kill, Left, Lost, Open, Ready, Results
 
 _MAIN = "from toil_core.worker.forkserver import main; main({fd})"
 
@@ -41,6 +41,7 @@ class ServerProcess:
         self.sock, theirs = messages.socket_pair()
         self.sock.setblocking(False)
         environment = {**os.environ, **setup.environment, procfs.MARK: str(self.folder), "TMPDIR": str(self.folder)}
+        environment.setdefault("LD_BIND_NOW", "toil")  # else every attempt looks up the C library's functions anew
         with theirs, open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _MAIN.format(fd=theirs.fileno())],
@@ -77,7 +78,7 @@ class ServerProcess:
                 return
             self._outbox.popleft()
 
-    def receive(self) -> Iterator[Ready | Results | Ended]:
+    def receive(self) -> Iterator[Ready | Results | Ended | Left | Lost]:
         """What it and its attempts said since the last call."""
         view = memoryview(self._buffer)
         while True:

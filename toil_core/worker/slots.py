@@ -1,12 +1,13 @@
-"""A fork server's slots: the folder and the log that attempts use one after another."""
+"""The folder and the log that the attempts of one slot use one after another."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
-class Slot:
-    """One place for attempts. Folder and log are used again as long as attempts leave them empty.
+class SlotFolder:
+    """One place for attempts, used again as long as attempts leave it empty.
 
     Args:
         folder: Where to make it.
@@ -14,13 +15,12 @@ class Slot:
     """
 
     def __init__(self, folder: str, number: int) -> None:
-        self.number = number
         self.folder = f"{folder}/{number}"
         self.tmp = f"{self.folder}/tmp"
-        self.log = f"{self.folder}/log"
+        self.path = Path(self.tmp)
+        self._log = f"{self.folder}/log"
         self._kept = 0
-        os.mkdir(self.folder, 0o700)
-        os.mkdir(self.tmp, 0o700)
+        os.makedirs(self.tmp, 0o700, exist_ok=True)
         self.log_fd = self._open_log()
 
     def take_log(self, wanted: bool) -> str:
@@ -32,7 +32,7 @@ class Slot:
             return ""
         os.close(self.log_fd)
         kept = self._name("log")
-        os.rename(self.log, kept)
+        os.rename(self._log, kept)
         self.log_fd = self._open_log()
         return kept
 
@@ -48,13 +48,14 @@ class Slot:
 
     def take_trash(self) -> str:
         """Path of the folder with what was left, now out of the next attempt's way; empty when there is none."""
+        kept = ""
         try:
             if not os.listdir(self.tmp):
                 return ""
             kept = self._name("tmp")
             os.rename(self.tmp, kept)
         except FileNotFoundError:
-            kept = ""
+            pass
         except PermissionError:  # the attempt took away its own rights
             os.chmod(self.tmp, 0o700)
             return self.take_trash()
@@ -62,8 +63,8 @@ class Slot:
         return kept
 
     def _open_log(self) -> int:
-        return os.open(self.log, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+        return os.open(self._log, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
 
     def _name(self, kind: str) -> str:
         self._kept += 1
-        return f"{self.folder}/{kind}-{self._kept}"
+        return f"{self.folder}/{kind}-{os.getpid()}-{self._kept}"

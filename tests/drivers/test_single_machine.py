@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from toil_core.batch_system import BatchSystem
+from toil_core.drivers.single_machine import SingleMachine
+from toil_core.leader.options import EngineOptions
+from toil_core.options import Config
+from toil_core.testing.batch_system import BatchSystemContract
+
+
+class TestSingleMachine(BatchSystemContract):
+    @pytest.fixture
+    def batch_system(self, tmp_path: Path) -> Iterator[BatchSystem]:
+        root = tmp_path / "work"
+        root.mkdir()
+        yield SingleMachine(Config([EngineOptions(work_dir=str(root))]))
+        assert not list(root.iterdir())

@@ -1,0 +1,106 @@
+"""A page of memory that a fork server, its slots and their attempts share: what runs where, and what was decided about it."""
+
+from __future__ import annotations
+
+import mmap
+
+SLOTS = 8192
+"""The most slots of a fork server."""
+
+_FIELDS = 8
+_ENDED, _PID, _STARTED, _INDEX, _OPENED, _VERDICT, _PEAK, _CANCELLED = range(_FIELDS)
+
+
+class Notes:
+    """The part of the page that belongs to one slot. Each number is written by one process at a time.
+
+    Args:
+        page: The whole page.
+        slot: Which slot.
+    """
+
+    def __init__(self, page: mmap.mmap, slot: int) -> None:
+        start = slot * _FIELDS * 8
+        self._view = memoryview(page)[start : start + _FIELDS * 8].cast("q")
+
+    # By the slot
+
+    def end(self) -> None:
+        """One more batch is over."""
+        self._view[_ENDED] += 1
+
+    def cancelled(self, work: int) -> bool:
+        """Whether the work is to end."""
+        return self._view[_CANCELLED] == work + 1
+
+    def next(self, index: int) -> None:
+        """A process for the task is about to be forked."""
+        view = self._view
+        view[_INDEX] = index
+        view[_OPENED] = 0
+        view[_VERDICT] = 0
+        view[_PEAK] = 0
+
+    def forked(self, pid: int, now: int) -> None:
+        """The process is there, or (0) gone.
+
+        Args:
+            pid: Its id.
+            now: Nanoseconds of the monotonic clock.
+        """
+        self._view[_STARTED] = now
+        self._view[_PID] = pid
+
+    def verdict(self, pid: int) -> tuple[int, int]:
+        """What the fork server decided about the process (0 for nothing), and its peak of memory in bytes."""
+        verdict = self._view[_VERDICT]
+        return verdict & 0xFF if verdict >> 8 == pid else 0, self._view[_PEAK]
+
+    # By the attempt
+
+    def task(self, index: int) -> None:
+        """The process goes on to this task; -1 when it has done all of them."""
+        self._view[_INDEX] = index
+
+    def store(self) -> None:
+        """The process opens the job store."""
+        self._view[_OPENED] = 1
+
+    @property
+    def index(self) -> int:
+        """The task that runs, or ran last."""
+        return self._view[_INDEX]
+
+    @property
+    def opened(self) -> bool:
+        """Whether the process opened the job store."""
+        return bool(self._view[_OPENED])
+
+    # By the fork server
+
+    @property
+    def ended(self) -> int:
+        """How many batches are over."""
+        return self._view[_ENDED]
+
+    def running(self) -> tuple[int, int]:
+        """The process that runs (0 for none), and when it started, in nanoseconds of the monotonic clock."""
+        return self._view[_PID], self._view[_STARTED]
+
+    def cancel(self, work: int) -> None:
+        """No further task of the work is to start."""
+        self._view[_CANCELLED] = work + 1
+
+    def judge(self, pid: int, verdict: int) -> None:
+        """Decide about the process, unless that was done."""
+        if self._view[_VERDICT] >> 8 != pid:
+            self._view[_VERDICT] = pid << 8 | verdict
+
+    def peak(self, memory: int) -> None:
+        """The process was seen to use so many bytes."""
+        self._view[_PEAK] = max(self._view[_PEAK], memory)
+
+
+def new_page() -> mmap.mmap:
+    """A page for all slots, shared by every process forked from here on."""
+    return mmap.mmap(-1, SLOTS * _FIELDS * 8)

@@ -1,0 +1,171 @@
+"""A slot: a process, forked once from the fork server, that forks attempts one after another.
+
+A forker pays for every page that it touches while its child lives. A slot sleeps until its
+attempt has ended, so it pays least; all that needs attention meanwhile is the fork server's.
+As every process that an attempt leaves behind becomes the slot's child, it finds them all.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import NoReturn
+
+from toil_core.batch_system import Reason
+from toil_core.worker import messages, procfs
+from toil_core.worker.child import Child
+from toil_core.worker.messages import Batch, Ended, Left, Open, Spec
+from toil_core.worker.notes import Notes
+from toil_core.worker.rehearsal import rehearse
+from toil_core.worker.runner import Runner
+from toil_core.worker.slots import SlotFolder
+
+VERDICTS = (None, Reason.CANCELLED, Reason.OVER_TIME, Reason.OUT_OF_MEMORY)
+"""What a fork server may decide, by its number in the notes."""
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all slots of a fork server share.
+
+    Args:
+        opened: What the host said first.
+        runner: Runs one task.
+        host: The way to the host.
+        baseline: Bytes of memory that a process has before it does anything.
+    """
+
+    opened: Open
+    runner: Runner
+    host: socket.socket
+    baseline: int
+
+
+class Slot:
+    """Runs batches in this process's children.
+
+    Args:
+        number: Which slot.
+        notes: Its part of the shared page.
+        around: What all slots share.
+    """
+
+    def __init__(self, number: int, notes: Notes, around: Surroundings) -> None:
+        self._notes = notes
+        self._around = around
+        self._keep_logs = around.opened.keep_logs
+        self._host = around.host
+        self._folder = SlotFolder(around.opened.folder, number)
+        self._kills = procfs.out_of_memory_kills()
+        self._own_threads = [name for name in _THREAD_VARIABLES if name not in os.environ]
+        self._cores = 0.0
+        os.environ["TMPDIR"] = self._folder.tmp
+        tempfile = sys.modules.get("tempfile")
+        if tempfile is not None:
+            tempfile.tempdir = None  # type: ignore[attr-defined]
+        rehearse(around.opened, around.runner, self._folder, notes, self._enter)
+
+    def serve(self, commands: socket.socket) -> NoReturn:
+        """Run the batches that come until the other end is closed."""
+        buffer = bytearray(messages.INLINE + 1024)
+        while size := commands.recv_into(buffer):
+            batch = messages.to_slot.decode(messages.unpack(memoryview(buffer)[:size]))
+            self._run(batch)
+        os._exit(0)
+
+    def _run(self, batch: Batch) -> None:
+        notes = self._notes
+        if batch.cores != self._cores:
+            self._cores = batch.cores
+            for name in self._own_threads:
+                os.environ[name] = str(max(1, int(batch.cores)))
+        for spec in batch.specs if batch.isolated else (None,):
+            if notes.cancelled(batch.work):
+                self._host.send(messages.encode(Left(batch.work)))
+                break
+            self._attempt(batch, spec)
+        notes.end()
+
+    def _attempt(self, batch: Batch, spec: Spec | None) -> None:
+        notes = self._notes
+        notes.next(-1 if spec is None else spec.index)
+        started, began = time.time(), time.monotonic_ns()
+        pid = os.fork()
+        if not pid:
+            self._be_child(batch, spec)
+        notes.forked(pid, began)
+        _, status, usage = os.wait4(pid, 0)
+        wall = (time.monotonic_ns() - began) / 1e9
+        notes.forked(0, 0)
+        self._end_rest()
+        number, peak = notes.verdict(pid)
+        verdict = VERDICTS[number]
+        if status == signal.SIGKILL and verdict is None:
+            verdict = self._kernel_verdict()
+        folder = self._folder
+        self._host.send(
+            messages.encode(
+                Ended(
+                    batch.work,
+                    notes.index,
+                    status,
+                    wall,
+                    usage.ru_utime + usage.ru_stime,
+                    max(peak, usage.ru_maxrss * 1024 - self._around.baseline, 0),
+                    usage.ru_inblock * 512,
+                    usage.ru_oublock * 512,
+                    started,
+                    verdict,
+                    notes.opened,
+                    folder.take_log(status != 0 or (self._keep_logs and spec is not None)),
+                    folder.take_trash(),
+                )
+            )
+        )
+
+    def _be_child(self, batch: Batch, spec: Spec | None) -> NoReturn:
+        try:
+            self._enter(batch)
+            child = Child(self._around.opened, self._around.runner, self._host, self._folder, self._notes)
+            if spec is None:
+                child.shared(batch, self._keep_logs)
+            child.isolated(batch, spec)
+        except BaseException:  # noqa: BLE001 - nothing may leave this process
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(1)
+
+    def _enter(self, batch: Batch) -> None:
+        os.setpgid(0, 0)
+        os.dup2(self._folder.log_fd, 1)
+        os.dup2(self._folder.log_fd, 2)
+        os.chdir(self._folder.tmp)
+        if batch.environment:
+            os.environ.update(batch.environment)
+
+    def _end_rest(self) -> None:
+        """End whatever the attempt left running: all of it has become a child of this process, or lies below one."""
+        me = os.getpid()
+        while True:
+            try:
+                pid, _, _ = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid:
+                continue
+            for each in procfs.family(me)[1:]:
+                procfs.kill(each)
+            try:
+                os.wait4(-1, 0)
+            except ChildProcessError:
+                return
+
+    def _kernel_verdict(self) -> Reason | None:
+        kills, self._kills = self._kills, procfs.out_of_memory_kills()
+        return Reason.OUT_OF_MEMORY if self._kills > kills else None
