@@ -181,6 +181,16 @@ def test_a_half_made_store_can_be_made_and_removed(store: FileJobStore, tmp_path
     assert not (tmp_path / "store").exists()
 
 
+def test_preparing_that_was_cut_short_leaves_nothing_behind(store: FileJobStore, tmp_path: Path) -> None:
+    store.prepare()
+    shutil.rmtree(store.staging())
+    (tmp_path / "store" / "staging-0123456789abcdef").mkdir()
+    store.prepare()
+    store.create("k", b"")
+    store.destroy()
+    assert not (tmp_path / "store").exists()
+
+
 def test_what_others_put_into_a_store_survives_it(store: FileJobStore, tmp_path: Path) -> None:
     store.prepare()
     store.create("k", b"")

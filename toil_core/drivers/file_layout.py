@@ -43,10 +43,9 @@ def prepare(root: bytes) -> None:
                 raise NotAJobStore(f"{shown(root)} holds other things than a job store; choose a new or an empty folder")
             with open(root + b"/" + MARKER, "wb") as file:
                 file.write(_MARK)
-        _set_apart(root)
         for folder in (BLOBS, STAGING):
-            with suppress(FileExistsError):
-                os.mkdir(root + b"/" + folder)
+            if not os.path.isdir(root + b"/" + folder):
+                _make_apart(root, folder)
         sweep(root)
         _probe(root)
     except OSError as error:
@@ -65,8 +64,9 @@ def destroy(root: bytes) -> None:
             if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
                 raise NotAJobStore(f"{shown(root)} is not a job store, so nothing was removed")
             return
-        _remove(root + b"/" + BLOBS)
-        _remove(root + b"/" + STAGING)
+        for name in os.listdir(root):
+            if name.partition(b"-")[0] in (BLOBS, STAGING):
+                _remove(root + b"/" + name)
         os.unlink(root + b"/" + MARKER)
         os.rmdir(root)
     except FileNotFoundError:
@@ -159,14 +159,26 @@ def _mark(root: bytes) -> bytes | None:
         return None
 
 
-def _set_apart(root: bytes) -> None:
-    """Let ext4 place the folders where no others are.
+def _make_apart(root: bytes, folder: bytes) -> None:
+    """Make one of our folders, far from others on the disk where the file system can do that.
 
     For minutes ext4 avoids the inode of a deleted file, and looks at each of them for every new
-    file near by: after some thousand deletions a new file costs ten times as much.
+    file near by: after some thousand deletions a new file costs ten times as much. Folders of a
+    flagged folder are spread by their names' hash, hence a name never used before.
     """
-    if not file_system(root).startswith("ext"):
-        return
+    if file_system(root).startswith("ext"):
+        _flag(root)
+    made = root + b"/" + folder + b"-" + os.urandom(8).hex().encode()
+    os.mkdir(made)
+    try:
+        os.rename(made, root + b"/" + folder)
+    except OSError as error:
+        os.rmdir(made)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was first
+            raise
+
+
+def _flag(root: bytes) -> None:
     import fcntl
 
     with suppress(OSError):
