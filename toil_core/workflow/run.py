@@ -203,9 +203,11 @@ class Toil:
 
     def _lead(self, store: JobStore, *, restart: bool) -> Any:
         from toil_core import leader
+        from toil_core.monitor.progress import watching
 
         self._state = "failed"
-        outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart)
+        with watching(self.config) as listener:
+            outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener])
         self._state = "succeeded"
         return pickling.load(outcome.value, outcome.values)
 
@@ -288,7 +290,7 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
     shown by their paths.
 
     Leaves the program with exit code 2 when the user must change something, 1 when the workflow
-    failed, 130 when it was interrupted; each with a message on standard error.
+    failed, 130 (SIGINT) or 143 (SIGTERM) when it was interrupted; each with a message on standard error.
 
     Args:
         function: A function, decorated by `job` or not.
@@ -304,7 +306,7 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
     except WorkflowFailed as error:
         _leave(error, 1)
     except Interrupted as error:
-        _leave(error, 130)
+        _leave(error, error.exit_code)
     except ToilError as error:
         _leave(error, 1)
 
