@@ -7,7 +7,6 @@ one's findings and searches nothing, so it stays small.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -338,6 +337,8 @@ def one_line(error: BaseException) -> str:
 
 
 def _search(kind: str, name: str) -> Any:
+    import difflib
+
     from stevedore.named import NamedExtensionManager
 
     class Manager(NamedExtensionManager[Any]):

@@ -1,0 +1,91 @@
+"""Write docs/cli.md and docs/options.md from the program itself: python tools/generate_docs.py
+
+A test compares the files with what this would write.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from toil_core.builtin import toil_commands, toil_options
+from toil_core.cli import configure
+from toil_core.option_parser import OptionParser
+from toil_core.option_specs import Spec, specs
+from toil_core.options import Command
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+CLI_HEAD = """\
+# Command line
+
+`toil COMMAND --help` shows the same. Exit codes: 0 when all went well, 1 for a failure, 2 when something has to be changed
+before it can work (one line says what), 130 after Ctrl-C and 143 after a request to end. A workflow that failed for good has the exit code of its
+last failed job when it was started with `python SCRIPT`.
+"""
+
+OPTIONS_HEAD = """\
+# Options
+
+Each option can be given on the command line, in an environment variable, or in the config file (`--config FILE`, or
+`~/.config/toil/config.toml`), in this order of precedence; else it has its default. `toil config FILE` writes a commented config file.
+
+* Flags are also accepted in camelCase: `--default-memory` and `--defaultMemory` are the same. So are *preemptible* and *preemptable*.
+* A switch may stand alone, take `true` or `false`, or be negated: `--disable-chaining`, `--disable-chaining false`, `--no-disable-chaining`.
+* Sizes are bytes: `1000000`, `500M`, `2G` (powers of 1000), `1.5 GiB`, `1Gi` (powers of 1024).
+* Durations are seconds: `90`, `10m`, `2h`, `1h30m`.
+* An option that may be repeated takes a list in the config file, and values between commas in the environment.
+* A restarted workflow keeps its options, unless the command line says otherwise.
+"""
+
+
+def pages() -> dict[Path, str]:
+    """What each generated page should hold."""
+    return {DOCS / "cli.md": "\n".join([CLI_HEAD, *map(command_page, toil_commands())]), DOCS / "options.md": options_page()}
+
+
+def command_page(command: Command) -> str:
+    """The section of one subcommand."""
+    parser = OptionParser(f"toil {command.name}", command.help)
+    configure(parser, command)
+    rows = list(arguments(parser))
+    lines = [f"## toil {command.name}", "", command.help, "", "| argument | |", "|---|---|", *(f"| {name} | {help} |" for name, help in rows), ""]
+    return "\n".join(lines)
+
+
+def arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    """Name and help of each argument that the help shows."""
+    for action in parser._actions:
+        if action.help == argparse.SUPPRESS or action.dest == "help":
+            continue
+        value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "")
+        names = [*(f"`{flag}`" for flag in action.option_strings), *([f"`{value}`"] if value and action.nargs != 0 else [])]
+        yield cell(", ".join(names[:-1]) + " " + names[-1] if value and len(names) > 1 else ", ".join(names)), cell(action.help or "")
+
+
+def options_page() -> str:
+    """The page of all options."""
+    sections = []
+    for group in toil_options():
+        sections += ["", f"## {group.name}", "", "| flag | default | environment | |", "|---|---|---|---|", *rows(specs(group))]
+    return OPTIONS_HEAD + "\n".join(sections) + "\n"
+
+
+def rows(options: Iterable[Spec]) -> Iterator[str]:
+    """A line of the table for each option."""
+    for spec in options:
+        others = [f"`{flag}`" for flag in (*spec.flags[2:], *(name for name in spec.shortcuts if not name.islower())) if "eemptable" not in flag]
+        flags = f"`{spec.flags[0]}`" + (f" ({', '.join(others)})" if others else "")
+        default = "" if spec.default in (None, ()) else f"`{spec.shown(spec.default)}`"
+        yield f"| {flags} | {default} | {f'`{spec.variable}`' if spec.variable else ''} | {cell(spec.help)} |"
+
+
+def cell(text: str) -> str:
+    """Text that can stand in a table."""
+    return text.replace("%%", "%").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)
