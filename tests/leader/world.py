@@ -55,7 +55,7 @@ class Plan:
     adds_follow_ons: list[Plan] = field(default_factory=list)
     deletes: tuple[str, ...] = ()
     says: tuple[tuple[int, str], ...] = ()
-    requirement: Requirement = Requirement()
+    requirement: Requirement = field(default_factory=Requirement)
     tries: int | None = None
     size: int = 0
 

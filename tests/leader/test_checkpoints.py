@@ -1,0 +1,354 @@
+"""Checkpoints in a real store: what is removed when, and what a new leader finds."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.leader.world import INITIAL, Plan, World, state_of
+from toil_core.batch_system import Reason, Usage
+from toil_core.drivers.file import FileJobStore
+from toil_core.drivers.memory import MemoryJobStore
+from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey
+from toil_core.job_store import JobStore
+from toil_core.leader import checkpoints as folding
+from toil_core.leader.checkpoints import TOMBSTONE, Checkpoints
+from toil_core.leader.graph import Graph
+from toil_core.options import Config
+from toil_core.wire import commits, keys
+from toil_core.wire.jobs import Failure, Result
+
+_names = (f"checkpoints-{number}" for number in itertools.count())
+
+
+@pytest.fixture(params=["memory", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
+    opened: JobStore = MemoryJobStore(next(_names), Config()) if request.param == "memory" else FileJobStore(f"{tmp_path}/store", Config())
+    opened.prepare()
+    with opened:
+        yield opened
+
+
+class Stored(World):
+    """A world whose commits lie in a store, with the leader's own checkpoints of it."""
+
+    def __init__(self, store: JobStore, root: Plan, *, carried: bool = False) -> None:
+        self.store = store
+        super().__init__(root, carried=carried)
+        store.create(INITIAL, self.blobs[INITIAL])
+        self.checkpoints = Checkpoints(store, 1)
+        self.epoch = 1
+
+    def commit(self, request: str, **how: object) -> str:  # type: ignore[override]
+        key = super().commit(request, **how)  # type: ignore[arg-type]
+        self.store.create(key, self.blobs[key])
+        self.checkpoints.delete_files(self.deleted)
+        self.deleted.clear()
+        return key
+
+    def only(self) -> str:
+        (request,) = self.open
+        return request
+
+    def write(self) -> None:
+        self.checkpoints.write(self.graph)
+
+    def restart(self) -> folding.Found:
+        """As `toil_core.leader.run` does."""
+        self.epoch += 1
+        folding.bury(self.store, self.epoch)
+        former = folding.existing(self.store)
+        self.graph = Graph(self.epoch, self.policy, self.sizing)
+        found = folding.load(self.store, self.graph)
+        self.open.clear()
+        self.finish = None
+        self.done = dict.fromkeys(id for id in self.done if id not in self.graph.jobs or self.graph.jobs[id].ran)
+        self.log = [self.nodes[id].plan for id in self.done]
+        self.graph.take_over(self.epoch)
+        self.checkpoints = Checkpoints(self.store, self.epoch)
+        self.checkpoints.inherit(former, found)
+        self.write()
+        self.store.delete(folding.orphans(self.store, found, self.epoch))
+        self.take(self.graph.resume())
+        return found
+
+
+def chain(length: int, **more: object) -> Plan:
+    """Each job adds the next."""
+    plan = Plan("last")
+    for number in reversed(range(length)):
+        plan = Plan(f"link{number}", adds_follow_ons=[plan], **more)  # type: ignore[arg-type]
+    return plan
+
+
+def all_keys(store: JobStore, prefix: str = "") -> set[str]:
+    return {blob.key for blob in store.list(prefix)}
+
+
+def content(store: JobStore, key: str) -> bytes:
+    with store.read(key) as stream:
+        return stream.read()
+
+
+def damage(store: JobStore, key: str, change: Callable[[bytes], bytes] = lambda data: data[:-3]) -> None:
+    store.write(key, io.BytesIO(change(content(store, key))))
+
+
+def flip(place: int) -> Callable[[bytes], bytes]:
+    return lambda data: data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+# What is removed when
+
+
+def test_a_blob_goes_one_checkpoint_after_the_first_that_does_without_it(store: JobStore) -> None:
+    world = Stored(store, chain(4))
+    world.commit(world.only())
+    first = world.commit(world.only())
+    world.commit(world.only())
+    assert first in world.graph.garbage
+    world.write()
+    assert first in all_keys(store)
+    world.write()
+    assert first not in all_keys(store) and INITIAL not in all_keys(store)
+
+
+def test_what_is_referred_to_stays(store: JobStore) -> None:
+    world = Stored(store, chain(3))
+    key = world.commit(world.only())
+    for _ in range(4):
+        world.write()
+    assert key in all_keys(store)
+    world.restart()
+    world.write()
+    assert world.run().outcome == "succeeded"
+
+
+def test_the_two_newest_checkpoints_are_kept(store: JobStore) -> None:
+    world = Stored(store, chain(3))
+    for _ in range(5):
+        world.write()
+    assert all_keys(store, keys.CHECKPOINTS) == {keys.checkpoint(1, 3), keys.checkpoint(1, 4)}
+
+
+def test_files_are_deleted_only_when_what_decided_it_is_in_a_checkpoint(store: JobStore) -> None:
+    store.create("files/1-1/x", b"x")
+    world = Stored(store, Plan("root", deletes=("files/1-1/x",), adds_children=[Plan("child")]))
+    world.commit(world.only())
+    assert "files/1-1/x" in all_keys(store)
+    assert world.checkpoints.due(world.graph), "a small graph is folded at once when files are to go"
+    world.write()
+    assert "files/1-1/x" not in all_keys(store)
+    assert not world.checkpoints.due(world.graph)
+
+
+def test_files_that_a_dead_leader_was_to_delete_are_deleted_by_the_next(store: JobStore) -> None:
+    store.create("files/1-1/x", b"x")
+    world = Stored(store, Plan("root", deletes=("files/1-1/x",), adds_children=[Plan("child")]))
+    world.commit(world.only())
+    found = world.restart()
+    assert found.deleted == ["files/1-1/x"] and "files/1-1/x" not in all_keys(store)
+
+
+def test_a_checkpoint_is_due_after_as_many_changes_as_the_graph_has_jobs(store: JobStore) -> None:
+    world = Stored(store, Plan("root", adds_children=[Plan() for _ in range(5000)]))
+    world.commit(world.only())
+    world.checkpoints.changed(5000)
+    assert not world.checkpoints.due(world.graph)
+    world.checkpoints.changed(1)
+    assert world.checkpoints.due(world.graph)
+    world.write()
+    assert not world.checkpoints.due(world.graph)
+
+
+# A new leader
+
+
+def test_without_a_checkpoint_the_commits_alone_tell_all(store: JobStore) -> None:
+    world = Stored(store, chain(5))
+    for _ in range(3):
+        world.commit(world.only())
+    before = len(world.log)
+    found = world.restart()
+    assert not found.corrupt and found.checkpoint == "" and len(world.log) == before == 3
+    assert world.run().outcome == "succeeded"
+
+
+def test_checkpoint_and_commits_after_it_are_the_graph(store: JobStore) -> None:
+    world = Stored(store, chain(6), carried=True)
+    world.commit(world.only())
+    world.commit(world.only())
+    world.write()
+    world.commit(world.only())
+    graph = Graph(9, world.policy, world.sizing)
+    found = folding.load(store, graph)
+    wanted, got = state_of(world.graph), state_of(graph)
+    wanted.pop("requests"), got.pop("requests")
+    (last,) = world.open[world.only()]
+    for jobs in (wanted["jobs"], got["jobs"]):
+        jobs[last.job].pop("stage")  # type: ignore[index]
+    assert got == wanted and found.replayed and found.checkpoint == keys.checkpoint(1, 0)
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-3], flip(50), lambda data: b""], ids=["cut", "flipped", "emptied"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_serves(store: JobStore, change: Callable[[bytes], bytes]) -> None:
+    world = Stored(store, chain(6))
+    world.commit(world.only())
+    world.write()
+    world.commit(world.only())
+    world.commit(world.only())
+    world.write()
+    world.commit(world.only())
+    damage(store, keys.checkpoint(1, 1), change)
+    before = len(world.log)
+    found = world.restart()
+    assert len(found.corrupt) == 1 and keys.checkpoint(1, 1) in found.corrupt[0]
+    assert found.checkpoint == keys.checkpoint(1, 0) and len(world.log) == before
+    assert keys.checkpoint(1, 0) in all_keys(store), "the one that served stays until two newer ones are there"
+    world.write()
+    assert all_keys(store, keys.CHECKPOINTS + "00000001") == {keys.checkpoint(1, 2)}, "the tombstone"
+    assert world.run().outcome == "succeeded"
+
+
+def test_a_new_leader_s_first_checkpoint_may_be_the_damaged_one(store: JobStore) -> None:
+    world = Stored(store, chain(6))
+    world.commit(world.only())
+    world.write()
+    world.commit(world.only())
+    world.restart()
+    store.create("files/2-1/0.0/half", b"x")
+    damage(store, keys.checkpoint(2, 0))
+    found = world.restart()
+    assert found.checkpoint == keys.checkpoint(1, 0) and found.base_epoch == 1 and len(world.log) == 2
+    assert "files/2-1/0.0/half" not in all_keys(store)
+    assert world.run().outcome == "succeeded"
+
+
+def test_when_no_checkpoint_can_be_read_and_the_beginning_is_gone_it_says_so(store: JobStore) -> None:
+    world = Stored(store, chain(6))
+    for _ in range(3):
+        world.commit(world.only())
+        world.write()
+    assert INITIAL not in all_keys(store)
+    for key in folding.existing(store):
+        damage(store, key)
+    with pytest.raises(CorruptBlob, match="altered checkpoint"):
+        folding.load(store, Graph(2, world.policy, world.sizing))
+
+
+def test_a_store_without_a_workflow_has_nothing_to_load(store: JobStore) -> None:
+    with pytest.raises(NoSuchKey):
+        folding.load(store, Graph(1, World(Plan()).policy, World(Plan()).sizing))
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], flip(3), flip(40), flip(-1), lambda data: b""])
+def test_a_damaged_commit_is_named_and_its_job_runs_again(store: JobStore, change: Callable[[bytes], bytes]) -> None:
+    world = Stored(store, Plan("root", children=[Plan("child", adds_children=[Plan("new")])]))
+    world.commit(world.only())
+    world.write()
+    key = world.commit(world.only())
+    place = keys.attempt_files(keys.commit_parts(key)[0], next(reversed(world.done)))
+    store.create(place + "file", b"of an attempt that does not count")
+    damage(store, key, change)
+    found = world.restart()
+    assert len(found.corrupt) == 1 and key in found.corrupt[0] and "run again" in found.corrupt[0]
+    assert [plan.name for plan in world.log] == ["root"]
+    assert place + "file" not in all_keys(store) and key not in all_keys(store)
+    assert world.run().outcome == "succeeded"
+
+
+def test_a_commit_under_another_s_key_does_not_count(store: JobStore) -> None:
+    world = Stored(store, chain(2))
+    key = world.commit(world.only())
+    store.create(keys.commit("1-77", 0), content(store, key))
+    found = world.restart()
+    assert len(found.corrupt) == 1 and "1-77" in found.corrupt[0]
+
+
+def test_a_large_commit_is_not_read_whole(store: JobStore) -> None:
+    world = Stored(store, Plan("root", size=200_000, adds_children=[Plan("child", size=200_000)]))
+    world.commit(world.only())
+    found = world.restart()
+    assert not found.corrupt and len(world.log) == 1
+    assert world.run().outcome == "succeeded"
+
+
+def test_a_zombie_s_late_commit_is_stale(store: JobStore) -> None:
+    world = Stored(store, chain(3))
+    world.commit(world.only())
+    zombie = world.only()
+    world.restart()
+    failed = Result("0.0", failure=Failure(Reason.FAILED, "late"))
+    late = keys.commit(zombie, 0)
+    store.create(late, commits.encode(zombie, 0, [(msgspec.msgpack.encode(failed), b"", Usage())]))
+    world.write()
+    found = world.restart()
+    assert late in found.stale and late not in all_keys(store)
+
+
+def test_files_of_attempts_that_never_came_to_count_are_swept(store: JobStore) -> None:
+    world = Stored(store, Plan("root", children=[Plan("a"), Plan("b")]))
+    world.commit(world.only())
+    world.write()
+    (one, [task]), (two, [other]) = world.open.items()
+    imported = keys.attempt_files(keys.ROOT, "abc") + "imported"
+    settled, counts, lost = "files/1-1/0.0/old", keys.attempt_files(one, task.job) + "f", keys.attempt_files(two, other.job) + "f"
+    for key in (imported, settled, counts, lost):
+        store.create(key, b"")
+    world.commit(one)
+    world.restart()
+    assert all_keys(store, keys.FILES) == {imported, settled, counts}
+
+
+# Tombstones
+
+
+def test_a_leader_that_slept_learns_that_it_was_replaced_and_removes_nothing(store: JobStore) -> None:
+    old = Stored(store, chain(6))
+    old.commit(old.only())
+    old.commit(old.only())
+    old.write()
+    asleep = old.checkpoints, old.graph
+    for _ in range(3):
+        old.restart()
+        old.write()
+        old.write()
+    asleep[0].delete_files([old.commit(old.only())])
+    before = all_keys(store)
+    for _ in range(2):
+        with pytest.raises(LeaderReplaced):
+            asleep[0].write(asleep[1])
+    assert all_keys(store) == before
+
+
+def test_each_former_leader_has_one_tombstone(store: JobStore) -> None:
+    world = Stored(store, chain(3))
+    for _ in range(4):
+        world.restart()
+        world.write()
+    folding.bury(store, 5)
+    tombs = [key for key in all_keys(store, keys.CHECKPOINTS) if content(store, key) == TOMBSTONE]
+    assert sorted(key.removeprefix(keys.CHECKPOINTS)[:8] for key in tombs) == [f"{epoch:08}" for epoch in (1, 2, 3, 4)]
+
+
+def test_who_stopped_in_good_order_is_known(store: JobStore) -> None:
+    world = Stored(store, chain(3))
+    assert folding.ended(store) == 0
+    world.write()
+    assert folding.ended(store) == 0
+    world.checkpoints.write(world.graph, ended=True)
+    assert folding.ended(store) == 1
+    folding.bury(store, 2)
+    assert folding.ended(store) == 0, "another leader has begun since"
+
+
+def test_a_damaged_last_checkpoint_is_no_good_end(store: JobStore) -> None:
+    world = Stored(store, chain(3))
+    world.checkpoints.write(world.graph, ended=True)
+    damage(store, keys.checkpoint(1, 0))
+    assert folding.ended(store) == 0
