@@ -7,6 +7,9 @@ LOCATOR says where the job store is, for instance `file:variants-store`.
 
 from __future__ import annotations
 
+import argparse
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,11 @@ import steps
 import summary
 from steps import Alignment, Trimming
 
-from toil_core import File, Job, job
+from toil_core import File, Job, Toil, job
+from toil_core.errors import BadOption, Interrupted, ToilError, UsageError
+from toil_core.leader.options import EngineOptions
+
+DATA = Path(__file__).resolve().parent / "data"
 
 MIB = 1 << 20
 SPARE = 64 * MIB
@@ -55,6 +62,10 @@ class Results:
     vcf: Indexed
     page: File
     text: str
+
+    def files(self) -> Iterator[File]:
+        """Every file to export."""
+        yield from (self.bam.file, self.bam.index, self.vcf.file, self.vcf.index, self.page)
 
 
 @job(cores=1, memory="128 MiB")
@@ -126,3 +137,43 @@ def variants(job: Job[Any], reads1: File, reads2: File, reference: File, chunks:
     bam = dealt.add_follow_on(merge.requiring(disk=4 * size + SPARE)(dealt.rv()))
     vcf = bam.add_follow_on(call.requiring(disk=4 * size + SPARE + 4 * plain.size)(plain, bam.rv("file")))
     return vcf.add_follow_on(summarise(trimmed.rv("counts"), dealt.rv(), bam.rv(), vcf.rv())).rv()
+
+
+def options() -> argparse.Namespace:
+    """What the user gave on the command line."""
+    parser = Toil.parser(description=variants.__doc__)
+    parser.add_argument("--reads1", metavar="FILE", default=str(DATA / "reads_1.fq.gz"), help="First mates, FASTQ; a path or URL.")
+    parser.add_argument("--reads2", metavar="FILE", default=str(DATA / "reads_2.fq.gz"), help="Second mates, likewise.")
+    parser.add_argument("--reference", metavar="FILE", default=str(DATA / "lambda.fa.gz"), help="The genome, FASTA; a path or URL.")
+    parser.add_argument("--chunks", metavar="NUMBER", type=int, default=4, help="Alignments side by side. [4]")
+    parser.add_argument(
+        "--output", metavar="FOLDER", type=Path, default=Path("variants-results"), help="For the results. [variants-results]"
+    )
+    found: argparse.Namespace = parser.parse_args()
+    if found.chunks < 1:
+        raise BadOption(f"--chunks {found.chunks}: at least 1 chunk is needed")
+    return found
+
+
+def main() -> None:
+    """Run the workflow, export what it made, and print where that is."""
+    found = options()
+    with Toil(found) as toil:
+        if toil.config[EngineOptions].restart:
+            results: Results = toil.restart()
+        else:
+            reads1, reads2, reference = (toil.import_file(url) for url in (found.reads1, found.reads2, found.reference))
+            results = toil.start(variants(reads1, reads2, reference, found.chunks))
+        found.output.mkdir(parents=True, exist_ok=True)
+        for file in results.files():
+            toil.export_file(file, found.output / file.name)
+    (found.output / "summary.txt").write_text(results.text + "\n")
+    print(f"{results.text}\nresults in {found.output.resolve()}: summary.html, variants.vcf.gz, aligned.bam")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ToilError as error:
+        print(f"variants.py: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else error.exit_code if isinstance(error, Interrupted) else 1)

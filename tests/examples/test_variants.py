@@ -260,6 +260,7 @@ def test_it_prints_where_the_results_are_and_the_counts(folder: Path) -> None:
     assert str(folder / "results") in printed
     assert f"{aligned:,} of {len(trimmed()):,}" in printed
     assert re.search(rf"variants found:\s+{len(calls(folder))}\b", printed)
+    assert (folder / "results" / "summary.txt").read_text() in printed
     page = (folder / "results" / "summary.html").read_text()
     assert f"{aligned:,}" in page and "<svg" in page
     with pysam.VariantFile(str(folder / "results" / "variants.vcf.gz")) as vcf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,4 +20,4 @@ def test_every_word_is_counted_as_a_shell_counts_it(tmp_path: Path, parts: int) 
     command = [sys.executable, str(EXAMPLE / "words.py"), f"file:{tmp_path / 'store'}", "--text", str(text), "--parts", str(parts)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert eval(done.stdout.strip().splitlines()[-1]) == expected
+    assert json.loads(done.stdout) == expected
