@@ -74,6 +74,7 @@ class Loop:
         """
         threading.Thread(target=self._pump, name="toil-updates", daemon=True).start()
         self._carry_out(self._graph.resume())
+        self._flush()
         while self._finish is None:
             self._take(self._next())
         return self._finish
