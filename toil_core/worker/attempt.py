@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ from toil_core.workflow.order import check_order
 from toil_core.workflow.pickling import UnknownJob, Writer
 from toil_core.workflow.policy import Policy
 from toil_core.workflow.running import Running
+
+REHEARSAL = pickle.dumps(("toil_core.worker.rehearsal:nothing", (), {}))
+"""The body of a job that does nothing; see `toil_core.worker.rehearsal`."""
 
 
 def run(task: Task, kind: Kind, values: Mapping[str, bytes], place: Place) -> tuple[Result, bytes]:
