@@ -182,7 +182,7 @@ class Progress:
 
     def _summary(self, event: RunEnded) -> str:
         jobs = f"{event.done:,} of {count(event.total, 'job')} done" + (f", {event.failed:,} failed" if event.failed else "")
-        used = f"{span(event.time - self.started)}, {self.cpu:.1f} CPU seconds"
+        used = f"{span(event.time - self.started)}, {self.cpu:.{2 if self.cpu < 10 else 0}f} CPU seconds"
         name, hungriest = max(self.kinds.items(), key=lambda item: item[1].memory, default=("", Kind()))
         memory = f"; most memory: {about(hungriest.memory)} for {name}" if hungriest.memory else ""
         return f"{event.outcome}; {jobs} in {used}{memory}"
