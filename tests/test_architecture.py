@@ -51,7 +51,7 @@ def imports(path: Path, *, at_run_time: bool = False) -> set[str]:
         at_run_time: Whether to leave out what only type checkers see.
     """
     skipped = {id(node) for block in ast.walk(tree(path)) if at_run_time and is_type_checking(block) for node in ast.walk(block)}
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree(path)):
         if id(node) in skipped:
             continue
