@@ -8,6 +8,7 @@ ready = .venv/.ready-$(1)
 
 demo: $(call ready,demo)
 	rm -rf build/demo
+	mkdir -p build/demo
 	$(BIN)/python examples/variants/variants.py file:build/demo/job-store --output demo-results
 
 test: lint
