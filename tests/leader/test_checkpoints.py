@@ -44,7 +44,7 @@ class Stored(World):
         self.checkpoints = Checkpoints(store, 1)
         self.epoch = 1
 
-    def commit(self, request: str, **how: object) -> str:  # type: ignore[override]
+    def commit(self, request: str, **how: object) -> str:
         key = super().commit(request, **how)  # type: ignore[arg-type]
         self.store.create(key, self.blobs[key])
         self.checkpoints.delete_files(self.deleted)

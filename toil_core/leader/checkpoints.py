@@ -22,7 +22,6 @@ from toil_core.wire.commits import Commit, create_once
 
 TOMBSTONE = b"replaced"
 _INITIAL = keys.commit(keys.ROOT, 0)
-_PAYLOAD = 65536
 _WHOLE = 64 << 20
 
 
@@ -259,13 +258,6 @@ def _replay(store: JobStore, graph: Graph, found: Found) -> None:
 
 def _read(store: JobStore, key: str) -> tuple[Commit, int, bytes | None] | CorruptBlob:
     try:
-        with store.read(key, 0, _PAYLOAD) as stream:
-            data = stream.read()
-        if len(data) < _PAYLOAD:
-            commit, start = commits.whole(data, key)
-            payload = commits.sound(commit, data[start:], key)
-        else:
-            (commit, start), payload = commits.read(store, key), None
+        return commits.read_with_payload(store, key)
     except CorruptBlob as error:
         return error
-    return commit, start, payload

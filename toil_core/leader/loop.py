@@ -166,11 +166,11 @@ class Loop:
         """Apply a commit that the batch system did not carry; False when it cannot be read."""
         key = keys.commit(id, number)
         try:
-            commit, start = commits.read(self._store, key)
+            commit, start, payload = commits.read_with_payload(self._store, key)
         except (CorruptBlob, NoSuchKey) as error:
             _log.warning("%s; its jobs run again", error)
             return False
-        self._commit(commit, key, start, None)
+        self._commit(commit, key, start, payload)
         return True
 
     def _carried(self, id: str, number: int, data: bytes) -> None:

@@ -22,6 +22,7 @@ from toil_core.wire.jobs import Ref, Result, Span
 
 _MAGIC = b"TOILC1"
 _FRAME = struct.Struct("<6sII")
+_SMALL = 65536
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -159,16 +160,30 @@ def read(store: JobStore, key: str) -> tuple[Commit, int]:
         NoSuchKey: There is none.
         CorruptBlob: It is truncated or altered.
     """
-    with store.read(key, 0, 65536) as stream:
+    commit, start, _ = read_with_payload(store, key)
+    return commit, start
+
+
+def read_with_payload(store: JobStore, key: str) -> tuple[Commit, int, bytes | None]:
+    """Read the header of a stored commit, where its payload starts, and the payload when that is small.
+
+    Raises:
+        NoSuchKey: There is none.
+        CorruptBlob: It is truncated or altered, as far as it was read.
+    """
+    with store.read(key, 0, _SMALL) as stream:
         data = stream.read()
+    if len(data) < _SMALL:
+        commit, end = whole(data, key)
+        return commit, end, sound(commit, data[end:], key)
     end = header_size(data, key)
     if end > len(data):
         with store.read(key, 0, end) as stream:
             data = stream.read()
     commit, end = decode(data, key)
-    if end + commit.size > len(data) and store.stat(key).size != end + commit.size:
+    if store.stat(key).size != end + commit.size:
         raise CorruptBlob(key, "truncated commit")
-    return commit, end
+    return commit, end, None
 
 
 def whole(data: bytes, key: str) -> tuple[Commit, int]:
