@@ -130,7 +130,7 @@ class Issuer:
 
     def _size(self, queue: _Queue) -> int:
         pace = self._paces.get(queue.kind.name)
-        if pace is None:
+        if pace is None or len(queue.jobs) == 1:
             return 1
         each = pace + (self.sizing.overhead if queue.kind.isolated else 0.0)
         fair = -(-len(queue.jobs) // (2 * self._slots(queue.kind)))
