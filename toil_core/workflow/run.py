@@ -11,7 +11,17 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from toil_core.errors import Interrupted, JobStoreExists, NoSuchJobStore, NoSuchKey, ToilError, UsageError, WorkflowFailed
+from toil_core.errors import (
+    BadOption,
+    Interrupted,
+    JobStoreExists,
+    NoSuchDriver,
+    NoSuchJobStore,
+    NoSuchKey,
+    ToilError,
+    UsageError,
+    WorkflowFailed,
+)
 from toil_core.leader.options import EngineOptions
 from toil_core.locators import canonical_locator
 from toil_core.options import Config
@@ -206,8 +216,12 @@ class Toil:
         from toil_core.monitor.progress import watching
 
         self._state = "failed"
-        with watching(self.config) as listener:
-            outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener])
+        try:
+            with watching(self.config) as listener:
+                outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener])
+        except (BadOption, NoSuchDriver):
+            self._state = "new"  # nothing ran, so what was stored must not be in the way of another try
+            raise
         self._state = "succeeded"
         return pickling.load(outcome.value, outcome.values)
 
