@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test lint docs bench changes clean
+.PHONY: demo test lint docs bench bench-peers changes clean
 
 demo: $(call ready,demo)
 	rm -rf build/demo
@@ -25,6 +25,9 @@ docs: $(call ready,test)
 
 bench: $(call ready,test)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(call ready,test)
+	$(BIN)/python -m benchmarks.install $(PEERS)
 
 changes: $(call ready,dev)
 	$(BIN)/towncrier build --draft

@@ -1,0 +1,1 @@
+"""Adapters: each engine doing the cases in its own usual way, and the environments they run in."""

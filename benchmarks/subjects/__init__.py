@@ -1,0 +1,1 @@
+"""This engine and the limits of the machine, doing the cases."""
