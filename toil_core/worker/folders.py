@@ -88,17 +88,20 @@ def sweep(path: Path) -> None:
 
 
 def _dead(path: Path) -> bool:
+    pid, _, start = path.name.removeprefix(_PREFIX).partition("-")
+    if pid.isdigit() and procfs.start_time(int(pid)) == start.partition("-")[0]:
+        return False
     try:
         lock = os.open(path / _LOCK, os.O_RDWR)
-    except FileNotFoundError:  # it died, or is just being made
-        pid, _, start = path.name.removeprefix(_PREFIX).partition("-")
-        return not (pid.isdigit() and procfs.start_time(int(pid)) == start.partition("-")[0])
+    except FileNotFoundError:  # it died before it could make its lock
+        return True
     except OSError:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except OSError:
+    except OSError:  # it lives where its process cannot be seen from here
         return False
+    else:
+        return True
     finally:
         os.close(lock)

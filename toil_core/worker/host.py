@@ -63,7 +63,7 @@ class WorkerHost:
         self._numbers = count()
         self._closed = False
         self._items: dict[tuple[int, int], Item] = {}
-        self._loop = Loop("toil-worker-host", self._shut)
+        self._loop = Loop("toil-worker-host", self._shut, self._failed)
 
     def start(self, work: Work, requirement: Requirement, environment: Mapping[str, str] | None = None) -> None:
         """Run the work; its fate comes as updates.
@@ -412,6 +412,7 @@ class WorkerHost:
         """Tell that the request has ended without the commit that it owed."""
         if self._requests.pop(running.id, None) is None:
             return
+        self._release(epoch, running)
         opened, running.opened = running.opened, []
 
         def sweeping() -> None:
@@ -445,6 +446,17 @@ class WorkerHost:
             acting()
         else:
             self._io.run(acting)
+
+    def _failed(self, error: Exception) -> None:
+        """Something here went wrong: end what is under way rather than leave it waiting for ever."""
+        for epoch, running in list(self._requests.values()):
+            running.committing = False
+            running.settling = 0
+            running.abandon(Reason.FAILED, f"the worker host failed: {type(error).__name__}: {error}")
+            if running.flying and epoch.server is not None:
+                epoch.server.send(Kill(running.number))
+            else:
+                self._give_up(epoch, running, *(running.ending or (Reason.FAILED, "")))
 
     def _shut(self) -> None:
         servers = [epoch.server for epoch in self._epochs.values() if epoch.server is not None]

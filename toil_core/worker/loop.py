@@ -20,9 +20,10 @@ class Loop:
     Args:
         name: What to call the thread.
         last: Run in the thread when the loop ends.
+        failed: Told, in the thread, of what an action raised; the loop goes on.
     """
 
-    def __init__(self, name: str, last: Action) -> None:
+    def __init__(self, name: str, last: Action, failed: Callable[[Exception], None]) -> None:
         self._selector = selectors.DefaultSelector()
         self._calls: deque[Action] = deque()
         self._timers: list[tuple[float, int, Action]] = []
@@ -31,6 +32,7 @@ class Loop:
         self._asleep = False
         self._ending = False
         self._last = last
+        self._failed = failed
         self._selector.register(self._wake, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -74,15 +76,21 @@ class Loop:
                 if key.data is None:
                     os.eventfd_read(self._wake)
                 else:
-                    key.data()
+                    self._do(key.data)
             self._asleep = False
             while self._timers and self._timers[0][0] <= time.monotonic():
-                heapq.heappop(self._timers)[2]()
+                self._do(heapq.heappop(self._timers)[2])
             while self._calls and not self._ending:
-                self._calls.popleft()()
+                self._do(self._calls.popleft())
         self._last()
         self._selector.close()
         os.close(self._wake)
+
+    def _do(self, action: Action) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - told to the owner
+            self._failed(error)
 
     def _patience(self) -> float | None:
         if self._calls:
