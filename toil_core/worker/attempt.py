@@ -54,7 +54,7 @@ def _unpack(task: Task, kind: Kind, values: Mapping[str, bytes], running: Runnin
     try:
         return unpack(task.body, values, running)
     except (UsageError, LookupError) as error:
-        raise UsageError(f"job '{kind.name}': {error.args[0] if error.args else error!r}") from error
+        raise UsageError(f"job '{kind.name}': {error}") from error
 
 
 def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result, bytes]:

@@ -143,14 +143,15 @@ def _parts_of_call(node: FunctionJob[Any]) -> Iterator[tuple[str, object]]:
 
 
 def _argument(node: FunctionJob[Any], place: int) -> str:
-    from inspect import signature
+    from inspect import Parameter, signature
 
     function = node.function.function
     try:
-        names = list(signature(function).parameters)[takes_job(function) :]
+        parameters = list(signature(function).parameters.values())[takes_job(function) :]
     except (TypeError, ValueError):
-        names = []
-    return f"argument '{names[place]}'" if place < len(names) else f"argument {place + 1}"
+        parameters = []
+    named = [parameter.name for parameter in parameters if parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    return f"argument '{named[place]}'" if place < len(named) else f"argument {place + 1}"
 
 
 def _parts_of_object(name: str, body: tuple[type, Any]) -> Iterator[tuple[str, object]]:

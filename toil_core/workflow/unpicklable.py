@@ -33,7 +33,7 @@ def explain(parts: Iterable[tuple[str, object]], error: Exception, pickle: Calla
 
 def _blame(value: Any, error: Exception, pickle: Callable[[object], object]) -> tuple[str, str]:
     path, seen, left = "", {id(value)}, _MOST
-    for _ in range(_DEEPEST):
+    for _ in range(0 if _is_too_deep(error) else _DEEPEST):
         for step, part in _parts(value):
             left -= 1
             if left < 0 or id(part) in seen:
@@ -50,9 +50,13 @@ def _blame(value: Any, error: Exception, pickle: Callable[[object], object]) -> 
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, RecursionError):
+    if _is_too_deep(error):
         return "it is nested too deeply to be pickled"
     return (str(error) or type(error).__name__).partition("\n")[0]
+
+
+def _is_too_deep(error: BaseException) -> bool:
+    return isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError)
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
