@@ -176,7 +176,9 @@ def workflow_info(store: JobStore, locator: str) -> WorkflowInfo | None:
 def load(store: JobStore, options: Mapping[str, Any]) -> tuple[Graph, Found]:
     """The graph as the last checkpoint and the commits after it tell it.
 
-    A leader at work removes what it has folded into a newer checkpoint; reading then starts anew from that.
+    A leader at work removes what it has folded into a checkpoint when it has written the one after that;
+    reading then starts anew, from the newest. When the leader is quicker every time, the last reading may
+    lack what happened in between.
 
     Args:
         store: The job store.
@@ -186,14 +188,21 @@ def load(store: JobStore, options: Mapping[str, Any]) -> tuple[Graph, Found]:
         CorruptBlob: Nothing that can be read says what the workflow is.
         StoreError: The store changes faster than it can be read, or is not whole.
     """
-    for tries_left in reversed(range(_TRIES)):
+    read: tuple[Graph, Found] | None = None
+    missing: NoSuchKey | None = None
+    for _ in range(_TRIES):
+        newest = max(checkpoints.existing(store), default="")
         graph = empty_graph(options)
         try:
-            return graph, checkpoints.load(store, graph)
-        except NoSuchKey:
-            if not tries_left:
-                raise
-    raise StoreError(keys.CHECKPOINTS, "cannot be read")
+            read = graph, checkpoints.load(store, graph)
+        except NoSuchKey as error:
+            missing = error
+            continue
+        if sum(key > newest for key in checkpoints.existing(store)) <= 1:
+            return read
+    if read is None:
+        raise StoreError(missing.key if missing else keys.CHECKPOINTS, "the job store is not whole, or changes faster than it can be read")
+    return read
 
 
 def empty_graph(options: Mapping[str, Any] = MappingProxyType({})) -> Graph:

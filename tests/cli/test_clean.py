@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.monitor.stores import begun, committed, dead_process, folded, led, opened
+from toil_core.cli import main
+from toil_core.wire import keys
+
+
+def clean(*arguments: str | Path) -> int:
+    return main(["clean", *map(str, arguments)])
+
+
+def test_a_store_is_removed_and_what_went_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = begun(tmp_path / "s")
+    led(store, pid=dead_process())
+    committed(store)
+    blobs = [*store.list()]
+    assert clean("--dry-run", tmp_path / "s") == 0
+    assert capsys.readouterr().out.startswith(f"would remove {tmp_path / 's'}: {len(blobs)} blobs, ")
+    assert [*store.list()] == blobs
+    assert clean(tmp_path / "s") == 0
+    assert capsys.readouterr().out.startswith(f"removed {tmp_path / 's'}: {len(blobs)} blobs, ")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_store_whose_leader_stopped_is_removed_although_that_process_lives(tmp_path: Path) -> None:
+    store = begun(tmp_path / "s")
+    led(store)
+    folded(store, ended=True)
+    assert clean(tmp_path / "s") == 0
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--force"], ["--yes"], ["--dry-run"]])
+def test_a_leader_at_work_is_never_disturbed(flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = begun(tmp_path / "s")
+    led(store)
+    before = [*store.list()]
+    assert clean(*flags, tmp_path / "s") == 2
+    assert "a leader works on" in capsys.readouterr().err
+    assert [*store.list()] == before
+
+
+def test_a_leader_out_of_sight_needs_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = begun(tmp_path / "s")
+    led(store, host="elsewhere")
+    assert clean(tmp_path / "s") == 2
+    assert "on elsewhere); when you know that it has ended, add --force" in capsys.readouterr().err
+    assert clean("--force", tmp_path / "s") == 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_half_made_stores_are_removed(tmp_path: Path) -> None:
+    empty, begun_only = opened(tmp_path / "empty"), opened(tmp_path / "begun")
+    for store in (empty, begun_only):
+        store.prepare()
+    begun_only.create(keys.commit(keys.ROOT, 0), b"begun")
+    assert clean(tmp_path / "empty", tmp_path / "begun") == 0
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_an_absent_store_is_worth_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert clean(tmp_path / "absent") == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("toil: warning: there is no job store")
+
+
+def test_anything_else_is_left_alone_and_the_rest_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to mother").touch()
+    begun(tmp_path / "s")
+    assert clean(tmp_path / "letters", tmp_path / "s") == 2
+    told = capsys.readouterr()
+    assert told.err == f"toil: error: {tmp_path / 'letters'} is not a job store, so nothing was removed\n"
+    assert (tmp_path / "letters" / "to mother").exists()
+    assert not (tmp_path / "s").exists()
