@@ -21,8 +21,7 @@ CLI_HEAD = """\
 # Command line
 
 `toil COMMAND --help` shows the same. Exit codes: 0 when all went well, 1 for a failure, 2 when something has to be changed
-before it can work (one line says what), 130 after Ctrl-C and 143 after a request to end. A workflow that failed for good has the exit code of its
-last failed job when it was started with `python SCRIPT`.
+before it can work (one line says what), 130 after Ctrl-C and 143 after a request to end.
 """
 
 OPTIONS_HEAD = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -15,6 +15,8 @@ from toil_core.errors import (
     BadOption,
     Interrupted,
     JobStoreExists,
+    LeaderReplaced,
+    LeaderRunning,
     NoSuchDriver,
     NoSuchJobStore,
     NoSuchKey,
@@ -54,7 +56,8 @@ class Toil:
     `clean` says so. A store in which nothing was started is removed too, unless it held something.
 
     Args:
-        options: What a parser made by `Toil.parser` found; or a config.
+        options: What a parser made by `Toil.parser` found; or options by their names in Python, such as
+            `{"default_memory": "1 GiB"}`; or a config.
         job_store: The job store's locator; None for the `locator` among the options.
 
     Raises:
@@ -65,12 +68,12 @@ class Toil:
         NoSuchDriver: Nothing installed opens such a store.
     """
 
-    def __init__(self, options: argparse.Namespace | Config, job_store: str | None = None) -> None:
-        from toil_core.options import config_from
+    def __init__(self, options: argparse.Namespace | Mapping[str, Any] | Config, job_store: str | None = None) -> None:
+        from toil_core.workflow.initial import config_of
 
         main_module.refuse_while_loading()
-        self._arguments = None if isinstance(options, Config) else options
-        self.config = options if isinstance(options, Config) else config_from(options)
+        self._given = options
+        self.config = config_of(options)
         """Every option's value; ask for a group by its type: `toil.config[EngineOptions]`."""
         locator = job_store if job_store is not None else getattr(options, "locator", None)
         if locator is None:
@@ -193,16 +196,15 @@ class Toil:
         return self._store
 
     def _inherit(self, store: JobStore) -> None:
-        from toil_core.options import config_from
         from toil_core.wire.run import decode_workflow
+        from toil_core.workflow.initial import config_of
 
         try:
             with store.read(keys.WORKFLOW) as stream:
                 info = decode_workflow(stream.read())
         except (NoSuchKey, NoSuchJobStore):
             raise NoSuchJobStore(f"there is no workflow at {self.locator} to go on with; leave --restart out to begin one") from None
-        if self._arguments is not None:
-            self.config = config_from(self._arguments, saved=Config.from_dict(info.options))
+        self.config = config_of(self._given, Config.from_dict(info.options))
 
     def _with_files(self) -> Files:
         if self._files is None:
@@ -221,6 +223,12 @@ class Toil:
                 outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener])
         except (BadOption, NoSuchDriver):
             self._state = "new"  # nothing ran, so what was stored must not be in the way of another try
+            raise
+        except (LeaderRunning, LeaderReplaced):
+            self._state = "another's"
+            raise
+        except Interrupted:
+            self._state = "interrupted"
             raise
         self._state = "succeeded"
         return pickling.load(outcome.value, outcome.values)
@@ -241,6 +249,10 @@ class Toil:
     def _clean_now(self, *, failed: bool) -> bool:
         if self._state == "new":
             return self._fresh
+        if self._state == "another's":
+            return False
+        if self._state == "interrupted":  # it can be gone on with
+            return self._options.clean == "always"
         succeeded = self._state == "succeeded" and not failed
         return {"always": True, "never": False, "onSuccess": succeeded, "onError": not succeeded}[self._options.clean]
 
@@ -277,9 +289,7 @@ def run(root: Job[T], *, job_store: str, **options: Any) -> T:
         BadOption: There is no such option, or its value cannot be used.
         ToilError: See `Toil`, `Toil.start` and `Toil.restart`.
     """
-    from toil_core.workflow.initial import config_of
-
-    with Toil(config_of(options), job_store) as toil:
+    with Toil(options, job_store) as toil:
         if toil.config[EngineOptions].restart:
             return toil.restart()  # type: ignore[no-any-return]
         return toil.start(root)
@@ -313,6 +323,7 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
     Raises:
         SystemExit: The program ends without success.
     """
+    main_module.refuse_while_loading()
     try:
         _run_main(function, arguments)
     except UsageError as error:
@@ -321,6 +332,8 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
         _leave(error, 1)
     except Interrupted as error:
         _leave(error, error.exit_code)
+    except KeyboardInterrupt:  # before the run began, or for the second time
+        _leave(Interrupted("interrupted"), 130)
     except ToilError as error:
         _leave(error, 1)
 
@@ -333,7 +346,6 @@ def _leave(error: ToilError, code: int) -> None:
 def _run_main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequence[str] | None) -> None:
     from toil_core.workflow.command_line import CommandLine
 
-    main_module.refuse_while_loading()
     line = CommandLine(function)
     found = line.parse(arguments)
     with Toil(found) as toil:
