@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -53,22 +54,32 @@ def environment(settings: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def config_of(options: Mapping[str, Any]) -> Config:
+def config_of(options: argparse.Namespace | Mapping[str, Any] | Config, saved: Config | None = None) -> Config:
     """The config that these options make, over environment, config file and defaults.
 
     Args:
-        options: Values by the options' names in Python; text is understood as on the command line.
+        options: What a parser found; or values by the options' names in Python, where text is understood as on
+            the command line; or a config, which stays as it is.
+        saved: The config of the run that is restarted, which stands in for environment, file and defaults.
 
     Raises:
         BadOption: There is no such option, or its value cannot be used.
     """
-    from toil_core.option_specs import specs
     from toil_core.options import config_from
+
+    if isinstance(options, Config):
+        return options
+    if isinstance(options, argparse.Namespace):
+        return config_from(options, saved=saved)
+    return _with_values(config_from(None, saved=saved), options)
+
+
+def _with_values(config: Config, options: Mapping[str, Any]) -> Config:
+    from toil_core.option_specs import specs
     from toil_core.plugins import option_groups
 
     groups = option_groups()
     known = {(f"{group.prefix}_" if group.prefix else "") + spec.field: (group, spec) for group in groups for spec in specs(group)}
-    config = config_from(None)
     for name, value in options.items():
         if name not in known:
             raise BadOption(f"there is no option {name}{_close(name, known)}")
