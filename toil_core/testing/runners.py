@@ -71,6 +71,13 @@ def _chain(task: Task, kind: Kind, values: Mapping[str, bytes], left: int) -> tu
     return result, value + below
 
 
+def _announce(path: str, pid: int) -> None:
+    """Write the id into the file, which is there whole or not at all."""
+    scratch = Path(path + ".new")
+    scratch.write_text(str(pid))
+    scratch.rename(path)
+
+
 def _nothing(place: Place, task: Task, values: Mapping[str, bytes]) -> None:
     """Nothing at all."""
 
@@ -130,7 +137,7 @@ def _compute(place: Place, task: Task, values: Mapping[str, bytes], count: int) 
 
 def _wait(place: Place, task: Task, values: Mapping[str, bytes], started: str, until: str) -> None:
     """Make the first file, then last until the second one appears."""
-    Path(started).write_text(str(os.getpid()))
+    _announce(started, os.getpid())
     await_file(until)
 
 
@@ -144,9 +151,7 @@ def _ignore(place: Place, task: Task, values: Mapping[str, bytes], started: str,
 def _background(place: Place, task: Task, values: Mapping[str, bytes], pids: str, session: bool, until: str) -> None:
     """Start a process that would last for ever, write down its id, and, if a file is named, last until it appears."""
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=session)
-    scratch = Path(pids + ".new")
-    scratch.write_text(str(child.pid))
-    scratch.rename(pids)
+    _announce(pids, child.pid)
     if until:
         await_file(until)
 

@@ -253,11 +253,14 @@ def main(fd: int) -> None:
     gc.disable()
     libc.malloc_trim(0)
     try:
-        sock.send(messages.encode(Ready()))
-        ForkServer(libc, Surroundings(opened, runner, sock, procfs.resident(os.getpid()))).serve()
-    except (BrokenPipeError, ConnectionResetError):  # the host is gone
-        pass
-    finally:
+        try:
+            sock.send(messages.encode(Ready()))
+            ForkServer(libc, Surroundings(opened, runner, sock, procfs.resident(os.getpid()))).serve()
+        except (BrokenPipeError, ConnectionResetError):  # the host is gone
+            pass
+        finally:
+            _leave(opened)
+    except SystemExit:  # the signal may have come while leaving
         _leave(opened)
 
 
@@ -279,6 +282,7 @@ def _leave(opened: Open) -> None:
 
     from toil_core.worker import folders
 
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     procfs.end_all(opened.folder)
     folders.remove(opened.folder)
     folders.sweep(Path(opened.run))

@@ -44,18 +44,10 @@ def proportional(pid: int) -> int:
     return resident(pid)
 
 
-def group(pid: int) -> int:
-    """The process group of a process; 0 when it is gone."""
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
-
-
 def start_time(pid: int) -> str:
-    """When the process started, in ticks since the machine did; empty when it is gone."""
-    after_name = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
-    return after_name[19].decode() if len(after_name) > 19 else ""
+    """When the process started, in ticks since the machine did; empty when it has ended."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
+    return fields[19].decode() if len(fields) > 19 and fields[0] != b"Z" else ""
 
 
 def out_of_memory_kills() -> int:
@@ -69,16 +61,6 @@ def out_of_memory_kills() -> int:
 def threads() -> int:
     """How many threads this process has, Python's or not."""
     return len(os.listdir("/proc/self/task"))
-
-
-def lives_in(pid: int, folder: str) -> bool:
-    """Whether the process works in the folder, or was started with it as its folder for temporary files."""
-    try:
-        where = os.readlink(f"/proc/{pid}/cwd")
-    except OSError:
-        where = ""
-    name = os.fsencode(folder)
-    return where == folder or where.startswith(folder + "/") or b"TMPDIR=" + name + b"\0" in _read(f"/proc/{pid}/environ")
 
 
 def kill(pid: int) -> None:
