@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -20,18 +21,16 @@ from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Result
 from toil_core.wire.work import Task, Work, decode_work
 
-Behaviour = Callable[["Machine", Work], None]
+Behaviour = Callable[[Any, Work], None]
 
 
-class Machine(BatchSystem):
+class Player(BatchSystem):
     """Plays a program of plans.
 
     Args:
         store: The job store; the program's own graph is put there.
         root: The program.
         behaviour: What becomes of each request, by the name of its first job; others are carried out.
-        policy: How failures are treated.
-        listeners: Who is told what happens.
 
     Attributes:
         works: Everything that was submitted.
@@ -39,15 +38,7 @@ class Machine(BatchSystem):
         cancelled: The requests that were cancelled.
     """
 
-    def __init__(
-        self,
-        store: JobStore,
-        root: Plan,
-        behaviour: dict[str, list[Behaviour]] | None = None,
-        *,
-        policy: Policy | None = None,
-        listeners: Iterable[Listener] = (),
-    ) -> None:
+    def __init__(self, store: JobStore, root: Plan, behaviour: dict[str, list[Behaviour]] | None = None) -> None:
         self.store = store
         self.world = World(root)
         self.behaviour = behaviour or {}
@@ -57,15 +48,6 @@ class Machine(BatchSystem):
         self._news: list[Update] = []
         self._something = threading.Condition()
         self._closed = False
-        store.create(INITIAL, self.world.blobs[INITIAL])
-        self.graph = Graph(1, policy or Policy(backoff=0.0), self.world.sizing)
-        load_initial(store, self.graph)
-        self.checkpoints = Checkpoints(store, 1)
-        self.loop = Loop(self.graph, store, "memory:for-workers", keys.setup(1), self, self.checkpoints, Teller(listeners))
-
-    def run(self) -> Finish:
-        with self:
-            return self.loop.run()
 
     def name(self, task: Task) -> str:
         return self.world.nodes[task.job].plan.name
@@ -115,7 +97,36 @@ class Machine(BatchSystem):
         return commits.create_once(self.store, keys.commit(work.request, number), data)
 
 
-def carried(machine: Machine, work: Work) -> None:
+class Machine(Player):
+    """A player with a loop of its own.
+
+    Args:
+        policy: How failures are treated.
+        listeners: Who is told what happens.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        root: Plan,
+        behaviour: dict[str, list[Behaviour]] | None = None,
+        *,
+        policy: Policy | None = None,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        super().__init__(store, root, behaviour)
+        store.create(INITIAL, self.world.blobs[INITIAL])
+        self.graph = Graph(1, policy or Policy(backoff=0.0), self.world.sizing)
+        load_initial(store, self.graph)
+        self.checkpoints = Checkpoints(store, 1)
+        self.loop = Loop(self.graph, store, "memory:for-workers", keys.setup(1), self, self.checkpoints, Teller(listeners))
+
+    def run(self) -> Finish:
+        with self:
+            return self.loop.run()
+
+
+def carried(machine: Player, work: Work) -> None:
     """All goes well, and the update carries the commit."""
     data = machine.make(work)
     assert machine.keep(work, data)
@@ -125,7 +136,7 @@ def carried(machine: Machine, work: Work) -> None:
 def failing(failure: Failure) -> Behaviour:
     """The job's attempt fails."""
 
-    def behave(machine: Machine, work: Work) -> None:
+    def behave(machine: Player, work: Work) -> None:
         data = machine.make(work, failure=failure)
         assert machine.keep(work, data)
         machine.put(Update(work.request, State.ENDED, commit=data, commits=1))
@@ -136,7 +147,7 @@ def failing(failure: Failure) -> Behaviour:
 def ended(reason: Reason | None, message: str = "", *, running: bool = True, commits: int | None = None) -> Behaviour:
     """The request ends without a commit."""
 
-    def behave(machine: Machine, work: Work) -> None:
+    def behave(machine: Player, work: Work) -> None:
         if running:
             machine.put(Update(work.request, State.RUNNING))
         machine.put(Update(work.request, State.ENDED, reason, message=message, commits=commits))

@@ -305,6 +305,16 @@ def test_files_of_attempts_that_never_came_to_count_are_swept(store: JobStore) -
     assert all_keys(store, keys.FILES) == {imported, settled, counts}
 
 
+def test_the_user_s_own_graph_goes_when_a_new_leader_needs_it_no_more(store: JobStore) -> None:
+    world = Stored(store, chain(3))
+    world.commit(world.only())
+    assert INITIAL not in world.restart().stale, "nothing else would be there if the first checkpoint were damaged"
+    assert INITIAL in all_keys(store)
+    world.restart()
+    assert INITIAL not in all_keys(store)
+    assert world.run().outcome == "succeeded"
+
+
 # Tombstones
 
 

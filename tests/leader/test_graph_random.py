@@ -18,7 +18,7 @@ from toil_core.leader.retries import Policy
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure
 
-_many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+_many = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 PATIENT = Policy(tries=1000, losses=1000, backoff=1.0, backoff_factor=1.0)
 
 

@@ -234,12 +234,10 @@ def _replay(store: JobStore, graph: Graph, found: Found) -> None:
     wanted = []
     for blob in store.list(keys.COMMITS):
         request, number = keys.commit_parts(blob.key)
-        if request == keys.ROOT:
-            continue
-        epoch, sequence = keys.request_order(request)
+        epoch, sequence = (0, 0) if request == keys.ROOT else keys.request_order(request)
         if epoch == found.base_epoch and (sequence > found.base_sequence or request in found.open):
             wanted.append((sequence, number, blob.key))
-        elif blob.key not in graph.held:
+        elif blob.key not in graph.held and (found.checkpoint or blob.key != _INITIAL):
             found.stale.append(blob.key)
     wanted.sort()
     with ThreadPoolExecutor(16) as pool:

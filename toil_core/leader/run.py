@@ -137,12 +137,10 @@ def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *
     found = folding.load(store, graph)
     for trouble in found.corrupt:
         _log.warning("%s", trouble)
-    if graph.complete:
-        graph.finished = True
-        return
     graph.take_over(epoch)
+    graph.finished = graph.complete
     checkpoints.inherit(former, found)
-    checkpoints.write(graph)
+    checkpoints.write(graph, ended=graph.finished)
     store.delete(folding.orphans(store, found, epoch))
 
 
