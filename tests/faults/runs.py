@@ -1,0 +1,199 @@
+"""Real runs of `workflow.py` in processes of their own, and what is left of them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.faults import workflow
+from toil_core.drivers.file import FileJobStore
+from toil_core.errors import CorruptBlob
+from toil_core.leader.checkpoints import load
+from toil_core.leader.graph import Graph
+from toil_core.leader.issue import Sizing
+from toil_core.leader.retries import Policy
+from toil_core.options import Config
+from toil_core.wire import commits, keys
+
+SCRIPT = Path(workflow.__file__)
+DEADLINE = 60.0
+MARK = "TOIL_TESTED_RUN"
+"""A variable that all processes of one workflow carry, however they were started."""
+
+
+class Run:
+    """One workflow, with all its leaders.
+
+    Args:
+        folder: A folder for it alone.
+        seed: Which workflow.
+        size: About how many jobs it has.
+        options: Options for every leader.
+        store: The job store's folder, when it is not to be in `folder`.
+    """
+
+    def __init__(self, folder: Path, seed: int = 0, size: int = 12, options: Sequence[str] = (), store: Path | None = None) -> None:
+        self.folder = folder
+        self.store = store or folder / "store"
+        self.tmp = folder / "tmp"
+        self.step = workflow.plan(seed, size)
+        self.orders = folder / "orders"
+        self._arguments = ["--folder", str(folder), "--seed", str(seed), "--size", str(size)]
+        self._options = ["--clean", "never", "--retry-backoff-seconds", "0", *options]
+        self._mark = f"{MARK}={secrets.token_hex(8)}"
+        self._leaders: list[subprocess.Popen[str]] = []
+        self.tmp.mkdir(parents=True)
+        self.orders.mkdir()
+
+    def order(self, number: int, text: str) -> None:
+        """Let the body whose line of effects is the number-th do something; see `workflow`."""
+        (self.orders / str(number)).write_text(text)
+
+    def start(self, *options: str, restart: bool = False, script: Path = SCRIPT, **variables: str) -> subprocess.Popen[str]:
+        """Start a leader, in a process group of its own."""
+        name, _, value = self._mark.partition("=")
+        mode = ["--restart"] if restart else self._arguments
+        leader = subprocess.Popen(
+            [sys.executable, str(script), f"file:{self.store}", *mode, *self._options, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env={**os.environ, name: value, "TMPDIR": str(self.tmp), **variables},
+            start_new_session=True,
+        )
+        self._leaders.append(leader)
+        return leader
+
+    def succeed(self, *options: str, restart: bool = False, **variables: str) -> str:
+        """Run a leader that must succeed; what it said on standard error."""
+        code, out, said = end_of(self.start(*options, restart=restart, **variables))
+        assert code == 0, said
+        assert int(out) == workflow.expected(self.step), said
+        return said
+
+    def processes(self) -> list[int]:
+        """Every living process of the workflow but zombies."""
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != os.getpid():
+                try:
+                    environment = Path(f"/proc/{name}/environ").read_bytes()
+                    state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+                except OSError:
+                    continue
+                if self._mark.encode() in environment.split(b"\0") and state != "Z":
+                    found.append(int(name))
+        return found
+
+    def await_no_process(self) -> None:
+        """Fail unless every process of the workflow ends soon."""
+        deadline = time.monotonic() + DEADLINE
+        while found := self.processes():
+            for pid in found:
+                assert ends(pid, deadline - time.monotonic()), f"still there: {describe(pid)}"
+
+    def end(self) -> None:
+        """End whatever is still there."""
+        for leader in self._leaders:
+            if leader.poll() is None:
+                os.killpg(leader.pid, signal.SIGKILL)
+                leader.communicate()
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+    # What it left
+
+    def effects(self) -> list[tuple[str, str]]:
+        """Name and job id of every body that ran, in order."""
+        try:
+            lines = (self.folder / "effects").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [(line.split()[0], line.split()[1]) for line in lines]
+
+    def blobs(self, prefix: str) -> list[str]:
+        """The store's keys."""
+        with FileJobStore(str(self.store), Config()) as store:
+            return sorted(blob.key for blob in store.list(prefix))
+
+    def path(self, key: str) -> Path:
+        """The file of a blob."""
+        with FileJobStore(str(self.store), Config()) as store:
+            return store.path(key)
+
+    def settled(self) -> set[str]:
+        """Ids of the jobs that ran and whose commits are in the store, or in its last checkpoint."""
+        found = set()
+        with FileJobStore(str(self.store), Config()) as store:
+            for key in self.blobs(keys.COMMITS):
+                try:
+                    commit, _ = commits.read(store, key)
+                except CorruptBlob:
+                    continue
+                found |= {entry.result.job for entry in commit.entries if entry.result.failure is None}
+            graph = Graph(1, Policy(), Sizing())
+            load(store, graph)
+        ran = {id for _, id in self.effects()}
+        return found | {id for id in ran if id not in graph.jobs or graph.jobs[id].ran}
+
+    def check(self, since: int, settled: set[str]) -> None:
+        """Fail unless the finished workflow's every job counted once and nothing is left.
+
+        Args:
+            since: How many bodies had run at the last restart.
+            settled: Ids of the jobs whose commits were there then.
+        """
+        effects = self.effects()
+        again = [f"{name} {id}" for name, id in effects[since:] if id in settled]
+        assert not again, f"ran again although they had committed: {again}"
+        assert {name for name, _ in effects} == set(workflow.names(self.step))
+        self.await_no_process()
+        assert os.listdir(self.tmp) == []
+        assert os.listdir(self.store / "staging") == []
+        files = Counter(key.rpartition("/")[2] for key in self.blobs(keys.FILES))
+        kept = Counter(workflow.kept_files(self.step))
+        assert files == kept, f"files that should not be there: {files - kept}; missing: {kept - files}"
+
+
+def end_of(leader: subprocess.Popen[str], seconds: float = DEADLINE) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a leader that must end by itself."""
+    out, said = leader.communicate(timeout=seconds)
+    assert "Traceback" not in said, said
+    return leader.returncode, out, said
+
+
+def ends(pid: int, seconds: float) -> bool:
+    """Whether the process ends in so many seconds."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], max(0.0, seconds))[0])
+    finally:
+        os.close(fd)
+
+
+def describe(pid: int) -> str:
+    """A process as people see it."""
+    try:
+        return f"{pid} " + Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return f"{pid} (gone)"
+
+
+def tree(leader: subprocess.Popen[str]) -> Iterator[int]:
+    """The leader and everything below it."""
+    found = [leader.pid]
+    for pid in found:
+        yield pid
+        found += [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
