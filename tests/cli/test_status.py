@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.monitor.stores import begun, committed, dead_process, folded, led, opened
-from tests.monitor.terminal import WORKFLOW, piped
+from tests.monitor.terminal import TOIL, WORKFLOW, Terminal, piped
 from toil_core.cli import main
 from toil_core.wire import keys
 
@@ -85,3 +87,24 @@ def test_what_is_no_store_is_refused_in_a_line(place: str, tmp_path: Path, capsy
     assert told.out == ""
     assert told.err.startswith(f"toil: error: there is no job store at {tmp_path / place}")
     assert told.err.count("\n") == 1
+
+
+def test_a_leader_at_work_is_watched_from_outside_and_then_killed(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    terminal = Terminal([*TOIL, "run", WORKFLOW, "s", "--gate", gate, "--jobs", "3"], tmp_path)
+    terminal.until(r"leaf +2/3")
+    status = json.loads(piped("status", "s", "--json", cwd=tmp_path).stdout)
+    assert (status["leader"]["state"], status["leader"]["pid"]) == ("running", terminal.pid)
+    assert (status["done"], status["open"], status["total"]) == (3, 1, 4)
+    for command in (["clean", "s", "--force"], ["run", WORKFLOW, "s", "--restart"]):
+        refused = piped(*command, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert f"(process {terminal.pid} on " in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    os.kill(terminal.pid, signal.SIGKILL)
+    assert terminal.end() == -signal.SIGKILL
+    assert json.loads(piped("status", "s", "--json", cwd=tmp_path).stdout)["leader"]["state"] == "dead"
+    gate.touch()
+    again = piped("run", WORKFLOW, "s", "--restart", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "goes on; 3 of 4 jobs are done" in again.stderr
