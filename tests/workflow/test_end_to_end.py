@@ -194,7 +194,7 @@ def deep(job: Job[object], depth: int) -> str:
 
 
 def test_a_promise_of_a_promise_of_a_promise(tmp_path: Path) -> None:
-    assert run(deep(120), job_store=str(tmp_path / "store")) == "end"
+    assert run(deep(60), job_store=str(tmp_path / "store")) == "end"
 
 
 def test_mistakes_leave_no_store(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _unpack(task: Task, kind: Kind, values: Mapping[str, bytes], running: Runnin
 
 def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result, bytes]:
     job, name = running.task.job, running.kind.name
-    if node is None or not (node._children or node._follow_ons):
+    if node is None or not (node._toil_children or node._toil_follow_ons):
         if running.touched:
             _check_touched(running, {})
         writer = Writer({} if node is None else {id(node): job})
@@ -109,7 +109,7 @@ def _add_value(writer: Writer, value: Any, job: str, name: str) -> tuple[tuple[i
 def _check_touched(running: Running, ids: Mapping[int, str]) -> None:
     for node in running.touched:
         if id(node) not in ids:
-            after = (*node._children, *node._follow_ons)[-1]
+            after = (*node._toil_children, *node._toil_follow_ons)[-1]
             raise GraphError(
                 f"job '{running.kind.name}' added job '{after.name}' to job '{node.name}', which is not below it: "
                 f"a running job adds to itself, or to jobs that it made and added"

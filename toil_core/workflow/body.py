@@ -91,7 +91,7 @@ def unpack(data: bytes, values: Mapping[str, bytes], running: Running) -> tuple[
     if not wants_job:
         return None, lambda: function(*args, **kwargs)
     node = RunningJob.__new__(RunningJob)
-    node._running = running
+    node._toil_running = running
     return node, lambda: function(node, *args, **kwargs)
 
 
@@ -101,7 +101,7 @@ class RunningJob(Job[Any]):
     @property
     def name(self) -> str:
         """What people call the job."""
-        return self._run("name").kind.name
+        return self._when_running("name").kind.name
 
 
 _found: dict[str, tuple[Callable[..., Any], bool]] = {}
@@ -131,7 +131,7 @@ def _revive(kind: type[Job[Any]], state: Any, running: Running) -> Job[Any]:
         node.__dict__.update(attributes or {})
         for name, value in (slots or {}).items():
             setattr(node, name, value)
-    node._running = running
+    node._toil_running = running
     return node
 
 

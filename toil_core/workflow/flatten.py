@@ -92,7 +92,7 @@ def flatten_added(running: Job[Any], job: str, prefix: str, owner: str, policy: 
         NotPicklable: Something that a job needs cannot be sent to a worker.
     """
     ids = {id(running): job}
-    children, follow_ons = running._children, running._follow_ons
+    children, follow_ons = running._toil_children, running._toil_follow_ons
     nodes = _collect((*children, *follow_ons), prefix, ids, owner)
     writer = Writer(ids)
     flat = _flatten(nodes, ids, writer, policy)
@@ -109,14 +109,14 @@ def _collect(tops: Sequence[Job[Any]], prefix: str, ids: dict[int, str], owner: 
             continue
         ids[id(node)] = f"{prefix}.{len(nodes)}"
         nodes.append(node)
-        if node._owner != owner:
+        if node._toil_owner != owner:
             _own(node, owner)
-        if node._follow_ons:
-            stack.extend(reversed(node._follow_ons))
-        if node._children:
-            stack.extend(reversed(node._children))
+        if node._toil_follow_ons:
+            stack.extend(reversed(node._toil_follow_ons))
+        if node._toil_children:
+            stack.extend(reversed(node._toil_children))
     for node in nodes:
-        for before in node._before:
+        for before in node._toil_before:
             if id(before) not in ids:
                 raise GraphError(
                     f"job '{node.name}' comes after job '{before.name}' too, which is not part of this graph: "
@@ -126,9 +126,9 @@ def _collect(tops: Sequence[Job[Any]], prefix: str, ids: dict[int, str], owner: 
 
 
 def _own(node: Job[Any], owner: str) -> None:
-    if node._owner is not None:
-        raise GraphError(f"job '{node.name}' was added to the workflow already, by {node._owner}; make a new one")
-    node._owner = owner
+    if node._toil_owner is not None:
+        raise GraphError(f"job '{node.name}' was added to the workflow already, by {node._toil_owner}; make a new one")
+    node._toil_owner = owner
 
 
 def _flatten(nodes: Sequence[Job[Any]], ids: dict[int, str], writer: Writer, policy: Policy) -> Flat:
@@ -142,9 +142,9 @@ def _flatten(nodes: Sequence[Job[Any]], ids: dict[int, str], writer: Writer, pol
                 f"job '{name}' needs the value of job '{unknown.job.name}', which was never added to the graph: "
                 f"add it with add_child or add_follow_on"
             ) from None
-        children = _known(node._children, ids) if node._children else ()
-        follow_ons = _known(node._follow_ons, ids) if node._follow_ons else ()
-        jobs.append(NewJob(ids[id(node)], kinds.index(node._wanted, name), span, crc, needs, children, follow_ons))
+        children = _known(node._toil_children, ids) if node._toil_children else ()
+        follow_ons = _known(node._toil_follow_ons, ids) if node._toil_follow_ons else ()
+        jobs.append(NewJob(ids[id(node)], kinds.index(node._toil_wanted, name), span, crc, needs, children, follow_ons))
     return Flat(tuple(jobs), tuple(kinds.table), ids, ())
 
 

@@ -59,14 +59,14 @@ class Job(Generic[R]):
         BadOption: One of them cannot be used.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_before", "_children", "_follow_ons", "_owner", "_running", "_wanted")
+    __slots__ = ("__dict__", "__weakref__", "_toil_before", "_toil_children", "_toil_follow_ons", "_toil_owner", "_toil_running", "_toil_wanted")
 
-    _wanted: Wanted
-    _children: list[Job[Any]]
-    _follow_ons: list[Job[Any]]
-    _before: list[Job[Any]]
-    _owner: object
-    _running: Running | None
+    _toil_wanted: Wanted
+    _toil_children: list[Job[Any]]
+    _toil_follow_ons: list[Job[Any]]
+    _toil_before: list[Job[Any]]
+    _toil_owner: object
+    _toil_running: Running | None
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
         self = super().__new__(cls)
@@ -74,7 +74,7 @@ class Job(Generic[R]):
         return self
 
     def __init__(self, **needs: Unpack[Needs]) -> None:
-        self._wanted = wanted(**needs)
+        self._toil_wanted = wanted(**needs)
 
     def run(self) -> R:
         """What the job does; its return value is what the job's promises stand for."""
@@ -88,7 +88,7 @@ class Job(Generic[R]):
         Raises:
             GraphError: It is no job.
         """
-        self._add(self._children, node, "add_child")
+        self._link(self._toil_children, node, "add_child")
         return node
 
     def add_follow_on(self, node: AnyJob) -> AnyJob:
@@ -97,7 +97,7 @@ class Job(Generic[R]):
         Raises:
             GraphError: It is no job.
         """
-        self._add(self._follow_ons, node, "add_follow_on")
+        self._link(self._toil_follow_ons, node, "add_follow_on")
         return node
 
     @overload
@@ -118,27 +118,27 @@ class Job(Generic[R]):
     @property
     def name(self) -> str:
         """What people call the job."""
-        return self._wanted.name or type(self).__name__
+        return self._toil_wanted.name or type(self).__name__
 
     @property
     def id(self) -> str:
         """The id of the running job."""
-        return self._run("id").task.job
+        return self._when_running("id").task.job
 
     @property
     def requirements(self) -> Requirement:
         """What the running job was given: its own requirement, defaults filled in."""
-        return self._run("requirements").kind.requirement
+        return self._when_running("requirements").kind.requirement
 
     @property
     def tmp(self) -> Path:
         """The running job's own folder, its working directory; gone when the job ends."""
-        return self._run("tmp").place.tmp
+        return self._when_running("tmp").place.tmp
 
     @property
     def files(self) -> Files:
         """The workflow's files, as the running job sees them."""
-        return self._run("files").files
+        return self._when_running("files").files
 
     def log(self, text: str, level: int | str = "INFO") -> None:
         """Tell the user something, once the job has run.
@@ -147,7 +147,7 @@ class Job(Generic[R]):
             text: What to say.
             level: A level of the logging module, or its name.
         """
-        self._run("log").say(text, level)
+        self._when_running("log").say(text, level)
 
     def __repr__(self) -> str:
         return f"<job '{self.name}'>"
@@ -158,17 +158,17 @@ class Job(Generic[R]):
         slots = {name: value for name, value in state[1].items() if name not in _ENGINE}
         return (state[0], slots) if slots else state[0]
 
-    def _run(self, what: str) -> Running:
-        if self._running is None:
+    def _when_running(self, what: str) -> Running:
+        if self._toil_running is None:
             raise AttributeError(f"{self!r} is not running, so it has no {what}")
-        return self._running
+        return self._toil_running
 
-    def _add(self, successors: list[Job[Any]], node: Job[Any], method: str) -> None:
+    def _link(self, successors: list[Job[Any]], node: Job[Any], method: str) -> None:
         if not isinstance(node, Job):
             raise GraphError(f"{self!r}.{method}: {_not_a_job(node)}")
         successors.append(node)
-        node._before.append(self)
-        if current is not None and self._running is None:
+        node._toil_before.append(self)
+        if current is not None and self._toil_running is None:
             current.touched.append(self)
 
 
@@ -179,11 +179,11 @@ current: Running | None = None
 
 
 def _prepare(node: Job[Any], needs: Wanted) -> None:
-    node._wanted = needs
-    node._children = []
-    node._follow_ons = []
-    node._before = []
-    node._owner = node._running = None
+    node._toil_wanted = needs
+    node._toil_children = []
+    node._toil_follow_ons = []
+    node._toil_before = []
+    node._toil_owner = node._toil_running = None
 
 
 def _not_a_job(thing: object) -> str:

@@ -36,9 +36,9 @@ def check_order(nodes: Sequence[Job[Any]], jobs: Sequence[NewJob], value_needs: 
 
 
 def _is_tree(nodes: Sequence[Job[Any]], jobs: Sequence[NewJob]) -> bool:
-    if nodes[0]._before:
+    if nodes[0]._toil_before:
         return False
-    return all(not job.needs and len(node._before) < 2 for node, job in zip(nodes, jobs, strict=True))
+    return all(not job.needs and len(node._toil_before) < 2 for node, job in zip(nodes, jobs, strict=True))
 
 
 class _Moments:

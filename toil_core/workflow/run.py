@@ -46,7 +46,7 @@ class Toil:
 
     ```
     with Toil(options) as toil:
-        if toil.config[EngineOptions].restart:
+        if toil.restarting:
             count = toil.restart()
         else:
             count = toil.start(words(toil.import_file("reads.txt")))
@@ -187,6 +187,11 @@ class Toil:
         self._with_files().export_url(file, os.fspath(url))
 
     @property
+    def restarting(self) -> bool:
+        """Whether the options ask to go on with the workflow that the job store holds."""
+        return self._options.restart
+
+    @property
     def _options(self) -> EngineOptions:
         return self.config[EngineOptions]
 
@@ -290,7 +295,7 @@ def run(root: Job[T], *, job_store: str, **options: Any) -> T:
         ToilError: See `Toil`, `Toil.start` and `Toil.restart`.
     """
     with Toil(options, job_store) as toil:
-        if toil.config[EngineOptions].restart:
+        if toil.restarting:
             return toil.restart()  # type: ignore[no-any-return]
         return toil.start(root)
 
@@ -349,7 +354,7 @@ def _run_main(function: Callable[..., Any] | JobFunction[..., Any], arguments: S
     line = CommandLine(function)
     found = line.parse(arguments)
     with Toil(found) as toil:
-        value = toil.restart() if toil.config[EngineOptions].restart else toil.start(line.root(found, toil.import_file))
+        value = toil.restart() if toil.restarting else toil.start(line.root(found, toil.import_file))
         text = line.show(value, found, toil.export_file)
     if text is not None:
         print(text)
