@@ -135,7 +135,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(command: list[str], tmp_path
     gate = tmp_path / "gate"
     mark = f"TOIL_TEST_MARK={tmp_path}"
     arguments = ["store", "--jobs", "4", "--gate", str(gate)]
-    terminal = Terminal([*command, *arguments], tmp_path, **dict([mark.split("=", 1)]))
+    terminal = Terminal([*command, *arguments], tmp_path, variables=dict([mark.split("=", 1)]))
     terminal.until(r"leaf +3/4")
     terminal.press("\x03")
     assert terminal.end() == 130
@@ -153,7 +153,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(command: list[str], tmp_path
 
 def test_sigterm_is_143(tmp_path: Path) -> None:
     mark = f"TOIL_TEST_MARK={tmp_path}"
-    terminal = Terminal([*TOIL, "run", WORKFLOW, "store", "--gate", tmp_path / "gate", "--disable-progress"], tmp_path, **dict([mark.split("=", 1)]))
+    terminal = Terminal([*TOIL, "run", WORKFLOW, "store", "--gate", tmp_path / "gate", "--disable-progress"], tmp_path, variables=dict([mark.split("=", 1)]))
     while not (tmp_path / "gate.open").exists():
         terminal.until("started")
     os.kill(terminal.pid, signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -37,7 +38,7 @@ def begun(folder: Path) -> JobStore:
     return store
 
 
-def led(store: JobStore, epoch: int = 1, **changes: object) -> None:
+def led(store: JobStore, epoch: int = 1, **changes: Any) -> None:
     """A leader took it up: this process, unless changes to the record say otherwise."""
     store.create(keys.leader(epoch), run.encode(msgspec.structs.replace(this_leader(epoch), **changes)))
     store.write(keys.setup(epoch), BytesIO(work.encode(Setup(script="/home/me/words.py", options=Config().as_dict()))))

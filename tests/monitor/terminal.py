@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 WORKFLOW = Path(__file__).with_name("workflow.py")
@@ -40,10 +40,10 @@ class Terminal:
         command: The program and its arguments.
         cwd: Its working directory.
         out: Where standard output goes instead.
-        more: Environment variables.
+        variables: Environment variables.
     """
 
-    def __init__(self, command: Sequence[str | Path], cwd: Path, out: Path | None = None, **more: str) -> None:
+    def __init__(self, command: Sequence[str | Path], cwd: Path, out: Path | None = None, variables: Mapping[str, str] | None = None) -> None:
         self.seen = ""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
@@ -52,7 +52,7 @@ class Terminal:
                 if out is not None:
                     os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT, 0o644), 1)
                 os.chdir(cwd)
-                os.execvpe(str(command[0]), [str(word) for word in command], environment(**{"TERM": "xterm-256color", **more}))
+                os.execvpe(str(command[0]), [str(word) for word in command], environment(**{"TERM": "xterm-256color", **(variables or {})}))
             finally:
                 os._exit(127)
 

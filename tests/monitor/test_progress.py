@@ -142,7 +142,7 @@ def test_a_pipe_gets_plain_lines_and_standard_output_stays_the_scripts(tmp_path:
 
 
 def test_a_terminal_gets_a_display_with_counts_by_name(tmp_path: Path) -> None:
-    command = [*TOIL, "run", WORKFLOW, "store", "--jobs", "4", "--fail", "--retry-backoff-seconds", "0.01"]
+    command: list[str | Path] = [*TOIL, "run", WORKFLOW, "store", "--jobs", "4", "--fail", "--retry-backoff-seconds", "0.01"]
     terminal = Terminal(command, tmp_path, out=tmp_path / "out")
     assert terminal.end() == 1
     assert re.search(r"job +done +running +failed", terminal.text)
@@ -157,14 +157,14 @@ def test_a_terminal_gets_a_display_with_counts_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("plain", [{"TERM": "dumb"}, {"disable": "1"}])
 def test_a_terminal_that_cannot_or_must_not_be_redrawn_gets_lines(plain: dict[str, str], tmp_path: Path) -> None:
     flags = ["--disable-progress"] if plain.pop("disable", "") else []
-    terminal = Terminal([*TOIL, "run", WORKFLOW, "store", *flags], tmp_path, **plain)
+    terminal = Terminal([*TOIL, "run", WORKFLOW, "store", *flags], tmp_path, variables=plain)
     assert terminal.end() == 0
     assert "\x1b" not in terminal.seen
     assert "succeeded; 4 of 4 jobs done" in terminal.text
 
 
 def test_no_color_means_none(tmp_path: Path) -> None:
-    terminal = Terminal([*TOIL, "run", WORKFLOW, "store", "--fail", "--retry-count", "0"], tmp_path, NO_COLOR="1")
+    terminal = Terminal([*TOIL, "run", WORKFLOW, "store", "--fail", "--retry-count", "0"], tmp_path, variables={"NO_COLOR": "1"})
     assert terminal.end() == 1
     assert re.search(r"leaf +2/3", terminal.text)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", terminal.seen)

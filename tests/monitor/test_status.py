@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_a_checkpoint_says_the_same_as_the_commits(ended: bool, tmp_path: Path) 
     ("changes", "state"),
     [({}, "running"), ({"pid": 0}, "dead"), ({"boot": "another"}, "dead"), ({"born": 1}, "dead"), ({"host": "elsewhere"}, "unknown")],
 )
-def test_the_leader_may_live_or_not_or_be_out_of_sight(changes: dict[str, object], state: str, tmp_path: Path) -> None:
+def test_the_leader_may_live_or_not_or_be_out_of_sight(changes: dict[str, Any], state: str, tmp_path: Path) -> None:
     store = begun(tmp_path / "s")
     if "pid" in changes:
         changes = {"pid": dead_process()}

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Protocol, Self, Unpack
 
+    import typing_extensions
+
     from toil_core.batch_system import Requirement
     from toil_core.workflow.files import Files
     from toil_core.workflow.running import Running
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
-R = TypeVar("R")
+if TYPE_CHECKING:  # `Job` alone, as an annotation, is a job of any value
+    R = typing_extensions.TypeVar("R", default=Any)
+else:
+    R = TypeVar("R")
 S = TypeVar("S")
 AnyJob = TypeVar("AnyJob", bound="Job[Any]")
 
