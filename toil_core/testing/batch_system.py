@@ -10,7 +10,7 @@ import io
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -456,7 +456,7 @@ class BatchSystemContract:
         run.run(request)
         found = run.results(request)
         assert [len(value) for _, value, _ in found] == list(range(1, 32))
-        for (result, _, commit), (following, _, later) in zip(found, found[1:], strict=False):
+        for (result, _, commit), (following, _, later) in pairwise(found):
             assert result.children == (following.job,)
             assert commit is later or commit.number == later.number or commit.chained == following.job
         assert found[-1][2].final
