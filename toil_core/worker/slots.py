@@ -20,7 +20,11 @@ class SlotFolder:
         self.path = Path(self.tmp)
         self._log = f"{self.folder}/log"
         self._kept = 0
-        os.makedirs(self.tmp, 0o700, exist_ok=True)
+        if os.path.lexists(self.tmp):  # a slot that was ended from outside had it
+            from toil_core.worker.folders import remove
+
+            remove(self.tmp)
+        os.makedirs(self.tmp, 0o700)
         self.log_fd = self._open_log()
 
     def take_log(self, wanted: bool) -> str:
@@ -63,7 +67,7 @@ class SlotFolder:
         return kept
 
     def _open_log(self) -> int:
-        return os.open(self._log, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+        return os.open(self._log, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_APPEND, 0o600)
 
     def _name(self, kind: str) -> str:
         self._kept += 1
