@@ -68,7 +68,8 @@ class Player(BatchSystem):
             return news
 
     def cancel(self, ids: Iterable[str]) -> None:
-        for id in ids:
+        known = {work.request for work in self.works}
+        for id in known.intersection(ids):
             self.cancelled.append(id)
             self.put(Update(id, State.ENDED, Reason.CANCELLED))
 

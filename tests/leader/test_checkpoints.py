@@ -148,11 +148,11 @@ def test_files_are_deleted_only_when_what_decided_it_is_in_a_checkpoint(store: J
 
 
 def test_files_that_a_dead_leader_was_to_delete_are_deleted_by_the_next(store: JobStore) -> None:
-    store.create("files/1-1/x", b"x")
-    world = Stored(store, Plan("root", deletes=("files/1-1/x",), adds_children=[Plan("child")]))
+    store.create("files/0/abc/x", b"x")
+    world = Stored(store, Plan("root", deletes=("files/0/abc/x",), adds_children=[Plan("child")]))
     world.commit(world.only())
     found = world.restart()
-    assert found.deleted == ["files/1-1/x"] and "files/1-1/x" not in all_keys(store)
+    assert found.deleted == ["files/0/abc/x"] and "files/0/abc/x" not in all_keys(store)
 
 
 def test_a_checkpoint_is_due_after_as_many_changes_as_the_graph_has_jobs(store: JobStore) -> None:

@@ -427,6 +427,13 @@ def test_the_first_final_failure_can_stop_the_run() -> None:
     assert world.finish is not None and world.finish.outcome == "failed"
 
 
+def test_a_failure_that_is_tried_again_stops_nothing() -> None:
+    world = World(Plan("root"), policy=Policy(tries=2, backoff=0.0, stop_on_failure=True))
+    world.commit(request_of(world, "root"), fails=failing("root"))
+    assert not world.cancelled
+    assert world.run().outcome == "succeeded"
+
+
 def test_a_run_that_is_asked_to_stop_issues_nothing_more() -> None:
     world = World(Plan("root", children=[Plan("a", children=[Plan("below")]), Plan("b")]))
     finish(world, "root")

@@ -105,6 +105,7 @@ def test_a_complete_workflow_gives_its_outcome_again_and_runs_nothing(store: Job
         assert folding.ended(store) == expected
     assert run.player.ran == ["root", "child"]
     assert len([event for event in run.told if isinstance(event, JobDone)]) == 2
+    assert len([event for event in run.told if isinstance(event, RunStarted)]) == 1
 
 
 def test_a_workflow_that_cannot_go_on_is_explained(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ and whose value nobody will ask for is forgotten, so memory follows the jobs in 
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterable, Sequence
 
 from toil_core.batch_system import Reason, Usage
@@ -166,7 +165,6 @@ class Graph:
             job.stage = ISSUED
             request.jobs[job.id] = job
         self._committed(event)
-        self._time_passed(math.inf)
         return self._commands
 
     def take_over(self, epoch: int) -> None:
