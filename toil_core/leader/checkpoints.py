@@ -21,6 +21,7 @@ from toil_core.wire import commits, keys
 from toil_core.wire.commits import Commit, create_once
 
 TOMBSTONE = b"replaced"
+_REPLACED = "another leader has taken this workflow over; this one stops"
 _INITIAL = keys.commit(keys.ROOT, 0)
 _WHOLE = 64 << 20
 
@@ -83,6 +84,18 @@ class Checkpoints:
             return True
         return self._changes >= max(2000, len(graph.jobs))
 
+    def check_leader(self) -> None:
+        """Make sure that no other leader has taken over since the last checkpoint.
+
+        Raises:
+            LeaderReplaced: One has.
+        """
+        try:
+            self._store.stat(keys.leader(self._epoch + 1))
+        except NoSuchKey:
+            return
+        raise LeaderReplaced(_REPLACED)
+
     def write(self, graph: Graph, *, ended: bool = False) -> None:
         """Fold everything so far.
 
@@ -95,7 +108,7 @@ class Checkpoints:
         """
         key = keys.checkpoint(self._epoch, self._number)
         if not create_once(self._store, key, snapshot.encode(graph, ended=ended)):
-            raise LeaderReplaced("another leader has taken this workflow over; this one stops")
+            raise LeaderReplaced(_REPLACED)
         self._number += 1
         self._changes = 0
         # A blob outlives the checkpoint that made it superfluous by one, so that the one before can serve if this is damaged.

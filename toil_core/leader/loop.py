@@ -18,7 +18,20 @@ from toil_core.events import JobStarted
 from toil_core.job_store import JobStore
 from toil_core.leader.checkpoints import Checkpoints
 from toil_core.leader.graph import Graph
-from toil_core.leader.moves import Cancel, Command, Committed, Delete, Event, Finish, RequestEnded, StopAsked, Submit, TimePassed, Wake
+from toil_core.leader.moves import (
+    Cancel,
+    Command,
+    Committed,
+    Delete,
+    Event,
+    Failed,
+    Finish,
+    RequestEnded,
+    StopAsked,
+    Submit,
+    TimePassed,
+    Wake,
+)
 from toil_core.leader.tell import Teller
 from toil_core.wire import commits, keys, work
 from toil_core.wire.commits import Commit, create_once
@@ -208,6 +221,9 @@ class Loop:
                     self._wake = command.at
                 case Finish():
                     self._finish = command
+                case Failed():  # perhaps because another leader took over and deleted what was needed
+                    self._checkpoints.check_leader()
+                    self._teller.command(command)
                 case _:
                     self._teller.command(command)
         if len(self._submits) >= 16:
