@@ -41,30 +41,35 @@ def main() -> None:
     if given.saved:
         found = json.loads(SAVED.read_text())
     else:
-        described = machine.describe(given.cores, given.scratch.resolve())
-        trials = measure_all(given.cases, given.subjects, given.rounds, given.cores, given.scratch)
-        leader = [] if given.no_leader else leader_rows()
-        found = {"machine": described, "leader": leader, "trials": [trial.as_dict() for trial in trials]}
-        SAVED.parent.mkdir(exist_ok=True)
-        SAVED.write_text(json.dumps(found, indent=1))
+        found = {"machine": machine.describe(given.cores, given.scratch.resolve()), "leader": [], "trials": []}
+        for trials in measure_all(given.cases, given.subjects, given.rounds, given.cores, given.scratch):
+            found["trials"] += [trial.as_dict() for trial in trials]
+            save(found)
+        found["leader"] = [] if given.no_leader else leader_rows()
+        save(found)
     results = Results(Trial(**trial) for trial in found["trials"])
     show(results, found["leader"], found["machine"])
     if given.document:
         document.put(document.render(results, found["leader"], found["machine"]))
 
 
-def measure_all(case_keys: Sequence[str], subject_keys: Sequence[str], rounds: int, cores: int, scratch: Path) -> list[Trial]:
-    """Run every case; within a case the subjects take turns, so that a slow minute hits them all."""
-    trials = []
+def save(found: dict[str, Any]) -> None:
+    """Keep what was measured so far."""
+    SAVED.parent.mkdir(exist_ok=True)
+    SAVED.write_text(json.dumps(found, indent=1))
+
+
+def measure_all(case_keys: Sequence[str], subject_keys: Sequence[str], rounds: int, cores: int, scratch: Path) -> Iterator[list[Trial]]:
+    """Run case after case; within a case the subjects take turns, so that a slow minute hits them all."""
     for case in (cases.BY_KEY[key] for key in case_keys):
         entered = list(entries(case, subject_keys))
-        trials += [trial for _, trial in entered]
         for turn in range(case.rounds * rounds):
             for subject, trial in entered:
                 if not trial.error and (subject.rounds is None or turn < subject.rounds):
                     print(f"{case.key}: {subject.key}, run {turn + 1}", file=sys.stderr, flush=True)
                     attempt(case, subject, trial, cores, scratch)
-    return trials
+                    print(f"    {trial.error or trial.runs[-1]}", file=sys.stderr, flush=True)
+        yield [trial for _, trial in entered]
 
 
 def entries(case: Case, subject_keys: Sequence[str]) -> Iterator[tuple[Subject, Trial]]:

@@ -10,40 +10,17 @@ from benchmarks import bodies
 from benchmarks.subject import READERS, Order, perform
 
 PYTHON = os.path.realpath("/proc/self/exe")
-COMMANDS = {"true": ["/bin/true"], "python": [PYTHON, "-S", "-c", "pass"]}
-
-
-def forks(count: int) -> None:
-    """Fork and wait, one child at a time."""
-    for _ in range(count):
-        pid = os.fork()
-        if not pid:
-            os._exit(0)
-        os.waitpid(pid, 0)
-
-
-def spawns(command: list[str], count: int) -> None:
-    """Fork, execute a program and wait, one child at a time."""
-    for _ in range(count):
-        pid = os.posix_spawn(command[0], command, os.environ)
-        os.waitpid(pid, 0)
+BARE = [PYTHON, "-I", "-S", os.path.join(os.path.dirname(__file__), "bare.py")]
+PROGRAMS = {"fork": [], "true": ["/bin/true"], "python": [PYTHON, "-S", "-c", "pass"]}
 
 
 def fan(order: Order) -> None:
     """As many processes as jobs, by as many parents as cores."""
-    share = order.size // order.cores
+    share, left = divmod(order.size, order.cores)
     with order.timed():
-        parents = [_apart(order.variant, share + (i < order.size % order.cores)) for i in range(order.cores)]
+        parents = [os.posix_spawn(PYTHON, [*BARE, str(share + (i < left)), *PROGRAMS[order.variant]], os.environ) for i in range(order.cores)]
         for pid in parents:
             order.check(os.waitpid(pid, 0)[1], 0)
-
-
-def _apart(variant: str, count: int) -> int:
-    pid = os.fork()
-    if not pid:
-        forks(count) if variant == "fork" else spawns(COMMANDS[variant], count)
-        os._exit(0)
-    return pid
 
 
 def file(order: Order) -> None:
