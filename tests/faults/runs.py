@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from tests.faults import workflow
 from toil_core.drivers.file import FileJobStore
@@ -53,9 +54,17 @@ class Run:
         self.tmp.mkdir(parents=True)
         self.orders.mkdir()
 
-    def order(self, number: int, text: str) -> None:
-        """Let the body whose line of effects is the number-th do something; see `workflow`."""
-        (self.orders / str(number)).write_text(text)
+    def order(self, body: int | str, text: str) -> None:
+        """Let the body whose line of effects is the number-th, or the next one of the name, do something; see `workflow`."""
+        (self.orders / str(body).replace("/", ",")).write_text(text)
+
+    def halt(self, body: int | str) -> None:
+        """Let the body wait until it is met."""
+        os.mkfifo(self.orders / str(body).replace("/", ","))
+
+    def meet(self, body: int | str) -> TextIO:
+        """Wait until that body runs; it goes on when its orders are written, or none are, and this is closed."""
+        return (self.orders / str(body).replace("/", ",")).open("w")
 
     def start(self, *options: str, restart: bool = False, script: Path = SCRIPT, **variables: str) -> subprocess.Popen[str]:
         """Start a leader, in a process group of its own."""
@@ -130,6 +139,11 @@ class Run:
         with FileJobStore(str(self.store), Config()) as store:
             return store.path(key)
 
+    @property
+    def begun(self) -> bool:
+        """Whether the store holds a workflow."""
+        return any(self.path(key).exists() for key in (keys.leader(1), keys.commit(keys.ROOT, 0)))
+
     def settled(self) -> set[str]:
         """Ids of the jobs that ran and whose commits are in the store, or in its last checkpoint."""
         found = set()
@@ -189,11 +203,3 @@ def describe(pid: int) -> str:
         return f"{pid} " + Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return f"{pid} (gone)"
-
-
-def tree(leader: subprocess.Popen[str]) -> Iterator[int]:
-    """The leader and everything below it."""
-    found = [leader.pid]
-    for pid in found:
-        yield pid
-        found += [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]

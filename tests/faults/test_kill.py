@@ -51,14 +51,14 @@ def _all_killed(run: Run, number: int) -> None:
     """Stop the leader in the middle, then kill everything at once, so that nobody can clean up."""
     run.order(number, "end SIGSTOP leader wait")
     leader = run.start()
-    assert os.WIFSTOPPED(os.waitpid(leader.pid, os.WUNTRACED)[1])
+    assert os.WIFSTOPPED(os.waitpid(leader.pid, os.WUNTRACED)[1]), leader.stderr and leader.stderr.read()
     for pid in run.processes():
         os.kill(pid, signal.SIGKILL)
     leader.communicate()
 
 
 def _restart(run: Run) -> None:
-    begun = os.path.exists(run.path("commits/0/000000"))
+    begun = run.begun
     settled = run.settled() if begun else set()
     since = len(run.effects())
     run.succeed(restart=begun)

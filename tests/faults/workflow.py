@@ -1,8 +1,9 @@
 """A random workflow that does as it is told: it notes every body that runs, and kills whom it is asked to kill.
 
 `python workflow.py LOCATOR --seed 7 --folder FOLDER` prints the checksum that `expected` computes
-without the engine. In FOLDER, the file `effects` gets one line for each body that runs, and a file
-`orders/NUMBER` tells the body whose line is the NUMBER-th what to do to its run.
+without the engine. In FOLDER, the file `effects` gets one line for each body that runs. A file
+`orders/NUMBER` tells the body whose line is the NUMBER-th what to do to its run, a file `orders/NAME`
+the next body of that name; a body waits for orders that come through a FIFO.
 """
 
 from __future__ import annotations
@@ -98,19 +99,22 @@ def _total(name: str, values: list[int]) -> int:
 def grow(job: Any, folder: Path, step: Step) -> Any:
     """Add what the step says, and promise the sum of it."""
     orders = _note(job, folder, step.name)
-    value = _grow(job, folder, step)
+    value = _grow(job, folder, step, orders)
     _obey(orders, "end")
     return value
 
 
-def _grow(job: Any, folder: Path, step: Step) -> Any:
+def _grow(job: Any, folder: Path, step: Step, orders: list[str]) -> Any:
     if step.shape == "leaf":
         return _own(step.name)
     nodes = [_node(grow, part.isolated)(folder, part) for part in step.below]
     values: list[Any] = list(nodes)
     file = None
     if step.shape in ("file", "kept"):
-        file = job.files.write(str(_own(step.name)), step.name)
+        with job.files.create(step.name) as out:
+            out.write(b"%d" % _own(step.name))
+            _obey(orders, "writing")
+        file = out.file
         values.append(job.add_child(read(folder, f"{step.name}/read", file)))
     last = _node(total, step.isolated)(folder, f"{step.name}+", values, file if step.shape == "file" else None)
     if step.shape == "diamond":
@@ -152,29 +156,37 @@ def _node(function: Any, isolated: bool) -> Any:
 
 
 def _note(job: Any, folder: Path, name: str) -> list[str]:
-    """Leave a line in one write, and carry out what is ordered for its number."""
+    """Leave a line in one write, and carry out what is ordered for it."""
     effects = os.open(folder / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(effects, f"{name} {job.id}".ljust(LINE - 1).encode() + b"\n")
     number = os.lseek(effects, 0, os.SEEK_CUR) // LINE
     os.close(effects)
-    try:
-        orders = (folder / "orders" / str(number)).read_text().split()
-    except FileNotFoundError:
-        return []
-    _obey(orders, "begin")
-    return orders
+    for order in (folder / "orders" / str(number), folder / "orders" / name.replace("/", ",")):
+        if order.exists():
+            orders = order.read_text().split()
+            order.unlink()
+            _obey(orders, "begin")
+            return orders
+    return []
 
 
 def _obey(orders: list[str], when: str) -> None:
-    """Send a signal to the process that the orders name: `begin|end SIGNAL self|slot|server|leader`."""
+    """Send a signal to whom the orders name: `begin|writing|end SIGNAL self|slot|server|leader|group [wait]`."""
     if not orders or orders[0] != when:
         return
-    pid = os.getpid()
-    for _ in range(("self", "slot", "server", "leader").index(orders[2])):
-        pid = _parent(pid)
-    os.kill(pid, getattr(signal, orders[1]))
+    if orders[2] == "group":
+        os.killpg(_above(3), getattr(signal, orders[1]))
+    else:
+        os.kill(_above(("self", "slot", "server", "leader").index(orders[2])), getattr(signal, orders[1]))
     if "wait" in orders:
         signal.pause()
+
+
+def _above(steps: int) -> int:
+    pid = os.getpid()
+    for _ in range(steps):
+        pid = _parent(pid)
+    return pid
 
 
 def _parent(pid: int) -> int:

@@ -8,10 +8,8 @@ import socket
 import time
 from pathlib import Path
 
-import msgspec
-
 import toil_core
-from toil_core.errors import LeaderRunning
+from toil_core.errors import CorruptBlob, LeaderRunning
 from toil_core.job_store import JobStore
 from toil_core.wire import keys, run
 from toil_core.wire.commits import create_once
@@ -51,8 +49,8 @@ def leader_info(store: JobStore, epoch: int) -> LeaderInfo | None:
     """Who leads the epoch; None when the record cannot be read."""
     with store.read(keys.leader(epoch)) as stream:
         try:
-            return run.decode_leader(stream.read())
-        except msgspec.MsgspecError:
+            return run.decode_leader(stream.read(), keys.leader(epoch))
+        except CorruptBlob:
             return None
 
 

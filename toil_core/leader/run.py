@@ -17,7 +17,7 @@ import msgspec
 
 import toil_core
 from toil_core import plugins
-from toil_core.batch_system import BatchSystem, HasCapacity
+from toil_core.batch_system import BatchSystem, HasCapacity, Reason
 from toil_core.errors import Interrupted, JobStoreExists, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
 from toil_core.job_store import HasWorkerLocator, JobStore
@@ -67,10 +67,13 @@ def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: s
     Raises:
         JobStoreExists: The store holds a workflow already.
     """
+    info = run.WorkflowInfo(uuid.uuid4().hex, name, time.time(), toil_core.__version__, platform.python_version(), config.as_dict())
+    record = run.encode(info)
+    first = commits.create_once(store, keys.WORKFLOW, record)
     if not commits.create_once(store, keys.commit(keys.ROOT, 0), initial):
         raise JobStoreExists(f"{locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {locator}`")
-    info = run.WorkflowInfo(uuid.uuid4().hex, name, time.time(), toil_core.__version__, platform.python_version(), config.as_dict())
-    store.write(keys.WORKFLOW, BytesIO(run.encode(info)))
+    if not first:  # it was left by a beginning that was cut short
+        store.write(keys.WORKFLOW, BytesIO(record))
 
 
 def lead(
@@ -175,6 +178,9 @@ def _policy(options: EngineOptions, batch: BatchSystem) -> Policy:
         losses=options.max_node_losses,
         memory_factor=options.out_of_memory_factor,
         max_memory=_least(options.max_memory, batch.capacity().memory if isinstance(batch, HasCapacity) else None),
+        time_factor=options.over_time_factor,
+        max_wall_time=options.max_wall_time,
+        by_reason={Reason(reason): int(count) + 1 for reason, _, count in (text.partition("=") for text in options.retries)},
         stop_on_failure=options.stop_on_first_failure,
     )
 

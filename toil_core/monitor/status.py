@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from toil_core.errors import CorruptBlob, NoSuchJobStore, NoSuchKey, StoreError
+from toil_core.errors import NoSuchJobStore, NoSuchKey, StoreError
 from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints, epoch
 from toil_core.leader.checkpoints import Found
@@ -169,8 +169,6 @@ def workflow_info(store: JobStore, locator: str) -> WorkflowInfo | None:
         if next(iter(store.list()), None) is None:
             raise NoSuchJobStore(f"there is no job store at {locator}, or nothing was stored in it yet") from None
         return None
-    except msgspec.MsgspecError as error:
-        raise CorruptBlob(keys.WORKFLOW, f"unreadable record of the workflow ({error})") from None
 
 
 def load(store: JobStore, options: Mapping[str, Any]) -> tuple[Graph, Found]:

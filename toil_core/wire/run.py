@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from toil_core.errors import CorruptBlob
+from toil_core.wire import keys
+
 
 class WorkflowInfo(msgspec.Struct, frozen=True):
     """What is run in a store.
@@ -61,10 +64,24 @@ def encode(record: WorkflowInfo | LeaderInfo) -> bytes:
 
 
 def decode_workflow(data: bytes) -> WorkflowInfo:
-    """The record that the bytes hold."""
-    return _workflow.decode(data)
+    """The record that the bytes hold.
+
+    Raises:
+        CorruptBlob: They are not what was written.
+    """
+    try:
+        return _workflow.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptBlob(keys.WORKFLOW, f"unreadable record of the workflow ({error})") from error
 
 
-def decode_leader(data: bytes) -> LeaderInfo:
-    """The record that the bytes hold."""
-    return _leader.decode(data)
+def decode_leader(data: bytes, key: str) -> LeaderInfo:
+    """The record that the bytes hold.
+
+    Raises:
+        CorruptBlob: They are not what was written.
+    """
+    try:
+        return _leader.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptBlob(key, f"unreadable record of a leader ({error})") from error

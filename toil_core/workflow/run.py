@@ -20,6 +20,7 @@ from toil_core.errors import (
     NoSuchDriver,
     NoSuchJobStore,
     NoSuchKey,
+    StoreFull,
     ToilError,
     UsageError,
     WorkflowFailed,
@@ -207,8 +208,11 @@ class Toil:
         try:
             with store.read(keys.WORKFLOW) as stream:
                 info = decode_workflow(stream.read())
+            if not _holds_workflow(store):
+                raise NoSuchKey(keys.commit(keys.ROOT, 0))
         except (NoSuchKey, NoSuchJobStore):
             raise NoSuchJobStore(f"there is no workflow at {self.locator} to go on with; leave --restart out to begin one") from None
+        store.prepare()
         self.config = config_of(self._given, Config.from_dict(info.options))
 
     def _with_files(self) -> Files:
@@ -234,6 +238,9 @@ class Toil:
             raise
         except Interrupted:
             self._state = "interrupted"
+            raise
+        except StoreFull as error:
+            error.add_note(f"free some space there, then go on with --restart on {self.locator}")
             raise
         self._state = "succeeded"
         return pickling.load(outcome.value, outcome.values)
@@ -263,7 +270,8 @@ class Toil:
 
 
 def _holds_workflow(store: JobStore) -> bool:
-    for key in (keys.WORKFLOW, keys.commit(keys.ROOT, 0)):
+    """Whether a workflow was begun there; the first commit decides that, and goes when no leader needs it any more."""
+    for key in (keys.commit(keys.ROOT, 0), keys.leader(1)):
         try:
             store.stat(key)
         except NoSuchKey:
@@ -344,7 +352,7 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
 
 
 def _leave(error: ToilError, code: int) -> None:
-    print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: {'; '.join([str(error), *getattr(error, '__notes__', ())])}", file=sys.stderr)
     raise SystemExit(code) from None
 
 

@@ -1,0 +1,141 @@
+"""Blobs that were cut short or altered while no leader ran: named, and run again where that is safe."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults import workflow
+from tests.faults.runs import Run, end_of
+from toil_core.wire import keys
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size * 2 // 3)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def flip(path: Path) -> None:
+    """Alter a byte in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+Damage = Callable[[Path], None]
+each_damage = pytest.mark.parametrize("damage", [cut, empty, flip])
+
+
+def stopped(run: Run, how: str = "SIGKILL") -> None:
+    """Run about half of the workflow."""
+    run.order(len(list(workflow.names(run.step))) // 2, f"end {how} leader wait")
+    end_of(run.start())
+    run.await_no_process()
+
+
+def go_on(run: Run) -> str:
+    """Restart, and check what came of it."""
+    settled, since = run.settled(), len(run.effects())
+    said = run.succeed(restart=True)
+    run.check(since, settled)
+    return said
+
+
+@each_damage
+def test_commits_run_again(damage: Damage, new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=11, size=24)
+    stopped(run)
+    damaged = [key for key in run.blobs(keys.COMMITS) if not key.startswith(f"{keys.COMMITS}{keys.ROOT}/")][2:4]
+    for key in damaged:
+        damage(run.path(key))
+    said = go_on(run)
+    for key in damaged:
+        assert f"{key}; its jobs run again" in said
+
+
+@each_damage
+def test_last_checkpoint(damage: Damage, new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=12, size=24)
+    stopped(run, "SIGTERM")
+    key = run.blobs(keys.CHECKPOINTS)[-1]
+    damage(run.path(key))
+    assert f"{key}; the checkpoint before it is used" in go_on(run)
+
+
+@each_damage
+@pytest.mark.parametrize("key", [keys.setup(1), keys.leader(1)])
+def test_what_a_restart_writes_anew(key: str, damage: Damage, new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=13)
+    stopped(run)
+    damage(run.path(key))
+    go_on(run)
+
+
+@each_damage
+@pytest.mark.parametrize("key", [keys.commit(keys.ROOT, 0), keys.WORKFLOW])
+def test_what_nothing_can_replace(key: str, damage: Damage, new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=14)
+    stopped(run)
+    sound = run.path(key).read_bytes()
+    damage(run.path(key))
+    code, out, said = end_of(run.start(restart=True))
+    assert (code, out) == (1, "")
+    assert said.splitlines()[-1].startswith("workflow.py: ")
+    assert key in said.splitlines()[-1]
+    run.path(key).write_bytes(sound)
+    go_on(run)
+
+
+@pytest.mark.parametrize("damage", [cut, empty])
+def test_file_of_the_user(damage: Damage, new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=next(seed for seed in range(100) if workflow.plan(seed, 8).shape == "kept"), size=8)
+    run.order("r/read", "begin SIGKILL leader wait")
+    code, _, _ = end_of(run.start())
+    assert code == -signal.SIGKILL
+    run.await_no_process()
+    (key,) = [key for key in run.blobs(keys.FILES) if key.endswith("/r")]
+    sound = run.path(key).read_bytes()
+    damage(run.path(key))
+    leader = run.start(restart=True)
+    out, said = leader.communicate(timeout=60)
+    assert (leader.returncode, out) == (1, "")
+    assert "1 job failed for good" in said
+    assert f"CorruptBlob: file 'r' should have {len(sound)} bytes" in said
+    assert key in said
+    run.path(key).write_bytes(sound)
+    go_on(run)
+
+
+def test_start_that_was_cut_short(new_run: Callable[..., Run]) -> None:
+    """Whatever of a workflow's first blobs was stored, it can be gone on with or begun anew, as the store says."""
+    run = new_run(seed=15)
+    stopped(run)
+    sound = {key: run.path(key).read_bytes() for key in (keys.WORKFLOW, keys.commit(keys.ROOT, 0))}
+    for key in sound:
+        other = new_run(seed=15)
+        with_store(other)
+        path = other.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sound[key])
+        code, _, said = end_of(other.start())
+        if code:
+            assert code == 2
+            assert "--restart" in said
+            other.succeed(restart=True)
+
+
+def with_store(run: Run) -> None:
+    """Make the run's store, with no workflow in it."""
+    from toil_core.drivers.file import FileJobStore
+    from toil_core.options import Config
+
+    with FileJobStore(str(run.store), Config()) as store:
+        store.prepare()
