@@ -141,18 +141,24 @@ def examine(store: JobStore, locator: str) -> Status:
         NoSuchJobStore: Nothing is stored there.
         CorruptBlob: Nothing that can be read says what the workflow is.
     """
+    return examine_graph(store, locator)[0]
+
+
+def examine_graph(store: JobStore, locator: str) -> tuple[Status, Graph, Found]:
+    """As `examine`, with what it was read from; the graph is empty when the workflow's start was cut short."""
     info = workflow_info(store, locator)
     if info is None:
-        return Status(locator)
+        return Status(locator), empty_graph(), Found()
     last = epoch.last_epoch(store)
     told = setup(store, last)
     graph, found = load(store, told.options if told else info.options)
     done, failed = graph.ran, len(graph.failed)
-    return Status(
+    status = Status(
         locator, info.id, info.name, info.created, info.engine, (told.script or told.module) if told else "",
         graph.complete, graph.total, done, failed, graph.total - done - failed,
         _leader(store, last, found), _kinds(graph), tuple(_failures(graph)), tuple(found.corrupt),
     )  # fmt: skip
+    return status, graph, found
 
 
 def workflow_info(store: JobStore, locator: str) -> WorkflowInfo | None:
