@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey
 from toil_core.job_store import Blob, JobStore
@@ -40,6 +41,7 @@ class Found:
         base_epoch: The epoch whose requests could have been under way.
         base_sequence: Its requests up to this number are settled, except the open ones.
         open: Its requests that were open at the checkpoint.
+        histories: Of each epoch, how many blobs of history count.
     """
 
     corrupt: list[str] = field(default_factory=list)
@@ -51,6 +53,7 @@ class Found:
     base_epoch: int = 1
     base_sequence: int = 0
     open: frozenset[str] = frozenset()
+    histories: dict[int, int] = field(default_factory=dict)
 
 
 class Checkpoints:
@@ -69,6 +72,7 @@ class Checkpoints:
         self._garbage: list[str] = []
         self._files: list[str] = []
         self._changes = 0
+        self._histories: dict[int, int] = {}
 
     def changed(self, jobs: int) -> None:
         """So many results were applied since the last call."""
@@ -107,8 +111,13 @@ class Checkpoints:
             LeaderReplaced: Another leader has taken over; nothing was changed.
         """
         key = keys.checkpoint(self._epoch, self._number)
-        if not create_once(self._store, key, snapshot.encode(graph, ended=ended)):
+        history = graph.past.blob()
+        if history:
+            self._store.write(keys.history(self._epoch, self._number), BytesIO(history))
+            self._histories[self._epoch] = self._number + 1
+        if not create_once(self._store, key, snapshot.encode(graph, ended=ended, histories=self._histories)):
             raise LeaderReplaced(_REPLACED)
+        graph.past.written()
         self._number += 1
         self._changes = 0
         # A blob outlives the checkpoint that made it superfluous by one, so that the one before can serve if this is damaged.
@@ -125,6 +134,7 @@ class Checkpoints:
             former: Their checkpoints.
             found: What was read; its checkpoint stays until this leader has written two.
         """
+        self._histories = dict(found.histories)
         self._former.extend(key for key in former if key != found.checkpoint)
         if found.checkpoint:
             self._former.append(found.checkpoint)
@@ -157,7 +167,7 @@ def load(store: JobStore, graph: Graph) -> Found:
     else:
         snapshot.restore(graph, saved)
         found.ended, found.base_epoch, found.base_sequence = saved.ended, saved.epoch, saved.sequence
-        found.open = frozenset(graph.requests)
+        found.open, found.histories = frozenset(graph.requests), saved.histories
     _replay(store, graph, found)
     return found
 

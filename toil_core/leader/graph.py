@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 
 from toil_core.batch_system import Reason, Usage
+from toil_core.leader.history import Past
 from toil_core.leader.issue import Issuer, Sizing, batch_requirement
 from toil_core.leader.moves import (
     Added,
@@ -47,14 +48,17 @@ class OpenRequest:
         kind: The kind it was issued for.
         jobs: Its jobs that no commit has told of yet.
         next: The number of its next commit.
+        node: Where it runs; empty until it does.
+        started: When it began to run, in seconds since 1970; 0 until it does.
     """
 
-    __slots__ = ("jobs", "kind", "next")
+    __slots__ = ("jobs", "kind", "next", "node", "started")
 
     def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0) -> None:
         self.kind = kind
         self.jobs = {job.id: job for job in jobs}
         self.next = next
+        self.node, self.started = "", 0.0
 
 
 class Graph:
@@ -81,6 +85,7 @@ class Graph:
         self.failures: dict[str, Failure] = {}
         self.held: dict[str, int] = {}
         self.garbage: list[str] = []
+        self.past = Past()
         self.stopping = False
         self.finished = False
         self._delayed: list[tuple[float, str, JobState]] = []
@@ -195,6 +200,7 @@ class Graph:
             job = self._claim(request, entry)
             if job is None:
                 continue
+            self.past.committed(job, commit.request, request.node, entry.result, entry.usage)
             self._messages(job, entry.result)
             if entry.result.failure is None:
                 if job.kind is request.kind:
@@ -435,8 +441,11 @@ class Graph:
         del self.requests[id]
         self.issuer.landed(request.kind)
         reason = Reason.NODE_LOST if reason is None else reason
+        failure = Failure(reason, message or reason.value)
         for job in request.jobs.values():
-            self._attempt_failed(job, Failure(reason, message or reason.value), None, now)
+            if request.started or reason is not Reason.CANCELLED:
+                self.past.given_up(job, id, request.node, failure, Usage(wall=now - (request.started or now), started=request.started))
+            self._attempt_failed(job, failure, None, now)
 
     def _time_passed(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:

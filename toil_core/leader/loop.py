@@ -141,7 +141,9 @@ class Loop:
     def _started(self, update: Update) -> None:
         self._running.add(update.id)
         now = time.time()
-        for job in self._graph.requests[update.id].jobs.values() if self._teller.heard else ():
+        request = self._graph.requests[update.id]
+        request.node, request.started = update.node, request.started or now
+        for job in request.jobs.values() if self._teller.heard else ():
             self._teller.tell(JobStarted(now, job.id, job.kind.name, update.id, update.node))
 
     def _ended(self, update: Update) -> None:

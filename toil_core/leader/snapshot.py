@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -45,6 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         failed: Jobs that failed for good.
         finished: Whether the workflow had come to its end.
         ended: Whether the leader stopped in good order with this.
+        histories: Of each epoch, how many blobs of history count.
     """
 
     epoch: int
@@ -58,17 +61,19 @@ class Snapshot(msgspec.Struct, frozen=True):
     failed: tuple[str, ...]
     finished: bool
     ended: bool = False
+    histories: dict[int, int] = {}
 
 
 _decoder = msgspec.msgpack.Decoder(Snapshot)
 
 
-def encode(graph: Graph, *, ended: bool = False) -> bytes:
+def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = MappingProxyType({})) -> bytes:
     """The bytes of a checkpoint of the graph as it is.
 
     Args:
         graph: The graph.
         ended: Whether the leader stops in good order with it.
+        histories: Of each epoch, how many blobs of history count.
     """
     assert graph.root is not None
     numbers: dict[int, int] = {}  # by identity: equal kinds are one object
@@ -79,7 +84,7 @@ def encode(graph: Graph, *, ended: bool = False) -> bytes:
     data = msgspec.msgpack.encode(
         Snapshot(
             issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds[number] for number in range(len(kinds))), jobs, requests,
-            graph.tallies, graph.failures, tuple(graph.failed), graph.finished, ended,
+            graph.tallies, graph.failures, tuple(graph.failed), graph.finished, ended, dict(histories),
         )
     )  # fmt: skip
     return zlib.crc32(data).to_bytes(4, "little") + data

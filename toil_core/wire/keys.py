@@ -16,6 +16,7 @@ CHECKPOINTS = "checkpoints/"
 COMMITS = "commits/"
 FILES = "files/"
 LOGS = "logs/"
+HISTORY = "history/"
 ROOT = "0"
 """Stands where a request's id would be for what the user's program made before the run."""
 
@@ -28,6 +29,11 @@ def leader(epoch: int) -> str:
 def checkpoint(epoch: int, number: int) -> str:
     """The key of the graph as the epoch's leader wrote it for the number-th time."""
     return f"{CHECKPOINTS}{epoch:08}-{number:08}"
+
+
+def history(epoch: int, number: int) -> str:
+    """The key of what ended before that checkpoint and after the one before it."""
+    return f"{HISTORY}{epoch:08}-{number:08}"
 
 
 def commit(request: str, number: int) -> str:
