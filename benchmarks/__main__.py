@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     given = parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if given.saved:
         found = json.loads(SAVED.read_text())
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -53,10 +54,10 @@ class Subject:
         """Whether it can run here."""
         return (self.folder / "python").exists()
 
-    def command(self, script: str, size: int, scratch: Path, cores: int, *more: str) -> list[str]:
-        """The command that does a case."""
-        program = [str(self.folder / "python"), "-m", self.module, script]
-        return [*program, "--size", str(size), "--scratch", str(scratch), "--cores", str(cores), "--variant", self.variant, *more]
+    def command(self, case: str, size: int, scratch: Path, cores: int, fifo: str = "") -> list[str]:
+        """The command that does a case; the arguments are those of `benchmarks.subject.Order`."""
+        order = {"case": case, "size": size, "scratch": str(scratch), "cores": cores, "variant": self.variant, "fifo": fifo}
+        return [str(self.folder / "python"), "-m", self.module, json.dumps(order)]
 
     def help_command(self) -> list[str]:
         """The command that prints its help."""

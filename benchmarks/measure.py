@@ -78,13 +78,15 @@ def measure(
     with _reaping():
         began = time.monotonic()
         pid = _spawn(command, cwd, environment, out, err)
-        if meanwhile is not None:
-            meanwhile(pid)
-        tally = _Tally(pid, began)
-        late = not tally.watch(until=began + limit, done=lambda: tally.status is not None)
-        if not late:
-            tally.watch(until=time.monotonic() + _GRACE, done=lambda: not tally.children)
-        ended = _end_all(tally)
+        tally, late, ended = _Tally(pid, began), False, 0
+        try:
+            if meanwhile is not None:
+                meanwhile(pid)
+            late = not tally.watch(until=began + limit, done=lambda: tally.status is not None)
+            if not late:
+                tally.watch(until=time.monotonic() + _GRACE, done=lambda: not tally.children)
+        finally:
+            ended = _end_all(tally)
         settled = time.monotonic() - began
     if late:
         raise TimedOut(f"{' '.join(command[:4])} … took longer than {limit:.0f} s")

@@ -1,26 +1,24 @@
-"""The way every subject's script is called: one case, its size, a folder; it prints one line of JSON.
+"""The way every subject's script is called: with one case, its size and a folder; it prints one line of JSON.
 
-The line holds `seconds`, the wall time from the first job's making to the last value, and for
-a chain the hops. Everything else is measured from outside, over the whole life of the process.
+The line holds `seconds`, the wall time from the first job's making to the last value. Everything
+else is measured from outside, over the whole life of the process; so this imports little.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from benchmarks import bodies
 
 READERS = 10
 """How many jobs read the file of the case `file`."""
 MEBI = 1 << 20
+HOPS = "hops"
+"""File in the scratch folder where the links of a chain note their times."""
 
 
 @dataclass
@@ -32,7 +30,7 @@ class Order:
         scratch: An empty folder of its own.
         cores: How many jobs may run at a time.
         variant: Which of its ways the subject is to take; empty for the usual one.
-        options: More for that subject alone.
+        fifo: Named pipe to say through that a job runs.
         seconds: Wall time of the part inside `timed`.
     """
 
@@ -40,7 +38,7 @@ class Order:
     scratch: Path
     cores: int
     variant: str = ""
-    options: list[str] = field(default_factory=list)
+    fifo: str = ""
     seconds: float = 0.0
 
     @contextmanager
@@ -53,7 +51,7 @@ class Order:
     @property
     def notes(self) -> str:
         """The file where the links of a chain note their times."""
-        return str(self.scratch / "hops")
+        return str(self.scratch / HOPS)
 
     @property
     def bytes(self) -> int:
@@ -70,26 +68,13 @@ Cases = Mapping[str, Callable[[Order], None]]
 
 
 def perform(cases: Cases) -> None:
-    """Carry out what the command line orders, and print what is known only from inside.
+    """Carry out the order that the command line holds as JSON, and print what is known only from inside.
 
     Args:
         cases: For each case that the subject can do, what does it.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("case", choices=cases)
-    parser.add_argument("--size", type=int, default=1)
-    parser.add_argument("--scratch", type=Path, required=True)
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--variant", default="")
-    given, options = parser.parse_known_args()
-    order = Order(given.size, given.scratch, given.cores, given.variant, options)
-    cases[given.case](order)
-    print(json.dumps({"seconds": order.seconds, **_hops(order)}), flush=True)
-
-
-def _hops(order: Order) -> dict[str, Any]:
-    notes = Path(order.notes)
-    if not notes.exists():
-        return {}
-    hops = bodies.hops(notes)
-    return {"hop_p50": statistics.median(hops), "hop_p95": statistics.quantiles(hops, n=20)[18]} if len(hops) > 1 else {}
+    given = json.loads(sys.argv[1])
+    case = given.pop("case")
+    order = Order(**{**given, "scratch": Path(given["scratch"])})
+    cases[case](order)
+    print(json.dumps({"seconds": order.seconds}), flush=True)

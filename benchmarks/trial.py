@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import bodies
 from benchmarks.cases import Case
 from benchmarks.catalog import Subject
 from benchmarks.measure import Measured, TimedOut, measure
 from benchmarks.restart import kill_and_restart
+from benchmarks.subject import HOPS
 
 
 @dataclass
@@ -76,8 +78,15 @@ def _run(case: Case, subject: Subject, size: int, folder: Path, cores: int) -> t
         return kill_and_restart(subject, size, folder, cores, case.limit)
     command = subject.command(case.script, size, folder, cores) if case.script else subject.help_command()
     measured = measure(command, cwd=folder, environment=subject.environment(), limit=case.limit)
-    said = json.loads(measured.out.splitlines()[-1]) if case.script and measured.status == 0 else {}
-    return measured, said
+    if measured.status or not case.script:
+        return measured, {}
+    return measured, {**json.loads(measured.out.splitlines()[-1]), **_hops(folder / HOPS)}
+
+
+def _hops(notes: Path) -> dict[str, float]:
+    """Median and 95th percentile of the seconds from the end of a link of a chain to the beginning of the next."""
+    hops = bodies.hops(notes) if notes.exists() else []
+    return {"hop_p50": statistics.median(hops), "hop_p95": statistics.quantiles(hops, n=20)[18]} if len(hops) > 1 else {}
 
 
 def _last_line(text: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks import bodies
 from benchmarks.subject import READERS, Order, perform
@@ -25,6 +23,9 @@ def fan(order: Order) -> None:
 
 def file(order: Order) -> None:
     """Write the file, copy it once, read it ten times; no engine, no process."""
+    import shutil
+    from concurrent.futures import ThreadPoolExecutor
+
     source, target = order.scratch / "big", order.scratch / "copy"
     with order.timed():
         bodies.make(source, order.bytes)

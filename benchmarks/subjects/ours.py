@@ -28,8 +28,7 @@ def lead(order: Order, root: Job[T], **options: Any) -> T:
 
 def fan(order: Order) -> None:
     if order.variant in ("tell", "restart"):
-        fifo = order.options[0]
-        jobs = [tell(fifo, i) for i in range(order.size)]
+        jobs = [tell(order.fifo, i) for i in range(order.size)]
     else:
         jobs = [(shared if order.variant == "shared" else nothing)(i) for i in range(order.size)]
     for child in jobs[1:]:
