@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toil_core.workflow.job import Job as Job
     from toil_core.workflow.job import job as job
     from toil_core.workflow.promise import Promise as Promise
+    from toil_core.workflow.promise import promised as promised
     from toil_core.workflow.run import Toil as Toil
     from toil_core.workflow.run import main as main
     from toil_core.workflow.run import run as run
@@ -29,6 +30,7 @@ _HOME = {
     "hookimpl": "toil_core.plugins",
     "job": "toil_core.workflow.job",
     "main": "toil_core.workflow.run",
+    "promised": "toil_core.workflow.promise",
     "run": "toil_core.workflow.run",
 }
 

@@ -32,7 +32,10 @@ from toil_core.leader.moves import Finish
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.retries import Policy
 from toil_core.leader.tell import Listener, Teller
+from toil_core.leader.watch import Watch
+from toil_core.leader.watch_options import WatchOptions
 from toil_core.options import Config
+from toil_core.secrets import refuse_secret
 from toil_core.wire import commits, keys, run, work
 from toil_core.wire.jobs import Ref
 from toil_core.wire.patient import PatientStore
@@ -84,6 +87,7 @@ def lead(
     *,
     restart: bool = False,
     listeners: Sequence[Listener] = (),
+    deploy: Callable[[JobStore, Setup], Setup] | None = None,
 ) -> Outcome:
     """Run the workflow that the store holds to its end.
 
@@ -96,6 +100,7 @@ def lead(
         config: The run's options.
         restart: Whether an earlier leader has worked on it.
         listeners: Called with every event, beside the plugins' `toil_event` hooks.
+        deploy: Puts the user's code into the store for workers elsewhere, and tells them of it in the setup.
 
     Raises:
         WorkflowFailed: Jobs failed for good.
@@ -114,21 +119,25 @@ def lead(
         checkpoints = Checkpoints(patient, epoch)
         _load(patient, graph, checkpoints, epoch, restart=restart)
         if not graph.finished:
+            if deploy is not None and not batch.here:
+                setup = deploy(patient, setup)
             teller = Teller([*listeners, *_hooked()])
             info = _info(patient)
             known = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
             teller.tell(RunStarted(time.time(), info.id, locator, epoch, restart, graph.total, graph.ran, known))
             key = keys.setup(epoch)
-            setup = msgspec.structs.replace(setup, environment={**_environment(config), **setup.environment})
+            setup = msgspec.structs.replace(setup, workflow=info.id, environment={**_environment(config), **setup.environment})
             patient.write(key, BytesIO(work.encode(setup)))
             worker_locator = store.worker_locator() if isinstance(store, HasWorkerLocator) else locator
-            loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller)
+            watch = _watch(store, epoch, config, batch)
+            loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller, watch)
             with _signals(loop.stop, stopping) as received:
                 finish = loop.run()
             batch.close()
             checkpoints.write(graph, ended=True)
+            watch.write(graph, time.time(), finish.outcome)
             teller.tell(RunEnded(time.time(), finish.outcome, graph.ran, len(graph.failed), graph.total))
-            _judge(finish, graph, locator, received)
+            _judge(finish, graph, locator, [*received, *([signal.SIGTERM] if watch.killed else [])])
     return _outcome(patient, graph)
 
 
@@ -180,7 +189,7 @@ def _policy(options: EngineOptions, batch: BatchSystem) -> Policy:
         max_memory=_least(options.max_memory, batch.capacity().memory if isinstance(batch, HasCapacity) else None),
         time_factor=options.over_time_factor,
         max_wall_time=options.max_wall_time,
-        by_reason={Reason(reason): int(count) + 1 for reason, _, count in (text.partition("=") for text in options.retries)},
+        by_reason={Reason(reason): int(count) + 1 for reason, _, count in (text.partition("=") for text in options.retry_count_for)},
         stop_on_failure=options.stop_on_first_failure,
     )
 
@@ -193,9 +202,16 @@ def _sizing(batch: BatchSystem) -> Sizing:
     return Sizing(slots=batch.slots() if isinstance(batch, HasCapacity) else None, backlog=batch.backlog)
 
 
+def _watch(store: JobStore, epoch: int, config: Config, batch: BatchSystem) -> Watch:
+    capacity, slots = (batch.capacity(), batch.slots()) if isinstance(batch, HasCapacity) else (None, None)
+    return Watch(store, epoch, config[WatchOptions], capacity, slots, lease=batch.needs_lease)
+
+
 def _environment(config: Config) -> dict[str, str]:
     merged: dict[str, str] = {}
     for variables in plugins.hooks().hook.toil_job_environment(config=config):
+        for name in variables:
+            refuse_secret(name)
         merged.update(variables)
     return merged
 

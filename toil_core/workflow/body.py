@@ -81,7 +81,8 @@ def unpack(data: bytes, values: Mapping[str, bytes], running: Running) -> tuple[
     body = pickling.load(data, values)
     if len(body) == 2:
         kind, state = body
-        revived = _revive(kind, state, running)
+        revived = revive(kind, state)
+        revived._toil_running = running
         return revived, revived.run
     function, args, kwargs = body
     if type(function) is str:
@@ -107,6 +108,15 @@ class RunningJob(Job[Any]):
 _found: dict[str, tuple[Callable[..., Any], bool]] = {}
 
 
+def find_function(reference: str) -> Callable[..., Any]:
+    """The user's function that is found under `module:name` here.
+
+    Raises:
+        UsageError: There is none.
+    """
+    return (_found.get(reference) or _find(reference))[0]
+
+
 def _find(reference: str) -> tuple[Callable[..., Any], bool]:
     module, _, name = reference.partition(":")
     found: Any = sys.modules.get(module) or import_module(module)
@@ -121,7 +131,13 @@ def _find(reference: str) -> tuple[Callable[..., Any], bool]:
     return _found[reference]
 
 
-def _revive(kind: type[Job[Any]], state: Any, running: Running) -> Job[Any]:
+def revive(kind: type[Job[Any]], state: Any) -> Job[Any]:
+    """The job of that class with that state, as `Job.__getstate__` gave it.
+
+    Args:
+        kind: The class.
+        state: The state.
+    """
     node = Job.__new__(kind)
     setter = getattr(node, "__setstate__", None)
     if setter is not None:
@@ -131,7 +147,6 @@ def _revive(kind: type[Job[Any]], state: Any, running: Running) -> Job[Any]:
         node.__dict__.update(attributes or {})
         for name, value in (slots or {}).items():
             setattr(node, name, value)
-    node._toil_running = running
     return node
 
 

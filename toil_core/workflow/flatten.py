@@ -14,6 +14,7 @@ from toil_core.workflow.order import check_order
 from toil_core.workflow.pickling import UnknownJob, Writer
 from toil_core.workflow.policy import Policy
 from toil_core.workflow.requirement import Wanted
+from toil_core.workflow.stand_in import After, stand_in
 
 USER = "the user's program"
 """The owner of jobs that were not added by a running job."""
@@ -55,8 +56,9 @@ def flatten_root(root: Job[Any], prefix: str, policy: Policy) -> tuple[Flat, byt
         raise GraphError(f"a workflow starts with a job, not with {root!r}")
     ids: dict[int, str] = {}
     nodes = _collect((root,), prefix, ids, USER)
+    afters = _add_afters(nodes, prefix, ids, policy)
     writer = Writer(ids)
-    flat = _flatten(nodes, ids, writer, policy)
+    flat = _flatten(nodes, afters, ids, writer, policy)
     jobs = [flat.jobs[index] for index in range(len(nodes))]
     check_order(nodes, jobs)
     return Flat(flat.jobs, flat.kinds, ids, (ids[id(root)],)), writer.payload()
@@ -94,8 +96,9 @@ def flatten_added(running: Job[Any], job: str, prefix: str, owner: str, policy: 
     ids = {id(running): job}
     children, follow_ons = running._toil_children, running._toil_follow_ons
     nodes = _collect((*children, *follow_ons), prefix, ids, owner)
+    afters = _add_afters(nodes, prefix, ids, policy)
     writer = Writer(ids)
-    flat = _flatten(nodes, ids, writer, policy)
+    flat = _flatten(nodes, afters, ids, writer, policy)
     return Added(Flat(flat.jobs, flat.kinds, ids, _known(children, ids), _known(follow_ons, ids)), nodes, writer)
 
 
@@ -131,20 +134,35 @@ def _own(node: Job[Any], owner: str) -> None:
     node._toil_owner = owner
 
 
-def _flatten(nodes: Sequence[Job[Any]], ids: dict[int, str], writer: Writer, policy: Policy) -> Flat:
+def _add_afters(nodes: list[Job[Any]], prefix: str, ids: dict[int, str], policy: Policy) -> dict[int, After]:
+    """The jobs, by `id(job)`, that take over the successors of those whose needs are promised; they join the others."""
+    afters = {}
+    for node in nodes[:]:
+        if node._toil_wanted.promised and (node._toil_children or node._toil_follow_ons):
+            after = afters[id(node)] = After(node.name, policy.max_memory)
+            after._toil_children, after._toil_follow_ons = node._toil_children, node._toil_follow_ons
+            ids[id(after)] = f"{prefix}.{len(nodes)}"
+            nodes.append(after)
+    return afters
+
+
+def _flatten(nodes: Sequence[Job[Any]], afters: Mapping[int, After], ids: dict[int, str], writer: Writer, policy: Policy) -> Flat:
     packer, kinds, jobs = Packer(writer, ids), _Kinds(policy), []
     for node in nodes:
-        name = node.name
+        sent = stand_in(node, policy.max_memory) if node._toil_wanted.promised else node
         try:
-            span, crc, needs = packer.add(node)
+            span, crc, needs = packer.add(sent)
         except UnknownJob as unknown:
             raise GraphError(
-                f"job '{name}' needs the value of job '{unknown.job.name}', which was never added to the graph: "
+                f"job '{node.name}' needs the value of job '{unknown.job.name}', which was never added to the graph: "
                 f"add it with add_child or add_follow_on"
             ) from None
-        children = _known(node._toil_children, ids) if node._toil_children else ()
-        follow_ons = _known(node._toil_follow_ons, ids) if node._toil_follow_ons else ()
-        jobs.append(NewJob(ids[id(node)], kinds.index(node._toil_wanted, name), span, crc, needs, children, follow_ons))
+        children: tuple[str, ...] = _known(node._toil_children, ids) if node._toil_children else ()
+        follow_ons: tuple[str, ...] = _known(node._toil_follow_ons, ids) if node._toil_follow_ons else ()
+        after = afters.get(id(node)) if afters else None
+        if after is not None:
+            children, follow_ons = (), (ids[id(after)],)
+        jobs.append(NewJob(ids[id(node)], kinds.index(sent._toil_wanted, sent.name), span, crc, needs, children, follow_ons))
     return Flat(tuple(jobs), tuple(kinds.table), ids, ())
 
 

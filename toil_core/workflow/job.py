@@ -256,7 +256,8 @@ class JobFunction(Generic[P, R]):
         from dataclasses import replace
 
         changes = wanted(**needs)
-        return JobFunction(self.function, replace(self.needs, **{name: getattr(changes, name) for name in needs}))
+        later = tuple(item for item in self.needs.promised if item[0] not in needs) + changes.promised
+        return JobFunction(self.function, replace(self.needs, **{name: getattr(changes, name) for name in needs}, promised=later))
 
     def __repr__(self) -> str:
         return f"<job function '{self.name}'>"

@@ -23,12 +23,14 @@ class Policy:
         max_cores: No job may ask for more cores; None for no limit.
         max_memory: Likewise bytes of memory.
         max_disk: Likewise bytes of disk.
+        max_wall_time: Likewise seconds of time.
     """
 
     default: Requirement
     max_cores: float | None = None
     max_memory: int | None = None
     max_disk: int | None = None
+    max_wall_time: float | None = None
 
     @classmethod
     def of(cls, config: Config) -> Policy:
@@ -41,7 +43,7 @@ class Policy:
             preemptible=options.default_preemptible,
             wall_time=options.default_wall_time,
         )
-        return cls(default, options.max_cores, options.max_memory, options.max_disk)
+        return cls(default, options.max_cores, options.max_memory, options.max_disk, options.max_wall_time)
 
     def complete(self, wanted: Wanted, name: str) -> Requirement:
         """The requirement of a job, defaults filled in.
@@ -65,6 +67,8 @@ class Policy:
         _check("cores", requirement.cores, self.max_cores, name)
         _check("memory", requirement.memory, self.max_memory, name)
         _check("disk", requirement.disk, self.max_disk, name)
+        if requirement.wall_time is not None:
+            _check("wall-time", requirement.wall_time, self.max_wall_time, name)
         return requirement
 
 
@@ -73,6 +77,8 @@ def _check(dimension: str, asked: float, limit: float | None, name: str) -> None
         return
     if dimension == "cores":
         amounts = f"{asked:g} cores", f"{limit:g}"
+    elif dimension == "wall-time":
+        amounts = f"{asked:g} s", f"{limit:g} s"
     else:
         from toil_core.sizes import format_size
 

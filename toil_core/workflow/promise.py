@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 if TYPE_CHECKING:
     from toil_core.workflow.job import Job
@@ -67,3 +68,37 @@ def _step(value: Any, step: Any) -> Any:
         if isinstance(step, str) and hasattr(value, step):
             return getattr(value, step)
         raise
+
+
+class Computed:
+    """What a function makes of promised values, once they are known. Made by `promised`.
+
+    Args:
+        function: Called with the values.
+        args: May be, and may hold, jobs and promises.
+    """
+
+    __slots__ = ("args", "function")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.function = function
+        self.args = args
+
+
+def promised(function: Callable[..., T_co], *args: Any) -> T_co:
+    """What a job needs, computed from what other jobs return: `sort.requiring(memory=promised(lambda n: 3 * n, size))(text)`.
+
+    The function is called on a worker, once the values are there. To a type checker it is what the function returns.
+
+    Args:
+        function: Called with the values.
+        args: Its arguments: jobs and promises, or anything that holds them.
+    """
+    return cast(T_co, Computed(function, args))
+
+
+def is_promised(value: object) -> bool:
+    """Whether the value of a job's need is known only when other jobs have run."""
+    from toil_core.workflow.job import Job
+
+    return isinstance(value, (Promise, Computed, Job))

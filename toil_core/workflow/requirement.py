@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from toil_core.batch_system import Accelerator
 from toil_core.errors import BadOption
+from toil_core.workflow.promise import is_promised
 
 Cores = float | str
 Size = int | float | str
@@ -33,6 +34,7 @@ class Wanted:
         isolated: False when it may share a process with other such jobs.
         tries: How many attempts it gets for its own errors; None for the run's default.
         name: What people call the job; None for the name of its function or class.
+        promised: Which of these are known only when other jobs have run, and what gives them then.
     """
 
     cores: float | None = None
@@ -44,6 +46,11 @@ class Wanted:
     isolated: bool = True
     tries: int | None = None
     name: str | None = None
+    promised: tuple[tuple[str, Any], ...] = ()
+
+
+PROMISABLE = ("cores", "memory", "disk", "accelerators", "wall_time")
+"""What of a job's needs may be a promise."""
 
 
 def wanted(
@@ -72,9 +79,17 @@ def wanted(
         tries: How many attempts it gets for its own errors, from 1.
         name: What people call the job.
 
+    Cores, memory, disk, accelerators and wall_time may also be a job, a promise, or what `promised` makes
+    of them: then they are known when those jobs have run.
+
     Raises:
         BadOption: One of them cannot be used; says which.
     """
+    amounts = {"cores": cores, "memory": memory, "disk": disk, "accelerators": accelerators, "wall_time": wall_time}
+    later = tuple((what, value) for what, value in amounts.items() if is_promised(value))
+    if later:
+        known: Any = {what: None if is_promised(value) else value for what, value in amounts.items()}
+        return replace(wanted(**known, preemptible=preemptible, isolated=isolated, tries=tries, name=name), promised=later)
     given = (cores, memory, disk, preemptible, wall_time, isolated, tries, name)
     devices = None if accelerators is None else parse_accelerators(accelerators)
     try:
