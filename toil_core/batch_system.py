@@ -162,6 +162,12 @@ class BatchSystem(ABC):
 
     backlog: ClassVar[int] = 200
     """How many requests the driver likes to hold; the leader keeps the rest."""
+    needs_lease: ClassVar[bool] = False
+    """Whether workers live on when the leader has died. The leader then shows in the job store that it lives, and
+    `python -m toil_core.worker` ends when it was silent for too long."""
+
+    here: ClassVar[bool] = False
+    """Whether jobs run on the leader's machine, with its Python and its files: then the user's code is used where it lies."""
 
     @abstractmethod
     def submit(self, requests: Sequence[Request]) -> None:

@@ -18,9 +18,10 @@ def toil_options() -> Iterable[Group]:
     """The options of every run, and those of the built-in drivers."""
     from toil_core.drivers.single_machine_options import GROUP as SINGLE_MACHINE
     from toil_core.leader.options import EngineOptions
+    from toil_core.leader.watch_options import WatchOptions
     from toil_core.options import Group
 
-    return [Group("engine", EngineOptions), SINGLE_MACHINE]
+    return [Group("engine", EngineOptions), Group("watching", WatchOptions), SINGLE_MACHINE]
 
 
 @hookimpl

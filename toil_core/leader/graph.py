@@ -88,7 +88,7 @@ class Graph:
         self.past = Past()
         self.stopping = False
         self.finished = False
-        self._delayed: list[tuple[float, str, JobState]] = []
+        self.delayed: list[tuple[float, str, JobState]] = []
         self._commands: list[Command] = []
 
     def apply(self, event: Event) -> list[Command]:
@@ -176,7 +176,7 @@ class Graph:
         """Give every open request up and go on as the leader of the epoch; tries start anew."""
         self.finished = self.stopping = False
         self.requests.clear()
-        self._delayed.clear()
+        self.delayed.clear()
         self.failed.clear()
         self.issuer = Issuer(epoch, self.issuer.sizing)
         for job in self.jobs.values():
@@ -421,8 +421,8 @@ class Graph:
             self.failed[job.id] = job
         elif verdict.delay > 0:
             job.stage = DELAYED
-            heapq.heappush(self._delayed, (now + verdict.delay, job.id, job))
-            self._commands.append(Wake(self._delayed[0][0]))
+            heapq.heappush(self.delayed, (now + verdict.delay, job.id, job))
+            self._commands.append(Wake(self.delayed[0][0]))
         else:
             job.stage = READY
             self.issuer.push(job)
@@ -448,13 +448,13 @@ class Graph:
             self._attempt_failed(job, failure, None, now)
 
     def _time_passed(self, now: float) -> None:
-        while self._delayed and self._delayed[0][0] <= now:
-            job = heapq.heappop(self._delayed)[2]
+        while self.delayed and self.delayed[0][0] <= now:
+            job = heapq.heappop(self.delayed)[2]
             if job.stage is DELAYED:
                 job.stage = READY
                 self.issuer.push(job)
-        if self._delayed:
-            self._commands.append(Wake(self._delayed[0][0]))
+        if self.delayed:
+            self._commands.append(Wake(self.delayed[0][0]))
 
     def _stop(self) -> None:
         if not self.stopping:
@@ -485,7 +485,7 @@ class Graph:
             self._finish("succeeded")
         elif self.stopping:
             self._finish("failed" if self.failed else "interrupted")
-        elif not self._delayed and not any(True for _ in self.issuer.ready()):
+        elif not self.delayed and not any(True for _ in self.issuer.ready()):
             self._finish("failed", () if self.failed else tuple(self._stuck()))
 
     def _finish(self, outcome: str, stuck: tuple[str, ...] = ()) -> None:

@@ -105,6 +105,10 @@ class Issuer:
             elif not queue.flying:
                 del self._queues[id(queue.kind)]
 
+    def waiting(self) -> int:
+        """How many jobs are held here; a few of them may have gone on in their predecessors' requests."""
+        return sum(len(queue.alone) + len(queue.jobs) for queue in self._waiting)
+
     def ready(self) -> Iterator[JobState]:
         """Every job that is held here."""
         for queue in self._waiting:

@@ -33,6 +33,7 @@ from toil_core.leader.moves import (
     Wake,
 )
 from toil_core.leader.tell import Teller
+from toil_core.leader.watch import Watch
 from toil_core.wire import commits, keys, work
 from toil_core.wire.commits import Commit, create_once
 
@@ -50,6 +51,7 @@ class Loop:
         batch: The batch system.
         checkpoints: Where the graph is folded.
         teller: Who is told what happens.
+        watch: What it does for those outside, if anything.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Loop:
         batch: BatchSystem,
         checkpoints: Checkpoints,
         teller: Teller,
+        watch: Watch | None = None,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -69,6 +72,7 @@ class Loop:
         self._batch = batch
         self._checkpoints = checkpoints
         self._teller = teller
+        self._watch = watch
         self._inbox: queue.SimpleQueue[list[Update] | BaseException | None] = queue.SimpleQueue()
         self._submits: list[Request] = []
         self._running: set[str] = set()
@@ -88,6 +92,7 @@ class Loop:
         threading.Thread(target=self._pump, name="toil-updates", daemon=True).start()
         self._carry_out(self._graph.resume())
         self._flush()
+        self._look(changed=True)
         while self._finish is None:
             self._take(self._next())
         return self._finish
@@ -102,7 +107,8 @@ class Loop:
 
     def _next(self) -> list[Update] | None:
         """What happened next; an empty list when only time passed."""
-        timeout = None if self._wake is None else min(max(0.0, self._wake - time.time()), threading.TIMEOUT_MAX)
+        times = [at for at in (self._wake, self._watch.at if self._watch else None) if at is not None]
+        timeout = min(max(0.0, min(times) - time.time()), threading.TIMEOUT_MAX) if times else None
         try:
             item = self._inbox.get(timeout=timeout)
         except queue.Empty:
@@ -124,6 +130,16 @@ class Loop:
         self._flush()
         if self._finish is None and self._checkpoints.due(self._graph):
             self._checkpoints.write(self._graph)
+        self._look(changed=bool(item))
+
+    def _look(self, *, changed: bool) -> None:
+        """Do what those outside need, when it is time."""
+        if self._watch is None or self._finish is not None:
+            return
+        if changed:
+            self._watch.changed()
+        if (at := self._watch.at) is not None and (now := time.time()) >= at and self._watch.turn(self._graph, now):
+            self._apply(StopAsked())
 
     # Updates
 

@@ -36,6 +36,21 @@ def history(epoch: int, number: int) -> str:
     return f"{HISTORY}{epoch:08}-{number:08}"
 
 
+def page(epoch: int) -> str:
+    """The key of what the epoch's leader tells others of its run."""
+    return f"pages/{epoch:08}"
+
+
+def kill(epoch: int) -> str:
+    """The key whose blob asks the epoch's leader to end."""
+    return f"kill/{epoch:08}"
+
+
+def lease(epoch: int) -> str:
+    """The key whose blob changes as long as the epoch's leader lives; only where workers need that."""
+    return f"lease/{epoch:08}"
+
+
 def commit(request: str, number: int) -> str:
     """The key whose creator decides what came of that part of the request."""
     return f"{COMMITS}{request}/{number:06}"
@@ -44,6 +59,11 @@ def commit(request: str, number: int) -> str:
 def setup(epoch: int) -> str:
     """The key of what workers must know about the workflow in that epoch."""
     return f"setup/{epoch:08}"
+
+
+def code(digest: str) -> str:
+    """The key of the user's modules, packed; named by the SHA-256 of the blob."""
+    return f"code/{digest}"
 
 
 def log(job: str, request: str) -> str:
