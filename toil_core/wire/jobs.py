@@ -34,12 +34,19 @@ class Kind(msgspec.Struct, frozen=True, array_like=True):
         requirement: What it needs while it runs.
         isolated: False when it may share a process with other such jobs.
         tries: How many attempts it gets for its own errors; None for the run's default.
+        service: Whether it runs beside other jobs until it is asked to end: its first commit says
+            that it is up and holds what its users are given, the one after that its end.
+        checkpoint: Whether it runs again when something below it fails for good.
+        local: Whether it runs on the leader's machine.
     """
 
     name: str
     requirement: Requirement
     isolated: bool = True
     tries: int | None = None
+    service: bool = False
+    checkpoint: bool = False
+    local: bool = False
 
 
 class NewJob(msgspec.Struct, frozen=True, array_like=True):
@@ -53,6 +60,8 @@ class NewJob(msgspec.Struct, frozen=True, array_like=True):
         needs: Ids of the jobs whose values its arguments hold promises of.
         children: Jobs of the same record that run after this one.
         follow_ons: Jobs of the same record that run after this one and all below its children.
+        services: Services of the same record that run beside all below this job; of a service, those
+            that start after it.
     """
 
     id: str
@@ -62,6 +71,7 @@ class NewJob(msgspec.Struct, frozen=True, array_like=True):
     needs: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     follow_ons: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -100,6 +110,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
         messages: Level and text of what the job told the user.
         failure: None when it succeeded.
         log: Key of the attempt's log when it was kept although it succeeded.
+        services: New services that run beside all below this job.
     """
 
     job: str
@@ -114,3 +125,4 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     messages: tuple[tuple[int, str], ...] = ()
     failure: Failure | None = None
     log: str = ""
+    services: tuple[str, ...] = ()
