@@ -25,8 +25,8 @@ def test_a_person_reads_counts_failures_and_what_to_do(tmp_path: Path, capsys: p
     assert shown(folder) == 0
     text = capsys.readouterr().out
     assert "leader:  died before the end" in text
-    assert "jobs:    2 of 5 done, 2 running or waiting, 1 failed" in text
-    assert "leaf      4     1       1  0.50 s  1.00 s      9.0 MiB" in text
+    assert "jobs:    2 of 5 done, 2 waiting, 1 failed" in text
+    assert "leaf      4     1        0        2       1  0.50 s  1.00 s      9.0 MiB" in text
     assert f"failed for good:\n  leaf 1-1.0.2: over time: ran for 9 s\n    its log: toil logs {folder} 1-1.0.2" in text
     assert "failed, and to be tried again:\n  leaf 1-1.0.1" in text
     assert text.endswith(f"Next: go on with `python /home/me/words.py {folder} --restart` when the cause of the failures is gone.\n")

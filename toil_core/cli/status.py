@@ -31,12 +31,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     Raises:
         NoSuchJobStore: Nothing is stored there.
     """
-    from toil_core.monitor.status import examine
+    from toil_core.monitor.glance import glance
     from toil_core.plugins import open_job_store
     from toil_core.wire.patient import PatientStore
 
     with open_job_store(arguments.locator, config) as store:
-        status = examine(PatientStore(store, seconds=30.0), arguments.locator)
+        status = glance(PatientStore(store, seconds=30.0), arguments.locator)
     if arguments.json:
         import msgspec
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 def text(status: Status) -> str:
     """The status as people read it."""
-    parts = [_head(status), _kinds(status), _failures(status), "\n".join(f"warning: {trouble}" for trouble in status.corrupt), advice(status)]
+    parts = [_head(status), _kinds(status), _running(status), _delayed(status), _failures(status), "\n".join(f"warning: {trouble}" for trouble in status.corrupt), advice(status)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -60,7 +60,7 @@ def advice(status: Status) -> str:
     if status.complete:
         return f"Next: nothing is left to do; `toil clean {locator}` removes the job store."
     if status.leader.state == "running":
-        return "Next: wait; the leader is at work."
+        return f"Next: wait; the leader is at work. `toil why {locator}` tells what it waits for."
     where = shlex.quote(status.script) if status.script else "YOUR_SCRIPT"
     restart = f"python {where} {locator} --restart"
     if status.leader.state == "unknown":
@@ -73,8 +73,13 @@ def _head(status: Status) -> str:
         return f"{status.job_store}: a workflow was about to be started here, but its start was cut short."
     lines = [f"workflow {status.name} ({status.workflow[:8]}) on {status.job_store}, begun {_when(status.created)}", f"leader:  {_leader(status)}"]
     failed = f", {status.failed:,} failed" if status.failed else ""
-    open_jobs = f", {status.open:,} running or waiting" if status.open else ""
-    lines.append(f"jobs:    {status.done:,} of {status.total:,} done{open_jobs}{failed}" + ("; complete" if status.complete else ""))
+    running = f", {status.running:,} running" if status.running else ""
+    waiting = f", {status.open - status.running:,} waiting" if status.open > status.running else ""
+    lines.append(f"jobs:    {status.done:,} of {status.total:,} done{running}{waiting}{failed}" + ("; complete" if status.complete else ""))
+    if status.as_of and status.leader.state in ("running", "unknown"):
+        lines.append(f"as of:   {_when(status.as_of)}, when the leader told it last")
+    if status.untold:
+        lines.append(f"         {status.untold:,} of the jobs that are done ended after the leader had last told of itself, and are in no line below")
     return "\n".join(lines)
 
 
@@ -96,10 +101,30 @@ def _kinds(status: Status) -> str:
     if not status.kinds:
         return ""
     rows = [
-        (k.name, f"{k.total:,}", f"{k.done:,}", f"{k.failed:,}", span(k.cpu), span(k.wall), about(k.memory) if k.memory else "-")
+        (k.name, f"{k.total:,}", f"{k.done:,}", f"{k.running:,}", f"{k.waiting:,}", f"{k.failed:,}", span(k.cpu), span(k.wall), about(k.memory) if k.memory else "-")
         for k in status.kinds
     ]  # fmt: skip
-    return table(("job", "total", "done", "failed", "CPU", "wall", "peak memory"), rows, right=range(1, 7))
+    return table(("job", "total", "done", "running", "waiting", "failed", "CPU", "wall", "peak memory"), rows, right=range(1, 9))
+
+
+def _running(status: Status) -> str:
+    from toil_core.monitor.text import span
+
+    lines = ["running:"] if status.running_jobs else []
+    for job in status.running_jobs[:_SHOWN]:
+        behind = f"; {job.behind:,} more of the same request run after it" if job.behind else ""
+        lines.append(f"  {job.name} {job.job} on {job.node or 'a node'} for {span(max(0.0, time.time() - job.since))}{behind}")
+    return "\n".join(lines) + _more(len(lines) - 1, status.running)
+
+
+def _delayed(status: Status) -> str:
+    lines = ["to be tried again later:"] if status.delayed else []
+    lines += [f"  {job.name} {job.job} after {_when(job.until)}" for job in status.delayed[:_SHOWN]]
+    return "\n".join(lines) + _more(len(lines) - 1, len(status.delayed))
+
+
+def _more(shown: int, all: int) -> str:
+    return f"\n  … and {all - shown:,} more" if 0 <= shown < all else ""
 
 
 def _failures(status: Status) -> str:

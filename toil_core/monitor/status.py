@@ -57,6 +57,7 @@ class KindStatus(msgspec.Struct, frozen=True):
         cpu: Processor seconds of those that are done.
         wall: Seconds of those that are done, added up.
         memory: Bytes at the peak of the hungriest of them.
+        running: Jobs that run.
     """
 
     name: str
@@ -66,6 +67,12 @@ class KindStatus(msgspec.Struct, frozen=True):
     cpu: float
     wall: float
     memory: int
+    running: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait: for others, for room, or for another attempt."""
+        return self.total - self.done - self.failed - self.running
 
 
 class FailedJob(msgspec.Struct, frozen=True):
@@ -92,6 +99,40 @@ class FailedJob(msgspec.Struct, frozen=True):
     tail: str
 
 
+class RunningJob(msgspec.Struct, frozen=True):
+    """A job that runs.
+
+    Args:
+        job: Its id; empty when what comes next in the request is not known.
+        name: Its name.
+        request: The request that it travels in.
+        node: Where it runs.
+        since: When the request began to run, in seconds since 1970.
+        behind: How many jobs of the same request run after it.
+    """
+
+    job: str
+    name: str
+    request: str
+    node: str
+    since: float
+    behind: int = 0
+
+
+class DelayedJob(msgspec.Struct, frozen=True):
+    """A job that waits before another attempt.
+
+    Args:
+        job: Its id.
+        name: Its name.
+        until: When it may run, in seconds since 1970.
+    """
+
+    job: str
+    name: str
+    until: float
+
+
 class Status(msgspec.Struct, frozen=True):
     """How far a workflow is.
 
@@ -111,6 +152,13 @@ class Status(msgspec.Struct, frozen=True):
         kinds: Counts by name.
         failures: Jobs whose last attempt failed; those that failed for good come first.
         corrupt: What could not be read.
+        running: Jobs that run.
+        running_jobs: Up to 100 of them.
+        submitted: Requests that wait for room in the batch system.
+        ready: Jobs that could run and wait for room in the batch system.
+        delayed: Up to 100 jobs that wait before another attempt.
+        as_of: When the leader told this, in seconds since 1970; 0 when it was read from what jobs committed.
+        untold: Jobs counted in `done` that are missing from `kinds`: they ended after the leader had last told of itself.
     """
 
     job_store: str
@@ -128,6 +176,13 @@ class Status(msgspec.Struct, frozen=True):
     kinds: tuple[KindStatus, ...] = ()
     failures: tuple[FailedJob, ...] = ()
     corrupt: tuple[str, ...] = ()
+    running: int = 0
+    running_jobs: tuple[RunningJob, ...] = ()
+    submitted: int = 0
+    ready: int = 0
+    delayed: tuple[DelayedJob, ...] = ()
+    as_of: float = 0.0
+    untold: int = 0
 
 
 def examine(store: JobStore, locator: str) -> Status:
@@ -156,7 +211,7 @@ def examine_graph(store: JobStore, locator: str) -> tuple[Status, Graph, Found]:
     status = Status(
         locator, info.id, info.name, info.created, info.engine, (told.script or told.module) if told else "",
         graph.complete, graph.total, done, failed, graph.total - done - failed,
-        _leader(store, last, found), _kinds(graph), tuple(_failures(graph)), tuple(found.corrupt),
+        describe_leader(store, last, found), _kinds(graph), tuple(_failures(graph)), tuple(found.corrupt),
     )  # fmt: skip
     return status, graph, found
 
@@ -231,7 +286,7 @@ def setup(store: JobStore, epoch: int) -> Setup | None:
 def leader_status(store: JobStore) -> LeaderStatus:
     """What is known of the newest leader, without reading the graph when that is not needed."""
     last = epoch.last_epoch(store)
-    status = _leader(store, last, None)
+    status = describe_leader(store, last)
     if status.state in ("running", "unknown") and _ended_by(store, last):
         return msgspec.structs.replace(status, state="stopped")
     return status
@@ -244,7 +299,7 @@ def _ended_by(store: JobStore, last: int) -> bool:
         return False
 
 
-def _leader(store: JobStore, last: int, found: Found | None) -> LeaderStatus:
+def describe_leader(store: JobStore, last: int, found: Found | None = None) -> LeaderStatus:
     if not last:
         return LeaderStatus()
     info = epoch.leader_info(store, last)

@@ -26,6 +26,7 @@ from toil_core.errors import (
     WorkflowFailed,
 )
 from toil_core.leader.options import EngineOptions
+from toil_core.leader.watch_options import WatchOptions
 from toil_core.locators import canonical_locator
 from toil_core.options import Config
 from toil_core.wire import keys
@@ -224,12 +225,13 @@ class Toil:
 
     def _lead(self, store: JobStore, *, restart: bool) -> Any:
         from toil_core import leader
+        from toil_core.monitor.events_file import recorded
         from toil_core.monitor.progress import watching
 
         self._state = "failed"
         try:
-            with watching(self.config) as listener:
-                outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener])
+            with watching(self.config) as listener, recorded(self.config) as recorders:
+                outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, *recorders])
         except (BadOption, NoSuchDriver):
             self._state = "new"  # nothing ran, so what was stored must not be in the way of another try
             raise
@@ -264,7 +266,9 @@ class Toil:
         if self._state == "another's":
             return False
         if self._state == "interrupted":  # it can be gone on with
-            return self._options.clean == "always"
+            return self._options.clean == "always" and not self.config[WatchOptions].stats
+        if self.config[WatchOptions].stats:
+            return False
         succeeded = self._state == "succeeded" and not failed
         return {"always": True, "never": False, "onSuccess": succeeded, "onError": not succeeded}[self._options.clean]
 
