@@ -11,7 +11,8 @@ ToilError
 │   ├── NotAJobStore          something else lives at the locator; it is left alone
 │   ├── LeaderRunning         another leader works on the job store
 │   ├── GraphError            the jobs cannot form a workflow (cycle, two roots, unresolvable promise)
-│   └── NotPicklable          something a job needs cannot be sent to a worker
+│   ├── NotPicklable          something a job needs cannot be sent to a worker
+│   └── CannotDeploy          the workflow's own code cannot be sent to workers
 ├── Transient             worth retrying: the core backs off and tries again
 ├── Unsupported           the driver cannot do this at all; never retried
 ├── StoreError            a job store said no; carries the key
@@ -75,6 +76,10 @@ class GraphError(UsageError):
 
 class NotPicklable(UsageError):
     """A function, an argument or a return value cannot be sent to another process."""
+
+
+class CannotDeploy(UsageError):
+    """The user's code is too large to be sent to workers, or cannot be read."""
 
 
 class Transient(ToilError):

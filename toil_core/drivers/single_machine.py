@@ -33,6 +33,8 @@ class SingleMachine(BatchSystem):
         UsageError: The folder for temporary files cannot be used.
     """
 
+    here = True
+
     def __init__(self, config: Config) -> None:
         options, engine = config[SingleMachineOptions], config[EngineOptions]
         self._config = config

@@ -51,6 +51,22 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     chain: bool = False
 
 
+class Code(msgspec.Struct, frozen=True):
+    """The user's modules, packed into a blob of the job store.
+
+    Args:
+        digest: SHA-256 of the blob, in hexadecimal; it makes the blob's key.
+        script: The main script in the archive; empty when there is none.
+        path: Folders in the archive to import from, first to last.
+        namespaces: Top-level packages in it that have no `__init__.py`.
+    """
+
+    digest: str
+    script: str = ""
+    path: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+
+
 class Setup(msgspec.Struct, frozen=True):
     """What every worker of an epoch must know.
 
@@ -63,6 +79,8 @@ class Setup(msgspec.Struct, frozen=True):
         path: Folders to import from, first to last.
         environment: Variables to set for every job; no secrets.
         options: The run's options as saved, for drivers and the worker itself.
+        code: The user's modules, which stand in for `script` and `path`; None when these are used where they lie.
+        python_requirements: Lines of a pip requirements file: what has to be installed where jobs run.
     """
 
     workflow: str = ""
@@ -72,6 +90,8 @@ class Setup(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     options: dict[str, Any] = {}
+    code: Code | None = None
+    python_requirements: tuple[str, ...] = ()
 
 
 _work = msgspec.msgpack.Decoder(Work)

@@ -13,6 +13,7 @@ from toil_core.worker.io_threads import Syncer
 from toil_core.worker.running import Running
 from toil_core.worker.server_process import ServerProcess
 from toil_core.worker.settle import Keeping
+from toil_core.worker.shelf import Shelf
 
 
 class Epoch:
@@ -41,6 +42,7 @@ class Epoch:
         self.inline = False
         """Whether the store is quick enough to be used from the host's loop."""
         self._opened: tuple[JobStore, Setup] | None = None
+        self._shelf: Shelf | None = None
         self._tolerance = 0.0
 
     @property
@@ -54,9 +56,9 @@ class Epoch:
         assert self._opened is not None
         return self._opened[0]
 
-    def start(self, store: JobStore, setup: Setup, config: Config) -> None:
-        """Take in the open store and what lies in it."""
-        self._opened = store, setup
+    def start(self, store: JobStore, setup: Setup, config: Config, shelf: Shelf | None = None) -> None:
+        """Take in the open store, what lies in it, and what keeps the user's code in place."""
+        self._opened, self._shelf = (store, setup), shelf
         options = (Config.from_dict(setup.options) if setup.options else config)[EngineOptions]
         self.keeping = Keeping(options.max_log_file_size, options.write_logs_from_all_jobs)
         self._tolerance = options.memory_tolerance
@@ -85,5 +87,7 @@ class Epoch:
         """Let go of store and threads."""
         if self.syncer is not None:
             self.syncer.close(seconds)
+        if self._shelf is not None:
+            self._shelf.close()
         if self._opened is not None:
             self._opened[0].close()

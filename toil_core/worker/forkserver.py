@@ -20,7 +20,7 @@ from typing import Any
 
 from toil_core.worker import messages, procfs
 from toil_core.worker.messages import Batch, Kill, Lost, Open, Ready
-from toil_core.worker.modules import load
+from toil_core.worker.modules import explain, load
 from toil_core.worker.notes import Notes, new_page
 from toil_core.worker.slot import Slot, Surroundings
 
@@ -246,7 +246,7 @@ def main(fd: int) -> None:
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything
         import traceback
 
-        sock.send(messages.encode(Ready(f"{type(error).__name__}: {error}", traceback.format_exc()[-32768:])))
+        sock.send(messages.encode(Ready(explain(error, opened.setup), traceback.format_exc()[-32768:])))
         return
     gc.collect()
     gc.freeze()

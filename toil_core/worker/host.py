@@ -16,7 +16,8 @@ from toil_core.options import Config
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Ref
 from toil_core.wire.work import Setup, Work
-from toil_core.worker import folders
+from toil_core.worker import folders, procfs
+from toil_core.worker.deployment import open_deployed
 from toil_core.worker.epoch import Epoch
 from toil_core.worker.folders import RunFolder
 from toil_core.worker.io_threads import IoThreads
@@ -25,7 +26,7 @@ from toil_core.worker.messages import Ended, Item, Kill, Lost, Ready, Results
 from toil_core.worker.running import Finished, Running, decode_result, encode, usage_of
 from toil_core.worker.server_process import ServerProcess
 from toil_core.worker.settle import failed, fetch_all, settle, sweep, with_log, words
-from toil_core.worker.stores import open_with_setup
+from toil_core.worker.shelf import Shelf
 
 GROUP_SECONDS = 0.05
 """How long a result may wait for others to share its commit."""
@@ -105,14 +106,14 @@ class WorkerHost:
     def _open(self, epoch: Epoch, tries: int) -> None:
         def opening() -> None:
             try:
-                store, setup = open_with_setup(epoch.locator, epoch.key, self._config)
+                store, setup, shelf = open_deployed(epoch.locator, epoch.key, self._config, self._run.path)
             except Exception as error:  # noqa: BLE001 - reported to whoever waits for the request
                 self._loop.call(partial(self._not_opened, epoch, tries, error))
             else:
-                self._loop.call(lambda: opened(store, setup))
+                self._loop.call(lambda: opened(store, setup, shelf))
 
-        def opened(store: JobStore, setup: Setup) -> None:
-            epoch.start(store, setup, self._config)
+        def opened(store: JobStore, setup: Setup, shelf: Shelf | None) -> None:
+            epoch.start(store, setup, self._config, shelf)
             waiting, epoch.waiting = epoch.waiting, []
             for running in waiting:
                 self._prepare(epoch, running, 0)
@@ -464,6 +465,8 @@ class WorkerHost:
             server.hang_up()
         for server in servers:
             server.bury()
+        if not all(epoch.open for epoch in self._epochs.values()):
+            procfs.end_all(str(self._run.path))  # what installs Python packages
         self._io.close(5.0)
         for epoch in self._epochs.values():
             epoch.close(5.0)

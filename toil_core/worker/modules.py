@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
@@ -35,6 +35,8 @@ def load(setup: Setup) -> Runner:
     loading = True
     try:
         with _spared_fork_handlers():
+            if setup.code is not None:
+                _claim(setup.code.namespaces, setup.path)
             if setup.script:
                 _script(setup.script)
             elif setup.module:
@@ -51,6 +53,31 @@ def _script(path: str) -> None:
     sys.modules["__main__"] = sys.modules[MAIN] = module
     with open(path, "rb") as file:
         exec(compile(file.read(), path, "exec"), module.__dict__)  # noqa: S102 - running the user's script is the point
+
+
+def explain(error: BaseException, setup: Setup) -> str:
+    """Why the user's modules cannot be loaded, in a line, with what to do about it."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, ModuleNotFoundError) and setup.code is not None:
+        return f"{line}; it was not sent with the workflow's code, and is not installed on this worker: name it with --python-requirements"
+    if isinstance(error, FileNotFoundError) and setup.code is None and error.filename == setup.script:
+        return f"{line}; this worker has not the leader's files, and no code was sent"
+    return line
+
+
+def _claim(namespaces: Iterable[str], path: Sequence[str]) -> None:
+    """Let these packages be namespaces, although what is installed may know a package of that name with an `__init__.py`."""
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    for name in namespaces:
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.origin is None:
+            for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+                del sys.modules[known]
+            installed = PathFinder.find_spec(name)
+            if installed is not None and installed.origin is not None:
+                sys.modules[name] = module_from_spec(spec)
 
 
 @contextmanager

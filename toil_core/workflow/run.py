@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from toil_core.errors import (
     BadOption,
+    CannotDeploy,
     Interrupted,
     JobStoreExists,
     LeaderReplaced,
@@ -231,8 +232,10 @@ class Toil:
         self._state = "failed"
         try:
             with watching(self.config) as listener, recorded(self.config) as recorders:
-                outcome: Outcome = leader.lead(store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, *recorders])
-        except (BadOption, NoSuchDriver):
+                outcome: Outcome = leader.lead(
+                    store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, *recorders], deploy=self._deployer()
+                )
+        except (BadOption, CannotDeploy, NoSuchDriver):
             self._state = "new"  # nothing ran, so what was stored must not be in the way of another try
             raise
         except (LeaderRunning, LeaderReplaced):
@@ -250,6 +253,7 @@ class Toil:
     def _setup(self) -> Setup:
         from toil_core.wire.work import Setup
         from toil_core.workflow.initial import environment
+        from toil_core.workflow.python_requirements import collect
 
         script, module = main_module.describe()
         return Setup(
@@ -258,7 +262,17 @@ class Toil:
             path=main_module.import_path(),
             environment=environment(self._options.set_env),
             options=self.config.as_dict(),
+            python_requirements=() if self._options.disable_hot_deployment else collect(script, self._options.python_requirements),
         )
+
+    def _deployer(self) -> Callable[[JobStore, Setup], Setup] | None:
+        if self._options.disable_hot_deployment:
+            return None
+        from toil_core.workflow.deployment import deploy
+
+        options = self._options
+        written = [path for path in (options.log_file, options.write_logs, options.work_dir) if path]
+        return lambda store, setup: deploy(store, setup, options.max_deployment, written)
 
     def _clean_now(self, *, failed: bool) -> bool:
         if self._state == "new":

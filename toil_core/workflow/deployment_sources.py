@@ -1,0 +1,186 @@
+"""Which of the user's folders a worker needs: those of the main module and of what it imported.
+
+What lies in Python's own folders, or was installed, is not among them: workers have their own.
+Neither is this package. Code that is installed in place (editable) lies elsewhere, so it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from urllib.parse import unquote, urlsplit
+
+_INSTALLED = {"site-packages", "dist-packages"}
+_SUFFIXES = (".py", ".so")
+_METADATA = ("METADATA", "entry_points.txt")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A folder that modules are imported from, and what of it goes to workers.
+
+    Args:
+        root: Absolute path of the folder.
+        names: Packages (folders) and modules (files) in it; None for everything.
+        metadata: Folders with the metadata of distributions that are installed in place from below the root.
+    """
+
+    root: str
+    names: tuple[str, ...] | None
+    metadata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What goes to workers.
+
+    Args:
+        trees: The folders.
+        script: Number of a tree, and the main script's path in it; None when there is no script.
+        path: Where to import from, first to last: number of a tree, and a folder in it.
+        namespaces: Top-level packages without `__init__.py` that were imported from the trees.
+    """
+
+    trees: tuple[Tree, ...]
+    script: tuple[int, str] | None
+    path: tuple[tuple[int, str], ...]
+    namespaces: tuple[str, ...]
+
+
+def find(script: str, module: str, path: Sequence[str], modules: Mapping[str, ModuleType]) -> Sources:
+    """The folders that hold the user's main module and what it has imported.
+
+    Args:
+        script: Absolute path of the main script; empty when there is none.
+        module: Dotted name of the main module when it was started with `-m`; else empty.
+        path: Where this program imports from, as `sys.path`.
+        modules: What it has imported, as `sys.modules`.
+    """
+    wanted: dict[str, set[str] | None] = {}
+    namespaces: list[str] = []
+    for name, found in sorted(modules.items()):
+        if name.isidentifier() and not name.startswith("__"):
+            places = [place for place in _places(name, found) if _is_own(place)]
+            for place in places:
+                _want(wanted, *os.path.split(place))
+            if places and getattr(found, "__file__", None) is None:
+                namespaces.append(name)
+    main = os.path.realpath(script) if script else ""
+    if script:
+        _want(wanted, *_of_script(main))
+    elif module and "." not in module:
+        file = getattr(modules.get(module) or modules.get("__main__"), "__file__", None) or ""
+        if file and _is_own(os.path.abspath(file)) and not hasattr(modules.get(module), "__path__"):
+            _want(wanted, os.path.dirname(os.path.abspath(file)), None)
+    folders = [os.path.abspath(folder) for folder in path]
+    roots = sorted(wanted, key=lambda root: (folders.index(root) if root in folders else len(folders), root))
+    metadata = _metadata(folders, roots)
+    trees = tuple(Tree(root, _sorted(wanted[root]), tuple(metadata.get(root, ()))) for root in roots)
+    return Sources(trees, _locate(trees, main) if main else None, _import_path(trees, folders), tuple(namespaces))
+
+
+def _places(name: str, module: ModuleType) -> Iterator[str]:
+    """The folders of a package, or the file of a module, as far as they are called like it."""
+    file, folders = getattr(module, "__file__", None), getattr(module, "__path__", None)
+    try:
+        paths = [file] if folders is None else list(folders)
+    except Exception:  # noqa: BLE001 - modules put anything there
+        return
+    for place in paths:
+        if not isinstance(place, str):
+            continue
+        base = os.path.basename(place)
+        if (base == name and os.path.isdir(place)) if folders is not None else (base.partition(".")[0] == name and base.endswith(_SUFFIXES)):
+            yield os.path.abspath(place)
+
+
+def _is_own(place: str) -> bool:
+    if _INSTALLED.intersection(place.split(os.sep)):
+        return False
+    return not any(place == folder or place.startswith(folder + os.sep) for folder in _standard())
+
+
+def _standard() -> Iterable[str]:
+    yield os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for kind in ("stdlib", "platstdlib"):
+        folder = sysconfig.get_path(kind)
+        yield os.path.abspath(folder)
+        yield os.path.realpath(folder)
+    yield os.path.dirname(os.path.abspath(os.__file__))
+
+
+def _want(wanted: dict[str, set[str] | None], root: str, name: str | None) -> None:
+    names = wanted.setdefault(root, set())
+    if name is None:
+        wanted[root] = None
+    elif names is not None:
+        names.add(name)
+
+
+def _of_script(script: str) -> tuple[str, str | None]:
+    """The script's folder as a whole; or when that is a package, the one that all of it lies in."""
+    folder = os.path.dirname(script)
+    top = None
+    while os.path.exists(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
+        folder, top = os.path.split(folder)
+    return folder, top
+
+
+def _sorted(names: set[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(sorted(names))
+
+
+def _locate(trees: Sequence[Tree], path: str) -> tuple[int, str] | None:
+    """The tree that the path lies in, and where."""
+    for number, tree in enumerate(trees):
+        inside = os.path.relpath(path, tree.root)
+        if inside == os.curdir:
+            return number, ""
+        first = inside.split(os.sep)[0]
+        if first != os.pardir and (tree.names is None or first in tree.names):
+            return number, inside
+    return None
+
+
+def _import_path(trees: Sequence[Tree], folders: Iterable[str]) -> tuple[tuple[int, str], ...]:
+    """Where the folders lie in the trees; and all trees, for some are known to import hooks alone."""
+    roots = {tree.root: (number, "") for number, tree in enumerate(trees)}
+    known = [roots.get(folder) or (_locate(trees, folder) if _is_own(folder) else None) for folder in folders]
+    return tuple(dict.fromkeys([place for place in known if place is not None] + list(roots.values())))
+
+
+def _metadata(folders: Iterable[str], roots: Sequence[str]) -> dict[str, list[str]]:
+    """For each root, the metadata folders of distributions that are installed in place from a project around it."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        if os.path.basename(folder) not in _INSTALLED or not os.path.isdir(folder):
+            continue
+        for name in sorted(os.listdir(folder)):
+            project = _project(os.path.join(folder, name, "direct_url.json")) if name.endswith(".dist-info") else ""
+            root = next((root for root in roots if project and (root == project or root.startswith(project + os.sep))), None)
+            if root is not None:
+                found.setdefault(root, []).append(os.path.join(folder, name))
+    return found
+
+
+def _project(direct_url: str) -> str:
+    """The folder that a distribution is installed in place from; empty for others."""
+    try:
+        with open(direct_url, "rb") as file:
+            origin = json.load(file)
+        editable = origin["dir_info"]["editable"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return unquote(urlsplit(origin["url"]).path).rstrip("/") if editable else ""
+
+
+def metadata_files(folder: str) -> Iterator[str]:
+    """Those files of a distribution's metadata that are true wherever its modules lie."""
+    for name in _METADATA:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            yield path
