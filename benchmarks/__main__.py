@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     parsing.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()), help="where job stores are made")
     parsing.add_argument("--no-leader", action="store_true", help="leave out what the leader alone costs")
     parsing.add_argument("--document", action="store_true", help="write the results into docs/benchmarks.md")
+    parsing.add_argument("--keep", action="store_true", help="keep the last run's results of what is not measured now")
     parsing.add_argument("--saved", action="store_true", help="measure nothing; show the results of the last run")
     return parsing
 
@@ -44,11 +45,14 @@ def main() -> None:
         found = json.loads(SAVED.read_text())
     else:
         found = {"machine": machine.describe(given.cores, given.scratch.resolve()), "leader": [], "trials": []}
+        if given.keep:
+            found = {**json.loads(SAVED.read_text()), "machine": found["machine"]}
         for trials in measure_all(given.cases, given.subjects, given.rounds, given.cores, given.scratch):
-            found["trials"] += [trial.as_dict() for trial in trials]
+            found["trials"] = merged(found["trials"], [trial.as_dict() for trial in trials])
             save(found)
-        found["leader"] = [] if given.no_leader else leader_rows()
-        save(found)
+        if not given.no_leader:
+            found["leader"] = leader_rows()
+            save(found)
     results = Results(Trial(**trial) for trial in found["trials"])
     show(results, found["leader"], found["machine"])
     if given.document:
@@ -59,6 +63,13 @@ def save(found: dict[str, Any]) -> None:
     """Keep what was measured so far."""
     SAVED.parent.mkdir(exist_ok=True)
     SAVED.write_text(json.dumps(found, indent=1))
+
+
+def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Old and new trials, the new ones in the place of their like, in the order of the table."""
+    trials = {(trial["case"], trial["subject"]): trial for trial in [*old, *new]}
+    order = [(case.key, subject) for case in cases.CASES for subject in case.subjects]
+    return [trials[key] for key in order if key in trials]
 
 
 def measure_all(case_keys: Sequence[str], subject_keys: Sequence[str], rounds: int, cores: int, scratch: Path) -> Iterator[list[Trial]]:

@@ -28,6 +28,7 @@ def client(order: Order) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as opened,
     ):
+        opened.wait_for_workers(order.cores)
         yield opened
 
 

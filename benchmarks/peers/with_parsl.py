@@ -36,6 +36,7 @@ def loaded(order: Order) -> Iterator[None]:
     )
     config = Config(executors=[executor], run_dir=str(order.scratch), strategy="none", usage_tracking=0, initialize_logging=False)
     with parsl.load(config):
+        nothing(0).result()  # its workers come up with the first job
         yield
 
 

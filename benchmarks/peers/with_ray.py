@@ -25,6 +25,7 @@ hop = ray.remote(bodies.hop)
 def started(order: Order) -> Iterator[None]:
     ray.init(num_cpus=order.cores, include_dashboard=False, log_to_driver=False, logging_level="ERROR", object_store_memory=1 << 30)
     try:
+        ray.get([nothing.remote(i) for i in range(order.cores)])  # its workers come up with the first jobs
         yield
     finally:
         ray.shutdown()
