@@ -111,6 +111,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
         failure: None when it succeeded.
         log: Key of the attempt's log when it was kept although it succeeded.
         services: New services that run beside all below this job.
+        temporary: Keys of global files to delete when the job and all below it is done, and its value is needed no more.
     """
 
     job: str
@@ -126,3 +127,4 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     failure: Failure | None = None
     log: str = ""
     services: tuple[str, ...] = ()
+    temporary: tuple[str, ...] = ()

@@ -64,7 +64,7 @@ def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result
             _check_touched(running, {})
         writer = Writer({} if node is None else {id(node): job})
         span, crc, needs = _add_value(writer, value, job, name)
-        result = Result(job, span, crc, needs, deleted=running.deleted, messages=tuple(running.messages))
+        result = Result(job, span, crc, needs, deleted=running.deleted, messages=tuple(running.messages), temporary=running.temporary)
         return result, writer.payload()
     return _gather_added(running, node, value)
 
@@ -89,6 +89,7 @@ def _gather_added(running: Running, node: Job[Any], value: Any) -> tuple[Result,
         flat.follow_ons,
         running.deleted,
         tuple(running.messages),
+        temporary=running.temporary,
     )
     return result, added.writer.payload()
 

@@ -74,16 +74,26 @@ def size(folder: str) -> int:
 
 def _open_up(path: str) -> None:
     for name in (os.path.dirname(path), path):
-        try:
-            os.chmod(name, 0o700)
-        except OSError:
-            pass
+        if os.path.isdir(name) and not os.path.islink(name):  # files may be links to what others read
+            try:
+                os.chmod(name, 0o700)
+            except OSError:
+                pass
 
 
 def sweep(path: Path) -> None:
-    """End the processes of the host with that folder and remove the folder, when the host is no more."""
+    """End the processes of the host with that folder and remove the folder, when the host is no more.
+
+    What its attempts left to do afterwards is done first, by a process that then removes the folder.
+    """
     if _dead(path):
+        from toil_core.worker import deferred
+
         procfs.end_all(str(path))
+        left = deferred.left(str(path))
+        if left:
+            deferred.start(left, then_remove=str(path))
+            return
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 _CHUNK = 1 << 20
-_CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
+_CLONE = 0x40049409
+"""FICLONE of Linux: the new file shares the blocks of the old one until either is changed."""
+_CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ENOTTY, errno.ETXTBSY)
 
 
 def copy_file(source: Path, target: Path, *, move: bool = False) -> None:
@@ -29,17 +33,50 @@ def copy_file(source: Path, target: Path, *, move: bool = False) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-    try:
-        with source.open("rb") as reader, target.open("xb") as writer:
-            _share(reader, writer)
-            copy_stream(reader, writer)
-    except FileExistsError:
-        raise
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+    with source.open("rb") as reader:
+        copy_open(reader, target)
     if move:
         source.unlink()
+
+
+def copy_open(reader: BinaryIO, target: Path) -> None:
+    """Copy all of an open file to a path that does not exist; blocks are shared where the file system can.
+
+    Raises:
+        FileExistsError: The target exists.
+    """
+    with _new(target) as writer:
+        _share(reader, writer)
+        copy_stream(reader, writer)
+
+
+def clone_open(reader: BinaryIO, target: Path) -> bool:
+    """Make a new file of the same blocks, which takes no room; False, and no file, where that cannot be.
+
+    Raises:
+        FileExistsError: The target exists.
+    """
+    import fcntl
+
+    try:
+        with _new(target) as writer:
+            fcntl.ioctl(writer.fileno(), _CLONE, reader.fileno())
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _new(target: Path) -> Iterator[BinaryIO]:
+    """A new file, which is gone again when an error leaves the block."""
+    with target.open("xb") as writer:
+        try:
+            yield writer
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
 
 def _share(reader: BinaryIO, writer: BinaryIO) -> None:

@@ -3,126 +3,119 @@
 from __future__ import annotations
 
 import os
-from io import BufferedWriter, FileIO
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
-
-import msgspec
+from typing import TYPE_CHECKING, BinaryIO, TextIO, overload
 
 from toil_core.errors import CorruptBlob, NoSuchKey, UsageError
-from toil_core.job_store import CanCopy, HasPaths, JobStore
-from toil_core.wire import keys
-from toil_core.wire.names import staged_name
-from toil_core.workflow.file_copy import copy_file, copy_stream
+from toil_core.job_store import CanCopy, JobStore
+from toil_core.workflow.file_access import access_to
+from toil_core.workflow.file_copy import copy_stream
+from toil_core.workflow.file_values import Directory, File, check_file, check_name
+from toil_core.workflow.outputs import Output, TextOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from toil_core.options import Config
+    from toil_core.worker.cache import Cache
+    from toil_core.workflow.file_values import Entry
+
+__all__ = ["Directory", "File", "Files", "Output", "TextOutput"]
 
 LINKS = ".files"
 """The folder in a job's own folder that holds what it reads."""
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file in the job store. Give it to other jobs; read it with `job.files`.
-
-    Args:
-        key: The key of its blob.
-        size: Its length in bytes.
-        name: What it is called where it is read, suffix included.
-    """
-
-    key: str
-    size: int
-    name: str
-
-
-class Output(BufferedWriter):
-    """A file being written: a binary stream, and a path that a tool may write to instead.
-
-    Made by `Files.create`. The file is kept when the `with` block ends, and is dropped when an
-    error leaves the block.
-    """
-
-    def __init__(self, path: Path, keep: Callable[[Path], File]) -> None:
-        super().__init__(FileIO(path, "xb"))
-        self.path = path
-        """Where it is written; the name ends like the file's."""
-        self._keep: Callable[[Path], File] | None = keep
-        self._file: File | None = None
-
-    @property
-    def file(self) -> File:
-        """The file, once the `with` block has ended.
-
-        Raises:
-            UsageError: It has not ended yet, or an error left it.
-        """
-        if self._file is None:
-            raise UsageError(f"{self.path.name} is a file only after its `with` block has ended without an error")
-        return self._file
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        keep, self._keep = self._keep, None
-        try:
-            self.close()
-            if kind is None and keep is not None:
-                self._file = keep(self.path)
-        finally:
-            self.path.unlink(missing_ok=True)
-
-
 class Files:
     """The workflow's files, as one attempt (or the user's program) sees them.
 
-    What an attempt writes belongs to it: it goes when the attempt does not succeed.
+    What an attempt writes belongs to it: it goes when the attempt does not succeed. With
+    `cleanup=True` it also goes when the job and everything below it is done and nobody waits for
+    the job's return value any more; that of the root job goes with the job store.
 
     Args:
         store: The job store.
         prefix: What all keys of this attempt start with.
         tmp: The attempt's own folder.
         config: The run's options.
+        cache: The node's cache, if it has one.
     """
 
-    def __init__(self, store: JobStore, prefix: str, tmp: Path, config: Config) -> None:
+    def __init__(self, store: JobStore, prefix: str, tmp: Path, config: Config, cache: Cache | None = None) -> None:
         self._store = store
+        self._access = access_to(store, cache)
         self._prefix = prefix
         self._tmp = tmp
         self._config = config
         self._count = 0
-        self._links: dict[str, Path] = {}
+        self._links: dict[tuple[str, str, bool], Path] = {}
         self.deleted: dict[str, None] = {}
         """Keys of the files to delete once the attempt has succeeded."""
+        self.temporary: dict[str, None] = {}
+        """Keys of the files to delete once the job and all below it is done."""
 
-    def write(self, source: str | bytes | os.PathLike[str], name: str = "", *, move: bool = False) -> File:
+    # Writing
+
+    def write(self, source: str | bytes | os.PathLike[str], name: str = "", *, move: bool = False, cleanup: bool = False) -> File:
         """Keep content, or a file of this machine.
+
+        A symbolic link is followed. Whether the file may be executed is kept.
 
         Args:
             source: Text (kept as UTF-8) or bytes; or a `Path` to a file.
             name: What it is called where it is read; the path's own name if not given.
             move: Take the file at the path away, which saves copying it where that is possible.
+            cleanup: Delete the file when the job and everything below it is done.
 
         Raises:
             UsageError: The name cannot be one, the path is a folder, or the source is none of these.
             FileNotFoundError: Nothing is at the path.
         """
         if isinstance(source, str | bytes):
-            return self._write_content(source.encode() if isinstance(source, str) else source, name or "file")
-        if not isinstance(source, os.PathLike):
-            raise UsageError(f"files.write takes text, bytes or a Path, not {type(source).__name__}")
-        path = Path(source)
+            key, name = self._key(name or "file")
+            return self._wrote(self._access.keep_content(source.encode() if isinstance(source, str) else source, key, name), cleanup)
+        path = _existing(source, "files.write takes text, bytes or a Path")
         if path.is_dir():
-            raise UsageError(f"{path} is a folder; files.write takes one file (pack a folder with shutil.make_archive)")
-        if not path.exists():
-            raise FileNotFoundError(f"there is no file {path} to write to the job store")
-        return self._write_path(path, name or path.name, move)
+            raise UsageError(f"{path} is a folder; files.write takes one file, files.write_directory takes a folder")
+        key, name = self._key(name or path.name)
+        return self._wrote(self._access.keep(path, key, name, take=move), cleanup)
 
-    def create(self, name: str = "file") -> Output:
+    def write_directory(
+        self, source: os.PathLike[str], name: str = "", *, follow_symlinks: bool = False, cleanup: bool = False
+    ) -> Directory:
+        """Keep a folder with everything in it: files, folders, symbolic links, permissions.
+
+        Files of the same content are stored once. A symbolic link to something in the folder
+        stays one, made relative; what any other leads to is kept in its place.
+
+        Args:
+            source: A `Path` to a folder.
+            name: What it is called where it is read; the path's own name if not given.
+            follow_symlinks: Keep what symbolic links lead to in the place of every one.
+            cleanup: Delete the directory when the job and everything below it is done.
+
+        Raises:
+            UsageError: The path is no folder; or something in it cannot be kept: a socket or device, a
+                symbolic link that leads nowhere or in a circle, a name that is not printable.
+            FileNotFoundError: Nothing is at the path.
+        """
+        from toil_core.workflow import folders
+
+        path = _existing(source, "files.write_directory takes a Path")
+        if not path.is_dir():
+            raise UsageError(f"{path} is no folder; files.write_directory takes a folder, files.write takes one file")
+        name = name or path.resolve().name or "folder"
+        directory, kept = folders.keep(path, name, self._access, self._key(name)[0], follow_symlinks)
+        if cleanup:
+            self.temporary.update(dict.fromkeys(kept))
+        return directory
+
+    @overload
+    def create(self, name: str = "file", *, encoding: None = None, cleanup: bool = False) -> Output: ...
+    @overload
+    def create(self, name: str = "file", *, encoding: str, errors: str | None = None, cleanup: bool = False) -> TextOutput: ...
+
+    def create(
+        self, name: str = "file", *, encoding: str | None = None, errors: str | None = None, cleanup: bool = False
+    ) -> Output | TextOutput:
         """Open a new file to write.
 
         ```
@@ -133,87 +126,140 @@ class Files:
 
         Args:
             name: What it is called where it is read.
+            encoding: How text is written, such as `utf-8`; None for a stream of bytes.
+            errors: What becomes of text that the encoding cannot say; see `open` of Python.
+            cleanup: Delete the file when the job and everything below it is done.
 
         Raises:
             UsageError: The name cannot be one.
         """
         key, name = self._key(name)
-        return Output(self._scratch(name), lambda path: self._keep(path, key, name))
+        out = Output(
+            self._access.scratch(name, self._tmp),
+            lambda path: self._wrote(self._access.keep(path, key, name, take=True), cleanup),
+        )
+        return out if encoding is None else TextOutput(out, encoding, errors)
 
-    def read(self, file: File) -> Path:
-        """A local path of the file, to be read only.
+    # Reading
+
+    def read(self, source: File | Directory, *, symlink: bool = True) -> Path:
+        """A local path of the file or directory, to be read only.
 
         The path lies in the job's own folder, is the same each time, and ends in the file's name.
-        Where the store has files it is a link to the one all readers share: never change it, not
-        even as root, who is not stopped; `copy` gives a path of one's own.
+        It shares its content with all readers wherever that can be: never change it, not even as
+        root, who is not stopped; `copy` gives a path of one's own.
+
+        Args:
+            source: The file or directory.
+            symlink: Whether symbolic links to files outside the job's folder will do. Without, there are
+                hard links or copies: what a container needs that sees only the job's folder.
 
         Raises:
             NoSuchKey: The file was deleted.
-            CorruptBlob: The store holds another size of it.
+            CorruptBlob: The store holds something else than was written.
         """
-        self._check(file)
-        known = self._links.get(file.key)
+        key = _check(source).key
+        known = self._links.get((key, source.name, symlink))
         if known is not None:
             return known
         folder = self._tmp / LINKS / str(len(self._links))
         folder.mkdir(parents=True)
-        path = folder / file.name
-        if isinstance(self._store, HasPaths):
-            path.symlink_to(self._path(self._store, file))
+        path = folder / source.name
+        if isinstance(source, Directory):
+            from toil_core.workflow.folders import lay_out
+
+            lay_out(self._entries(source), path, self._access, own=False, symlink=symlink)
         else:
-            self._download(file, path)
-            path.chmod(0o444)
-        self._links[file.key] = path
+            self._access.place(source, path, symlink=symlink)
+        self._links[key, source.name, symlink] = path
         return path
 
-    def copy(self, file: File, target: str | os.PathLike[str] | None = None) -> Path:
-        """A local copy of the file that the job may change.
+    def copy(self, source: File | Directory, target: str | os.PathLike[str] | None = None) -> Path:
+        """A local copy of the file or directory that the job may change.
 
         Args:
-            file: The file.
-            target: Where to put it; a folder, or a path that does not exist yet. If not given, the file's
-                name in the working directory.
+            source: The file or directory.
+            target: Where to put it; a folder, or a path that does not exist yet. If not given, the
+                source's name in the working directory.
 
         Raises:
             FileExistsError: Something is there.
             NoSuchKey: The file was deleted.
-            CorruptBlob: The store holds another size of it.
+            CorruptBlob: The store holds something else than was written.
         """
-        self._check(file)
-        path = self._tmp / (file.name if target is None else target)
+        _check(source)
+        path = self._tmp / (source.name if target is None else target)
         if path.is_dir():
-            path /= file.name
+            path /= source.name
         if os.path.lexists(path):
-            raise FileExistsError(f"{path} exists; give files.copy another target for {file.name}")
-        if isinstance(self._store, HasPaths):
-            copy_file(self._path(self._store, file), path)
+            raise FileExistsError(f"{path} exists; give files.copy another target for {source.name}")
+        if isinstance(source, Directory):
+            from toil_core.workflow.folders import lay_out
+
+            lay_out(self._entries(source), path, self._access, own=True, symlink=False)
         else:
-            self._download(file, path)
+            self._access.copy(source, path)
         return path
 
-    def open(self, file: File) -> BinaryIO:
+    @overload
+    def open(self, file: File, *, encoding: None = None) -> BinaryIO: ...
+    @overload
+    def open(self, file: File, *, encoding: str, errors: str | None = None) -> TextIO: ...
+
+    def open(self, file: File, *, encoding: str | None = None, errors: str | None = None) -> BinaryIO | TextIO:
         """The file's content as a stream, without a local copy.
+
+        Args:
+            file: The file.
+            encoding: How it is text, such as `utf-8`; None for a stream of bytes.
+            errors: What becomes of bytes that are no such text; see `open` of Python.
 
         Raises:
             NoSuchKey: The file was deleted.
         """
-        self._check(file)
+        check_file(file)
+        stream = self._access.open(file)
+        if encoding is None:
+            return stream
+        from io import TextIOWrapper
+
+        return TextIOWrapper(stream, encoding=encoding, errors=errors)
+
+    def contents(self, directory: Directory) -> dict[str, File]:
+        """The files in a directory, each to be read by itself, by their paths in it.
+
+        Raises:
+            NoSuchKey: The directory was deleted.
+        """
+        return {entry.path: entry.file for entry in self._entries(directory) if entry.file is not None}
+
+    def exists(self, source: File | Directory) -> bool:
+        """Whether the file or directory is still in the job store."""
         try:
-            return self._store.read(file.key)
+            self._store.stat(_check(source).key)
         except NoSuchKey:
-            raise _gone(file) from None
+            return False
+        return True
 
-    def delete(self, file: File) -> None:
-        """Remove the file from the job store, whoever wrote it, once this attempt has succeeded."""
-        self._check(file)
-        self.deleted[file.key] = None
+    def delete(self, source: File | Directory) -> None:
+        """Remove the file or directory from the job store, whoever wrote it, once this attempt has succeeded.
 
-    def import_url(self, url: str, name: str = "") -> File:
+        Raises:
+            NoSuchKey: It is a directory that was deleted.
+        """
+        self.deleted[_check(source).key] = None
+        if isinstance(source, Directory):
+            self.deleted.update((file.key, None) for file in self.contents(source).values())
+
+    # In and out
+
+    def import_url(self, url: str, name: str = "", *, cleanup: bool = False) -> File:
         """Keep the content of a URL, or of a path.
 
         Args:
             url: `file:`, `https:` or another scheme that is installed; or a path.
             name: What the file is called; the last part of the URL if not given.
+            cleanup: Delete the file when the job and everything below it is done.
 
         Raises:
             BadLocator: Nothing installed opens it, or there is nothing.
@@ -222,101 +268,70 @@ class Files:
         from toil_core.workflow.urls import last_part, with_scheme
 
         url = with_scheme(url)
-        key, name = self._key(name or last_part(url))
-        if isinstance(self._store, CanCopy) and self._store.copy_from(key, url):
-            return File(key, self._store.stat(key).size, name)
-        with plugins.open_url(url, "rb", self._config) as stream:
-            return self._write_stream(stream, key, name)
+        name = name or last_part(url)
+        if isinstance(self._store, CanCopy):
+            key, name = self._key(name)
+            if self._store.copy_from(key, url):
+                return self._wrote(File(key, self._store.stat(key).size, name), cleanup)
+        with plugins.open_url(url, "rb", self._config) as stream, self.create(name, cleanup=cleanup) as out:
+            copy_stream(stream, out)
+        return out.file
 
-    def export_url(self, file: File, url: str) -> None:
-        """Write the file's content to a URL, or to a path.
+    def export_url(self, source: File | Directory, url: str) -> None:
+        """Write the file's content to a URL, or to a path; a directory to a path that does not exist.
 
         Raises:
             BadLocator: Nothing installed writes there.
             NoSuchKey: The file was deleted.
+            UsageError: A directory is to be written to something else than a path.
         """
         from toil_core import plugins
         from toil_core.workflow.urls import with_scheme
 
-        with self.open(file) as stream, plugins.open_url(with_scheme(url), "wb", self._config) as target:
+        if isinstance(source, Directory):
+            from toil_core.drivers.urls import local_path
+
+            path = local_path(with_scheme(url))
+            if path is None:
+                raise UsageError(f"directory '{source.name}' can be written to a path only, not to {url}; export its files one by one")
+            if os.path.lexists(path):
+                raise FileExistsError(f"{path} exists; export directory '{source.name}' to a new path")
+            self.copy(source, path)
+            return
+        with self.open(source) as stream, plugins.open_url(with_scheme(url), "wb", self._config) as target:
             size = copy_stream(stream, target)
-            if size != file.size:
-                raise CorruptBlob(file.key, f"file '{file.name}' should have {file.size} bytes and has {size}")
+            if size != source.size:
+                raise CorruptBlob(source.key, f"file '{source.name}' should have {source.size} bytes and has {size}")
 
-    def _write_content(self, data: bytes, name: str) -> File:
-        from io import BytesIO
-
-        key, name = self._key(name)
-        self._store.write(key, BytesIO(data))
-        return File(key, len(data), name)
-
-    def _write_path(self, path: Path, name: str, move: bool) -> File:
-        key, name = self._key(name)
-        if isinstance(self._store, HasPaths):
-            scratch = self._scratch(name)
-            try:
-                copy_file(path, scratch, move=move)
-                return self._keep(scratch, key, name)
-            finally:
-                scratch.unlink(missing_ok=True)
-        file = self._keep(path, key, name)
-        if move:
-            path.unlink()
+    def _wrote(self, file: File, cleanup: bool) -> File:
+        if cleanup:
+            self.temporary[file.key] = None
         return file
 
-    def _write_stream(self, stream: BinaryIO, key: str, name: str) -> File:
-        with Output(self._scratch(name), lambda path: self._keep(path, key, name)) as out:
-            copy_stream(stream, out)
-        return out.file
+    def _entries(self, directory: Directory) -> list[Entry]:
+        from toil_core.workflow.folders import entries_of
 
-    def _keep(self, path: Path, key: str, name: str) -> File:
-        size = path.stat().st_size
-        if isinstance(self._store, HasPaths):
-            self._store.adopt(key, path)
-        else:
-            with path.open("rb") as stream:
-                self._store.write(key, stream)
-        return File(key, size, name)
-
-    def _scratch(self, name: str) -> Path:
-        """A path that does not exist, where a new file can be written before it is kept."""
-        folder = self._store.staging() if isinstance(self._store, HasPaths) else self._tmp
-        return folder / f"{staged_name()}.{name}"
+        _check(directory)
+        return entries_of(directory, self._access)
 
     def _key(self, name: str) -> tuple[str, str]:
-        _check_name(name)
+        check_name(name)
         number, self._count = self._count, self._count + 1
         return f"{self._prefix}{number}/{name}", name
 
-    def _path(self, store: HasPaths, file: File) -> Path:
-        path = store.path(file.key).absolute()
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise _gone(file) from None
-        if size != file.size:
-            raise CorruptBlob(file.key, f"file '{file.name}' should have {file.size} bytes and has {size}")
-        return path
 
-    def _download(self, file: File, path: Path) -> None:
-        with self.open(file) as stream, path.open("xb") as target:
-            size = copy_stream(stream, target)
-        if size != file.size:
-            path.unlink()
-            raise CorruptBlob(file.key, f"file '{file.name}' should have {file.size} bytes and has {size}")
-
-    def _check(self, file: Any) -> None:
-        if not isinstance(file, File):
-            raise UsageError(f"{file!r} is no File; files come from files.write, files.create and files.import_url")
-        if not file.key.startswith(keys.FILES) or ".." in file.key.split("/"):
-            raise UsageError(f"'{file.key}' is not the key of a file")
-        _check_name(file.name)
+def _check(source: File | Directory) -> File:
+    """The file that stands for it."""
+    file = source.manifest if isinstance(source, Directory) else source
+    check_file(file)
+    check_name(source.name)
+    return file
 
 
-def _gone(file: File) -> NoSuchKey:
-    return NoSuchKey(file.key, f"file '{file.name}' is no longer in the job store; was it deleted?")
-
-
-def _check_name(name: str) -> None:
-    if not name or name in (".", "..") or "/" in name or not name.isprintable() or len(name.encode()) > 200:
-        raise UsageError(f"{name!r} cannot be the name of a file: it must be printable, without /, and at most 200 bytes")
+def _existing(source: os.PathLike[str], wanted: str) -> Path:
+    if not isinstance(source, os.PathLike):
+        raise UsageError(f"{wanted}, not {type(source).__name__}")
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path} to write to the job store")
+    return path
