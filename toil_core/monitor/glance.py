@@ -44,7 +44,7 @@ def glance(store: JobStore, locator: str) -> Status:
     leader = status.describe_leader(store, last)
     if told.outcome:
         return _status(locator, info, store, msgspec.structs.replace(leader, state="stopped"), told, 0)
-    if _size(store) < SMALL:
+    if _is_small(store):
         found, graph, _ = status.examine_graph(store, locator)
         return _with_running(found, graph, told) if leader.state in ("running", "unknown") else found
     if leader.state == "dead":
@@ -99,15 +99,14 @@ def _failures(told: Page) -> tuple[FailedJob, ...]:
     )
 
 
-def _size(store: JobStore) -> int:
-    """Bytes of what a reader of the whole graph has to read at most."""
+def _is_small(store: JobStore) -> bool:
+    """Whether the whole graph is read in no time."""
     newest = max(store.list(keys.CHECKPOINTS), key=lambda blob: blob.key, default=None)
     total = 0 if newest is None else newest.size
-    for blob in store.list(keys.COMMITS):
-        total += blob.size if newest is None or not blob.key.startswith(keys.commit(keys.ROOT, 0)) else 0
-        if total >= SMALL:
-            break
-    return total
+    if total < SMALL:
+        initial = keys.commit(keys.ROOT, 0)
+        total += sum(blob.size for blob in store.list(keys.COMMITS) if newest is None or blob.key != initial)
+    return total < SMALL
 
 
 def _with_tail(store: JobStore, told: Page) -> tuple[Page, int]:
