@@ -122,10 +122,10 @@ class Issuer:
 
     def _batch(self, queue: _Queue) -> list[JobState]:
         if queue.alone:
-            jobs = _pop(queue.alone, 1)
+            jobs = _pop(queue.alone, 1, queue.kind)
             if jobs:
                 return jobs
-        return _pop(queue.jobs, self._size(queue))
+        return _pop(queue.jobs, self._size(queue), queue.kind)
 
     def _limit(self, queue: _Queue) -> int:
         if self.sizing.slots is None or self._paces.get(queue.kind.name, 0.0) >= 0.5:
@@ -145,11 +145,11 @@ class Issuer:
         return max(1, int(slots / max(kind.requirement.cores, 0.01)))
 
 
-def _pop(jobs: deque[JobState], most: int) -> list[JobState]:
+def _pop(jobs: deque[JobState], most: int, kind: Kind) -> list[JobState]:
     batch: list[JobState] = []
     while jobs and len(batch) < most:
         job = jobs.popleft()
-        if job.stage is READY:  # else it went on in its predecessor's request
+        if job.stage is READY and job.kind is kind:  # else it went on in its predecessor's request, or failed there and needs more
             job.stage = ISSUED
             batch.append(job)
     return batch
