@@ -40,7 +40,7 @@ def wrong(marker: Path) -> str:
     return "right"
 
 
-@job(cores=0.1, memory="64 MiB", disk="1 MiB")
+@job(cores=0.1, memory="64 MiB", disk="64 KiB")
 def greedy(job: Any) -> None:
     """Writes to its own folder until there is no room."""
     with (job.tmp / "large").open("wb", buffering=0) as file:
@@ -57,6 +57,7 @@ def first(marker: Path) -> bool:
     return True
 
 
+@job(cores=0.1, memory="64 MiB", disk="64 KiB")
 def start(job: Any, what: str, marker: Path) -> Any:
     """Run one of the jobs.
 
@@ -64,7 +65,8 @@ def start(job: Any, what: str, marker: Path) -> Any:
         what: Which.
         marker: A file to remember the first attempt by.
     """
-    return job.add_child({"hungry": lambda: hungry(), "slow": lambda: slow(marker), "wrong": lambda: wrong(marker), "greedy": lambda: greedy()}[what]())
+    nodes = {"hungry": hungry(), "slow": slow(marker), "wrong": wrong(marker), "greedy": greedy()}
+    return job.add_child(nodes[what])
 
 
 if __name__ == "__main__":

@@ -63,3 +63,28 @@ def _restart(run: Run) -> None:
     since = len(run.effects())
     run.succeed(restart=begun)
     run.check(since, settled)
+
+
+def test_kill_in_the_middle_of_two_thousand_jobs(new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=1, size=2000)
+    jobs = len(list(workflow.names(run.step)))
+    assert 1500 < jobs < 2500
+    run.order(jobs // 2, "begin SIGKILL leader wait")
+    code, _, said = end_of(run.start())
+    assert code == -signal.SIGKILL, said
+    run.await_no_process()
+    settled, before = run.settled(), run.effects()
+    lost = [name for name, id in before if id not in settled]
+    assert len(lost) < 200, "commits are made too late"
+    run.succeed(restart=True)
+    run.check(len(before), settled)
+    assert len(run.effects()) == jobs + len(lost)
+
+
+def test_half_written_file_is_swept(new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=next(seed for seed in range(100) if workflow.plan(seed, 8).shape == "kept"), size=8)
+    run.order("r", "writing SIGKILL leader wait")
+    end_of(run.start())
+    run.await_no_process()
+    assert os.listdir(run.store / "staging")
+    _restart(run)
