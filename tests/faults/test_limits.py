@@ -85,4 +85,4 @@ def test_error_is_tried_as_often_as_asked(tmp_path: Path) -> None:
 def test_out_of_disk_is_told_apart(tmp_path: Path, small_disk: Path) -> None:
     ran = Ran(tmp_path, "greedy", work=small_disk)
     assert ran.code == 1
-    assert "greedy 1-1.0.0: out of disk: OSError: [Errno 28] No space left on device" in ran.said
+    assert "greedy 1-1.0.0: out of disk: OSError: [Errno 28] No space left on device" in ran.said, ran.said

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import toil_core
@@ -42,14 +43,16 @@ def _left(error: SystemExit) -> Failure:
     if error.code is None or isinstance(error.code, int):
         code = error.code or 0
         return Failure(Reason.FAILED, f"the job called sys.exit({code}) where it should return", code)
-    print(error.code, file=sys.stderr)
+    with suppress(OSError, ValueError):
+        print(error.code, file=sys.stderr)
     return Failure(Reason.FAILED, f"the job called sys.exit: {error.code}"[:_LONGEST], 1)
 
 
 def _print(error: BaseException) -> None:
     shown = traceback.TracebackException.from_exception(error)
     _trim(shown, set())
-    print("".join(shown.format()), end="", file=sys.stderr)
+    with suppress(OSError, ValueError):  # the disk of the log is full, or the job closed the stream
+        print("".join(shown.format()), end="", file=sys.stderr, flush=True)
 
 
 def _trim(shown: traceback.TracebackException, seen: set[int]) -> None:
