@@ -88,3 +88,13 @@ def test_half_written_file_is_swept(new_run: Callable[..., Run]) -> None:
     run.await_no_process()
     assert os.listdir(run.store / "staging")
     _restart(run)
+
+
+def test_fork_server_killed_while_it_loads(new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=3)
+    order = run.folder / "die"
+    order.touch()
+    said = run.succeed(TESTED_LOADING=str(order))
+    assert not order.exists()
+    assert "the fork server ended by SIGKILL" in said
+    run.check(0, set())

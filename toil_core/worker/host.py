@@ -206,7 +206,7 @@ class WorkerHost:
         self._loop.forget(server.death)
         epoch.server = None
         how = server.ending()
-        if not epoch.loaded:
+        if not epoch.loaded and not server.killed:
             epoch.broken = Failure(Reason.FAILED, f"cannot load the workflow's modules: {how}", retry=False)
         server.bury()
         for running in list(epoch.running.values()):

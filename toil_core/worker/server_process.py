@@ -101,6 +101,11 @@ class ServerProcess:
         lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         return f"the fork server ended {how}" + (f": {lines[-1]}" if lines else "")
 
+    @property
+    def killed(self) -> bool:
+        """Whether it has ended, and not through anything that it did itself."""
+        return self.process.poll() == -signal.SIGKILL
+
     def hang_up(self) -> None:
         """Tell it to end, with everything that it started."""
         self.sock.close()
