@@ -32,7 +32,10 @@ def toil_commands() -> Iterable[Command]:
     return [
         Command("run", "Run a workflow.", "toil_core.cli.run"),
         Command("status", "Tell how far a workflow is.", "toil_core.cli.status"),
+        Command("why", "Tell why nothing, or a job, is running, and what to do.", "toil_core.cli.why"),
         Command("logs", "Show what a job printed.", "toil_core.cli.logs"),
+        Command("stats", "Tell what jobs used, and what of their requests they wasted.", "toil_core.cli.stats"),
+        Command("kill", "End a run, with all its workers.", "toil_core.cli.kill"),
         Command("clean", "Remove a job store.", "toil_core.cli.clean"),
         Command("plugins", "List what is installed, what it offers and whether it loads.", "toil_core.cli.plugins"),
         Command("config", "Write a commented config file of all options.", "toil_core.cli.config"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.json:
         import msgspec
 
+        from toil_core.monitor.status import advice
+
         print(msgspec.json.format(msgspec.json.encode({**msgspec.structs.asdict(status), "next": advice(status)}), indent=2).decode())
     else:
         print(text(status))
@@ -48,24 +49,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 def text(status: Status) -> str:
     """The status as people read it."""
+    from toil_core.monitor.status import advice
+
     parts = [_head(status), _kinds(status), _running(status), _delayed(status), _failures(status), "\n".join(f"warning: {trouble}" for trouble in status.corrupt), advice(status)]
     return "\n\n".join(part for part in parts if part)
-
-
-def advice(status: Status) -> str:
-    """What to do next, in a line."""
-    locator = shlex.quote(status.job_store)
-    if not status.workflow:
-        return f"Next: remove it with `toil clean {locator}` and start the workflow anew."
-    if status.complete:
-        return f"Next: nothing is left to do; `toil clean {locator}` removes the job store."
-    if status.leader.state == "running":
-        return f"Next: wait; the leader is at work. `toil why {locator}` tells what it waits for."
-    where = shlex.quote(status.script) if status.script else "YOUR_SCRIPT"
-    restart = f"python {where} {locator} --restart"
-    if status.leader.state == "unknown":
-        return f"Next: ask on {status.leader.host} whether the leader still runs; when it has ended: `{restart} --take-over`."
-    return f"Next: go on with `{restart}`" + (" when the cause of the failures is gone." if status.failed else ".")
 
 
 def _head(status: Status) -> str:

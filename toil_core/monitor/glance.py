@@ -81,9 +81,16 @@ def _with_running(found: Status, graph: Graph, told: Page) -> Status:
     """What was read from commits, with what only the leader can tell."""
     requests = [request for request in told.requests if request.started and (job := graph.jobs.get(request.first)) and not job.ran]
     running = Counter(request.name for request in requests)
+    failed = {kind.name: kind.failed for kind in told.kinds}  # not every failure is in a commit
+    known = {failure.job for failure in _failures(told)}
     return msgspec.structs.replace(
         found,
-        kinds=tuple(msgspec.structs.replace(kind, running=running[kind.name]) for kind in found.kinds),
+        kinds=tuple(
+            msgspec.structs.replace(kind, running=running[kind.name], failed=max(kind.failed, failed.get(kind.name, 0))) for kind in found.kinds
+        ),
+        failed=max(found.failed, told.failed),
+        open=min(found.open, found.total - found.done - told.failed),
+        failures=(*_still_open(told, graph), *(failure for failure in found.failures if failure.job not in known)),
         running=len(requests),
         running_jobs=tuple(RunningJob(r.first, r.name, r.id, r.node, r.started, r.jobs - 1) for r in requests[: page.SHOWN]),
         submitted=sum(not request.started for request in told.requests),
@@ -91,6 +98,10 @@ def _with_running(found: Status, graph: Graph, told: Page) -> Status:
         delayed=tuple(DelayedJob(*delayed) for delayed in told.delayed),
         as_of=told.written,
     )
+
+
+def _still_open(told: Page, graph: Graph) -> list[FailedJob]:
+    return [failure for failure in _failures(told) if (job := graph.jobs.get(failure.job)) and not job.ran]
 
 
 def _failures(told: Page) -> tuple[FailedJob, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -297,6 +298,22 @@ def _ended_by(store: JobStore, last: int) -> bool:
         return checkpoints.ended(store) == last
     except NoSuchKey:  # a leader that is at work has just replaced it
         return False
+
+
+def advice(status: Status) -> str:
+    """What to do next, in a line."""
+    locator = shlex.quote(status.job_store)
+    if not status.workflow:
+        return f"Next: remove it with `toil clean {locator}` and start the workflow anew."
+    if status.complete:
+        return f"Next: nothing is left to do; `toil clean {locator}` removes the job store."
+    if status.leader.state == "running":
+        return f"Next: wait; the leader is at work. `toil why {locator}` tells what it waits for."
+    where = shlex.quote(status.script) if status.script else "YOUR_SCRIPT"
+    restart = f"python {where} {locator} --restart"
+    if status.leader.state == "unknown":
+        return f"Next: ask on {status.leader.host} whether the leader still runs; when it has ended: `{restart} --take-over`."
+    return f"Next: go on with `{restart}`" + (" when the cause of the failures is gone." if status.failed else ".")
 
 
 def describe_leader(store: JobStore, last: int, found: Found | None = None) -> LeaderStatus:
