@@ -58,12 +58,13 @@ def _memory(kinds: Sequence[KindUse]) -> Iterator[Advice]:
         if asked is None:
             continue
         if short:
-            better = rounded_up(max(used.most, asked.least) * HEADROOM)
+            better = rounded_up(max(kind.enough, asked.least) * HEADROOM)
+            enough = f"; the most that one used which succeeded was {about(kind.enough)}" if kind.enough else ""
             yield Advice(
                 kind.name,
                 "memory",
                 f"{kind.name} ran out of memory in {short:,} of {count(kind.attempts, 'attempt')}, at requests from {about(asked.least)}"
-                f" on; the most that one used was {about(used.most)}: ask for {about(better)}.",
+                f" on{enough}: ask for {about(better)}.",
                 max(WORTH, kind.lost / max(1e-9, sum(each.wall.used.total for each in kinds))),
             )
             continue
@@ -73,7 +74,7 @@ def _memory(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "memory",
-                f"{kind.name} asked for {about(asked.usual)} of memory and used at most {about(used.most)}:"
+                f"{kind.name} asked for {about(asked.usual)} of memory and used at most {_used_memory(used.most)}:"
                 f" ask for {about(better)}, and {_times(asked.usual / better)} fit into the same memory.",
                 weight,
             )
@@ -135,7 +136,7 @@ def _failures(kinds: Sequence[KindUse]) -> Iterator[Advice]:
         lost = sum(kind.failed.get(reason, 0) for reason in _LOST)
         own = sum(kind.failed.values()) - lost - kind.failed.get(Reason.OUT_OF_MEMORY.value, 0)
         share = kind.lost / total
-        if share < WORTH:
+        if share < WORTH or kind.lost < 1:
             continue
         if own:
             reasons = ", ".join(f"{reason} {many:,}" for reason, many in kind.failed.items())
@@ -188,6 +189,10 @@ def rounded_up(size: float) -> int:
     scaled = size / unit
     step: float = 10 ** math.floor(math.log10(scaled)) / 2 if scaled >= 1 else 0.5
     return int(math.ceil(scaled / step) * step * unit)
+
+
+def _used_memory(size: float) -> str:
+    return about(size) if size >= 1 << 20 else "as good as none beyond that of an idle worker"
 
 
 def _whole(kinds: Sequence[KindUse], asked: Callable[[KindUse], float]) -> float:

@@ -48,7 +48,7 @@ def pack(columns: Mapping[str, Sequence[int]], texts: Sequence[str], *, growing:
         described.append((name, width, steps))
         planes += [content[plane::8] for plane in range(width)]
     planes.append("\n".join(texts).encode())
-    return Packed(len(texts), tuple(described), base64.b64encode(zlib.compress(b"".join(planes), 9)).decode())
+    return Packed(len(texts), tuple(described), base64.b64encode(zlib.compress(b"".join(planes), 6)).decode())
 
 
 def unpack(packed: Packed) -> tuple[dict[str, list[int]], list[str]]:

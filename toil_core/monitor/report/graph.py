@@ -14,7 +14,7 @@ from toil_core.monitor.report.layout import Drawing, layered
 
 MOST = 200
 """Graphs with more names than that are not drawn: nobody could read them."""
-_LETTER, _PADDING, _HEIGHT, _LONGEST = 7.6, 24.0, 46.0, 30
+_LETTER, _SMALL_LETTER, _PADDING, _HEIGHT, _LONGEST = 7.6, 6.7, 26.0, 46.0, 30
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -85,8 +85,9 @@ def edges(attempts: Iterable[Attempt], graph: Graph | None = None) -> list[Edge]
         _waiting(graph, names, groups)
     pairs: Counter[tuple[str, str, str]] = Counter()
     for (how, name, before), many in groups.items():
-        for source, times in Counter(names[job] for job in before if job in names).items():
-            pairs[source, name, how] += times * many
+        for job in before:
+            if job in names:
+                pairs[names[job], name, how] += many
     return [Edge(*pair, many) for pair, many in pairs.items()]
 
 
@@ -112,8 +113,8 @@ def picture(jobs: Mapping[str, int], edges: Sequence[Edge]) -> Picture | None:
     if len(jobs) > MOST:
         return None
     boxes = tuple(Box(name, _shortened(name), many) for name, many in jobs.items())
-    lines = {box.name: max(len(box.label), len(f"{box.jobs:,} of {box.jobs:,}") + 2) for box in boxes}
-    sizes = {name: (_PADDING + _LETTER * letters, _HEIGHT) for name, letters in lines.items()}
+    lines = {box.name: len(f"{box.jobs:,} of {box.jobs:,} jobs") for box in boxes}
+    sizes = {box.name: (_PADDING + max(_LETTER * len(box.label), _SMALL_LETTER * lines[box.name]), _HEIGHT) for box in boxes}
     known = [edge for edge in edges if edge.source in sizes and edge.target in sizes]
     pairs = list(dict.fromkeys((edge.source, edge.target) for edge in known))
     return Picture(boxes, tuple(known), layered(sizes, pairs, down=False), layered(sizes, pairs, down=True))

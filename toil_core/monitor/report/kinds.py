@@ -53,7 +53,8 @@ class KindUse(msgspec.Struct, frozen=True):
         failed: How many of them did not succeed, by their outcome.
         wall: Seconds each took.
         cores: Cores busy in each, on average; only of attempts of 50 milliseconds and more.
-        memory: Bytes at the peak of each.
+        memory: Bytes at the peak of each, beyond what a worker holds that does nothing.
+        enough: The most bytes that an attempt which succeeded held at its peak.
         disk: Bytes of temporary disk at the end of each.
         cpu: Processor seconds in all.
         read: Bytes read in all.
@@ -70,6 +71,7 @@ class KindUse(msgspec.Struct, frozen=True):
     wall: Resource
     cores: Resource
     memory: Resource
+    enough: int
     disk: Resource
     cpu: float
     read: int
@@ -90,7 +92,7 @@ def kind_uses(attempts: Iterable[Attempt]) -> list[KindUse]:
 
 def _use(name: str, group: list[Attempt]) -> KindUse:
     timed = [attempt for attempt in group if attempt.wall > 0]
-    measured = [attempt for attempt in timed if attempt.memory > 0]
+    measured = [attempt for attempt in timed if attempt.cpu > 0]  # what was lost with its node has told nothing
     long = [attempt for attempt in measured if attempt.wall >= BRIEF]
     return KindUse(
         name,
@@ -100,6 +102,7 @@ def _use(name: str, group: list[Attempt]) -> KindUse:
         Resource(distribution([attempt.wall for attempt in timed])),
         Resource(distribution([attempt.cpu / attempt.wall for attempt in long]), _requested(group, "cores")),
         Resource(distribution([attempt.memory for attempt in measured]), _requested(group, "requested_memory")),
+        max((attempt.memory for attempt in measured if attempt.outcome == DONE), default=0),
         Resource(distribution([attempt.disk for attempt in measured]), _requested(group, "requested_disk")),
         sum(attempt.cpu for attempt in group),
         sum(attempt.read for attempt in group),

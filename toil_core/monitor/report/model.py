@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 import time
 from collections.abc import Iterable, Sequence
 
@@ -184,7 +185,7 @@ def build(status: Status, attempts: Iterable[Attempt], graph: Graph | None = Non
     timed = [attempt for attempt in ended if attempt.started > 0]
     kinds = kind_uses(ended)
     names = _numbered([kind.name for kind in kinds])
-    nodes = _numbered(sorted({attempt.node for attempt in timed}))
+    nodes = _numbered(sorted({attempt.node for attempt in timed}, key=_natural))
     spans = [(nodes[attempt.node], attempt.started, attempt.started + attempt.wall) for attempt in timed]
     beside = crowd(spans)
     last = max((end for _, _, end in spans), default=0.0)
@@ -193,7 +194,7 @@ def build(status: Status, attempts: Iterable[Attempt], graph: Graph | None = Non
     facts = Facts(
         outcome(status), status.total, status.done, status.failed, len(ended), sum(attempt.outcome != DONE for attempt in ended),
         first, last, beside.busy, sum(attempt.wall for attempt in ended), sum(attempt.cpu for attempt in ended),
-        sum(attempt.cores * attempt.wall for attempt in ended if attempt.memory > 0), beside.peak, len(nodes),
+        sum(attempt.cores * attempt.wall for attempt in ended if attempt.cpu > 0), beside.peak, len(nodes),
         sum(attempt.read for attempt in ended), sum(attempt.written for attempt in ended),
     )  # fmt: skip
     jobs = {kind.name: kind.total for kind in status.kinds} or {kind.name: kind.jobs for kind in kinds}
@@ -214,6 +215,11 @@ def outcome(status: Status) -> str:
     if status.failed:
         return "failed"
     return {"stopped": "stopped", "dead": "died", "unknown": "unknown"}.get(status.leader.state, "not started")
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sorts `node-2` before `node-10`."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"([0-9]+)", name)]
 
 
 def _numbered(names: Sequence[str]) -> dict[str, int]:

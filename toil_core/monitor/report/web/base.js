@@ -35,11 +35,15 @@ function clock(seconds) {
   const text = hours || days ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
   return days ? `${days} d ${text}` : text;
 }
+function spanTick(seconds) {
+  return seconds === 0 ? "0" : seconds < 1 ? `${+(seconds * 1000).toPrecision(2)} ms` : seconds < 60 ? `${+seconds.toPrecision(2)} s` : seconds >= 1e5 ? `${number(seconds / 86400)} d` : clock(seconds);
+}
 function span(seconds) {
   if (seconds === 0) return "0 s";
   if (seconds < 0.0995) return `${+(seconds * 1000).toPrecision(2)} ms`;
   return seconds < 59.95 ? `${number(seconds, seconds < 9.995 ? 2 : 1)} s` : clock(seconds);
 }
+const lapse = (seconds) => seconds < 60 ? `${Math.max(0, Math.floor(seconds))} s` : clock(Math.floor(seconds));
 function moment(seconds) {
   const at = new Date(seconds * 1000), pad = (part) => String(part).padStart(2, "0");
   return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
@@ -62,7 +66,7 @@ function binaryStep(rough) {
 }
 function ticksBetween(low, high, step) {
   const ticks = [];
-  for (let place = Math.ceil(low / step - 1e-9); place * step <= high * (1 + 1e-9); place += 1) ticks.push(place * step);
+  for (let place = Math.ceil(low / step - 1e-9); place * step <= high * (1 + 1e-9); place += 1) ticks.push(place * step + 0);
   return ticks;
 }
 function timeTick(seconds, step, longest) {

@@ -13,18 +13,19 @@ class GraphView {
     const sample = (how) => svg("svg", { width: 34, height: 12 }, svg("path", { d: "M2 6H30", fill: "none", stroke: "var(--soft)", "stroke-width": 1.5, "stroke-dasharray": DASHES[how] }));
     const used = Object.keys(DASHES).filter((how) => this.picture.edges.some((edge) => edge.how === how));
     const words = { child: "is a child of", "follow-on": "is a follow-on of", value: "is given a value of" };
-    return el("div", { class: "legend soft small" }, used.map((how) => el("span", { class: "head" }, sample(how), words[how])));
+    return el("div", { class: "key soft small" }, used.map((how) => el("span", { class: "head" }, sample(how), words[how])));
   }
 
   draw(width) {
-    const { right, down } = this.picture, drawing = right.width <= width || right.width <= down.width ? right : down;
+    const { right, down } = this.picture, drawing = right.width * SMALLEST <= width || right.width <= down.width ? right : down;
+    const scale = Math.max(SMALLEST, Math.min(1, width / drawing.width));
     const between = new Map();
     for (const edge of this.picture.edges) {
       const key = JSON.stringify([edge.source, edge.target]);
       between.set(key, [...(between.get(key) || []), edge]);
     }
     const labels = new Map(this.picture.boxes.map((box) => [box.name, box.label]));
-    const picture = svg("svg", { width: drawing.width, height: drawing.height, viewBox: `0 0 ${drawing.width} ${drawing.height}`, role: "img", "aria-label": "Graph of the workflow by names of jobs" },
+    const picture = svg("svg", { width: drawing.width * scale, height: drawing.height * scale, viewBox: `0 0 ${drawing.width} ${drawing.height}`, role: "img", "aria-label": "Graph of the workflow by names of jobs" },
       svg("defs", {}, svg("marker", { id: "tip-of-arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto", markerUnits: "userSpaceOnUse" },
         svg("path", { d: "M0 0.5L8 4L0 7.5z", fill: "var(--soft)" }))));
     const boxes = new Map(drawing.boxes.map((box) => [box.name, box]));
@@ -55,6 +56,7 @@ class GraphView {
   }
 }
 
+const SMALLEST = 0.8;
 const DASHES = { child: "none", "follow-on": "7 4", value: "1.5 4" };
 
 function curve(points, down) {

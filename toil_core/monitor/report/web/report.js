@@ -12,7 +12,7 @@ function header({ status, facts: f, made }) {
     el("p", { class: "soft" }, `on ${status.job_store}, begun ${moment(status.created)}; toil-core ${status.engine}; this page was made ${moment(made)}`),
     progressBar(f),
     facts([
-      ["jobs done", `${number(f.done)} of ${number(f.jobs)}`, [f.failed ? `${number(f.failed)} failed for good` : "", open ? `${number(open)} not done` : ""].filter(Boolean).join(", ")],
+      ["jobs done", number(f.done), [`of ${number(f.jobs)}`, f.failed ? `${number(f.failed)} failed for good` : "", open ? `${number(open)} not done` : ""].filter(Boolean).join(", ")],
       ["attempts", number(f.attempts), f.again ? `${number(f.again)} of them without success` : "all successful"],
       f.attempts ? ["from first start to last end", span(elapsed), elapsed - f.busy > 0.01 * elapsed + 1 ? `something ran in ${span(f.busy)} of it` : moment(f.started)] : null,
       f.attempts ? ["time in jobs", span(f.wall), f.busy ? `${short(f.wall / f.busy)} ran at once on average, ${number(f.peak)} at most` : ""] : null,
@@ -31,15 +31,15 @@ function progressBar(f) {
 
 function adviceCard(advice) {
   if (!advice.length) return null;
-  return card("advice", "What could be better", el("ul", { class: "advice" }, advice.map((item) => el("li", {}, el("span", { class: "chip" }, item.about), el("span", {}, item.text)))));
+  return card("advice", "What could be better", el("ul", { class: "advice" }, advice.map((item) => el("li", {}, el("span", { class: "chip" }, item.about), el("span", {}, item.text.split("`").map((part, i) => i % 2 ? el("code", {}, part) : part))))));
 }
 
 async function timelineCard({ timeline, facts: f }) {
   if (!timeline.packed.rows) return null;
   const left = timeline.left_out ? el("p", { class: "soft small" }, `${count(timeline.left_out, "attempt")} whose time is not known ${timeline.left_out === 1 ? "is" : "are"} left out.`) : null;
-  if (typeof DecompressionStream === "undefined") return card("timeline", "When what ran", el("p", { class: "warn" }, "This browser is too old for the timeline: it cannot decompress data. All else on this page is complete."));
+  if (typeof DecompressionStream === "undefined") return { card: card("timeline", "When what ran", el("p", { class: "warn" }, "This browser is too old for the timeline: it cannot decompress data. All else on this page is complete.")), view: null };
   const view = new Timeline(await unpack(timeline.packed), timeline, f.started, f.ended - f.started);
-  return card("timeline", "When what ran", view.node, left);
+  return { card: card("timeline", "When what ran", view.node, left), view };
 }
 
 function graphCard({ picture, status, kinds }) {
@@ -47,7 +47,7 @@ function graphCard({ picture, status, kinds }) {
   const known = new Map(status.kinds.map((kind) => [kind.name, kind])), colours = new Map(kinds.map((kind, number) => [kind.name, group(number)]));
   const line = (name) => {
     const kind = known.get(name);
-    return kind.done === kind.total ? count(kind.total, "job") : `${number(kind.done)} of ${count(kind.total, "job")}${kind.failed ? `, ${number(kind.failed)} failed` : ""}`;
+    return kind.done === kind.total ? count(kind.total, "job") : `${number(kind.done)} of ${count(kind.total, "job")}`;
   };
   const view = new GraphView(picture, { colour: (name) => colours.get(name) ?? GROUPS - 1, line, bad: (name) => known.get(name).failed > 0, share: (name) => known.get(name).done / known.get(name).total });
   return card("graph", "The graph", el("p", { class: "soft small" }, "Jobs of one name are one box."), view.node);
@@ -57,9 +57,9 @@ function resourcesCard({ kinds }) {
   if (!kinds.length) return null;
   const red = "red: what was requested";
   const plots = [
-    { field: "memory", title: "Memory", unit: "memory at the peak of an attempt", format: bytes, step: binaryStep, binary: true, explain: `Most an attempt held at a time; ${red}.` },
+    { field: "memory", title: "Memory", unit: "memory at the peak of an attempt", format: bytes, step: binaryStep, binary: true, explain: `Most that an attempt held at a time, beyond what an idle worker holds; ${red}.` },
     { field: "cores", title: "Cores", unit: "cores busy, on average over an attempt", format: short, step: roundStep, explain: `CPU time by elapsed time, of attempts of 50 ms and more; ${red}.` },
-    { field: "wall", title: "Time", unit: "time an attempt took", format: span, step: timeStep, explain: "From start to end of an attempt." },
+    { field: "wall", title: "Time", unit: "time an attempt took", format: span, tick: spanTick, step: timeStep, explain: "From start to end of an attempt." },
     { field: "disk", title: "Disk", unit: "temporary disk at the end of an attempt", format: bytes, step: binaryStep, binary: true, explain: `What an attempt left on the disk; ${red}.` },
   ].map((plot) => new ResourcePlot(kinds, plot)).filter((plot) => !plot.empty && plot.kinds.some(({ use }) => use.used.most > 0));
   if (!plots.length) return null;
@@ -83,7 +83,7 @@ function kindsCard({ kinds, facts: f }) {
     { name: "longest", value: (kind) => kind.wall.used.most, show: (kind) => span(kind.wall.used.most) },
     { name: "CPU time", value: (kind) => kind.cpu, show: (kind) => span(kind.cpu) },
     { name: "idle core time", title: "Time of requested cores that was not used", value: (kind) => kind.idle_cores, show: (kind) => span(kind.idle_cores) },
-    { name: "unused memory, GiB hours", title: "Requested memory that was not used, times how long it was held", value: memory, show: (kind) => short(memory(kind)) },
+    { name: "unused memory, GiB hours", title: "Requested memory that was not used, times how long it was held", value: memory, show: (kind) => memory(kind) > 0 && memory(kind) < 0.01 ? "under 0.01" : short(memory(kind)) },
     { name: "time lost in failed attempts", value: (kind) => kind.lost, show: (kind) => kind.lost ? span(kind.lost) : "0 s" },
   ];
   return card("kinds", "Slowest and most wasteful kinds", el("p", { class: "soft small" }, "Press a column's head to sort by it."), table(columns, kinds, { by: 3, most: 30 }));
@@ -95,8 +95,8 @@ function slowestCard({ slowest, kinds, facts: f }) {
   const columns = [
     { name: "kind", text: true, value: (a) => a.name, show: (a) => el("span", {}, swatch(numbers.get(a.name)), ` ${a.name}`) }, { name: "job", text: true, value: (a) => a.job },
     { name: "time", value: (a) => a.wall, show: (a) => span(a.wall) }, { name: "CPU time", value: (a) => a.cpu, show: (a) => span(a.cpu) },
-    { name: "memory", value: (a) => a.memory, show: (a) => a.memory ? bytes(a.memory) : "unknown" },
-    { name: "began after", value: (a) => a.started, show: (a) => a.started ? span(a.started - f.started) : "unknown" }, { name: "where", text: true, value: (a) => a.node },
+    { name: "memory", value: (a) => a.memory, show: (a) => a.cpu ? bytes(a.memory) : "unknown" },
+    { name: "started at", title: "After the start of the first attempt", value: (a) => a.started, show: (a) => a.started ? span(a.started - f.started) : "unknown" }, { name: "where", text: true, value: (a) => a.node },
     { name: "outcome", text: true, value: (a) => a.outcome, show: (a) => a.outcome === "done" ? "done" : el("span", { class: "bad" }, a.outcome) },
   ];
   return card("slowest", `The ${slowest.length === 1 ? "longest attempt" : `${slowest.length} longest attempts`}`, table(columns, slowest, { by: 2 }));
@@ -133,8 +133,9 @@ function failuresCard({ failures, facts: f, kinds }) {
 
 async function showReport() {
   const report = JSON.parse(document.getElementById("data").textContent), page = document.getElementById("page");
+  const timeline = await timelineCard(report);
   page.replaceChildren(header(report));
-  for (const part of [adviceCard(report.advice), await timelineCard(report), graphCard(report), resourcesCard(report), kindsCard(report), failuresCard(report), slowestCard(report)]) if (part) page.append(part);
-  page.append(el("p", { class: "soft small" }, "Times are as the machines that ran the attempts measured them; memory is the peak of the largest process and its children, or as the batch system told it. Failed attempts count in all figures."));
+  for (const part of [adviceCard(report.advice), timeline && timeline.card, graphCard(report), resourcesCard(report), kindsCard(report), failuresCard(report), slowestCard(report)]) if (part) page.append(part);
+  page.append(el("p", { class: "soft small" }, "Times, memory and disk are as the machines that ran the attempts measured them. Attempts without success count in all figures."));
   document.body.dataset.ready = "true";
 }

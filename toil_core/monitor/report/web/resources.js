@@ -2,9 +2,9 @@
 
 class ResourcePlot {
   // kinds: the report's; field: which resource; format: value => text; step: for the ticks of a linear axis.
-  constructor(kinds, { field, title, unit, format, step, explain, binary = false }) {
+  constructor(kinds, { field, title, unit, format, tick, step, explain, binary = false }) {
     this.kinds = kinds.map((kind, number) => ({ kind, number, use: kind[field] })).filter(({ use }) => use.used.count);
-    Object.assign(this, { title, unit, format, step, explain, binary, most: 20 });
+    Object.assign(this, { title, unit, format, tick, step, explain, binary, most: 20 });
     const positive = this.kinds.flatMap(({ use }) => [use.used.bins.length ? 2 ** (use.used.bins[0][0] / 8) : 0, use.used.most, use.requested ? use.requested.most : 0]).filter((value) => value > 0);
     this.low = Math.min(...positive);
     this.high = Math.max(...positive);
@@ -25,7 +25,7 @@ class ResourcePlot {
     }
     const gutter = left + 20, low = Math.log2(this.low) - 0.1, high = Math.log2(this.high) + 0.1;
     const x = (value) => value <= 0 ? left + 4 : gutter + Math.max(0, Math.min(1, (Math.log2(value) - low) / (high - low))) * (right - gutter);
-    return { x, ticks: [...(this.kinds.some(({ use }) => use.used.zeros) ? [0] : []), ...this.logTicks(low, high, (right - gutter) / 64)] };
+    return { x, ticks: [...(this.kinds.some(({ use }) => use.used.zeros) ? [0] : []), ...this.logTicks(low, high, (right - gutter) / 52)] };
   }
   logTicks(low, high, most) {
     if (this.binary) {
@@ -42,7 +42,7 @@ class ResourcePlot {
   draw(width) {
     if (!width || this.empty) return;
     this.width = width;
-    this.scale.textContent = this.log ? "linear scale" : "log scale";
+    this.scale.textContent = this.log ? "change to linear scale" : "change to log scale";
     const shown = this.kinds.slice(0, this.most), line = 24, top = 4, bottom = top + shown.length * line;
     this.more.hidden = shown.length === this.kinds.length;
     const names = Math.min(150, Math.max(70, width * 0.26)), texts = width > 460 ? 138 : 0, left = names + 8, right = width - texts - 12;
@@ -51,12 +51,13 @@ class ResourcePlot {
     let free = -99;
     for (const tick of ticks) {
       picture.append(svg("line", { x1: x(tick), x2: x(tick), y1: top, y2: bottom + 4, stroke: "var(--grid)" }));
-      const text = this.format(tick), half = text.length * 3.2;
+      const text = (this.tick || this.format)(tick), half = text.length * 3.2;
       if (x(tick) - half < free || x(tick) + half > width) continue;
       free = x(tick) + half + 6;
       picture.append(svg("text", { x: x(tick), y: bottom + 18, "text-anchor": "middle", class: "soft" }, text));
     }
-    picture.append(svg("text", { x: (left + right) / 2, y: bottom + 35, "text-anchor": "middle", class: "soft" }, `${this.unit} (${this.log ? "log scale" : "linear scale"})`));
+    const title = `${this.unit} (${this.log ? "log scale" : "linear scale"})`, half = title.length * 3.1;
+    picture.append(svg("text", { x: Math.max(half, Math.min((left + right) / 2, width - half)), y: bottom + 35, "text-anchor": "middle", class: "soft" }, title));
     shown.forEach((item, i) => picture.append(this.row(item, top + i * line, line, x, names, texts ? right + 12 : 0)));
     this.area.replaceChildren(picture);
   }
@@ -78,7 +79,8 @@ class ResourcePlot {
       if (!value) continue;
       part.append(svg("line", { x1: x(value), x2: x(value), y1: top + 2, y2: top + line - 2, stroke: "var(--request)", "stroke-width": 2, opacity: value === requested.usual ? 1 : 0.45 }));
     }
-    const at = requested && requested.usual ? `${this.format(used.most)} of ${this.format(requested.usual)}` : `up to ${this.format(used.most)}`;
+    const asked = requested && requested.most > requested.usual ? `up to ${this.format(requested.most)}` : requested && requested.usual ? this.format(requested.usual) : "";
+    const at = asked ? `${this.format(used.most)} of ${asked}` : `up to ${this.format(used.most)}`;
     if (texts) part.append(svg("text", { x: texts, y: middle + 4, class: "soft" }, at));
     return tipped(part, () => this.text(kind, used, requested));
   }

@@ -1,6 +1,6 @@
 // When attempts ran: how many at a time, and each where it ran. Exact at every zoom: what shares a pixel is added up.
 
-const GUTTER = 104, CROWD_HEIGHT = 150, AXIS = 22;
+const NOWHERE = "unknown machine", GUTTER = 104, CROWD_HEIGHT = 150, AXIS = 22;
 
 class Timeline {
   // data: columns of `unpack`, in ticks; meta: the report's `timeline`; start: seconds since 1970 of its beginning; end: its length in seconds.
@@ -54,7 +54,7 @@ class Timeline {
         swatch(number), el("span", {}, name));
     });
     return el("div", { class: "legend" }, buttons, meta.outcomes.length > 1
-      ? el("button", { type: "button", disabled: true }, el("i", { class: "swatch", style: { background: "var(--bad)", width: "3px" } }), el("span", {}, "an attempt ended without success")) : null);
+      ? el("button", { type: "button", disabled: true }, el("i", { class: "swatch", style: { background: "var(--lost)", width: "3px" } }), el("span", {}, "an attempt ended without success")) : null);
   }
 
   zoom(from, to) {
@@ -156,7 +156,7 @@ class Timeline {
   }
 
   drawMap() {
-    const pen = this.begin(this.map, this.height), { pixels, gutter, meta } = this, bad = theme("--bad"), lanes = meta.lanes;
+    const pen = this.begin(this.map, this.height), { pixels, gutter, meta } = this, bad = theme("--lost"), lanes = meta.lanes;
     this.timeAxis(pen, this.height, "");
     pen.textBaseline = "middle";
     const sums = new Float64Array(GROUPS * pixels);
@@ -196,7 +196,7 @@ class Timeline {
       const lines = this.bySlot ? meta.lanes[node] : 1, middle = this.top(line) + lines * this.lineHeight / 2;
       if (middle - free < 12) continue;
       free = middle;
-      let name = meta.nodes[node] || "somewhere";
+      let name = meta.nodes[node] || NOWHERE;
       while (name.length > 2 && pen.measureText(name).width > gutter - 10) name = `${name.slice(0, -2)}…`;
       pen.fillText(name, gutter - 6, middle);
     }
@@ -241,7 +241,7 @@ class Timeline {
     if (line < 0) return "";
     const { data, meta } = this, ticks = meta.ticks, low = (this.from + Math.floor(x) * this.perPixel) * ticks, high = low + this.perPixel * ticks;
     const here = this.rows[line].filter((row) => data.start[row] <= high && data.start[row] + data.wall[row] >= low);
-    const place = `${meta.nodes[this.nodeOf[line]] || "somewhere"}, ${this.when(Math.floor(x))}`;
+    const place = `${meta.nodes[this.nodeOf[line]] || NOWHERE}, ${this.when(Math.floor(x))}`;
     if (!here.length) return `nothing ran\n${place}`;
     if (here.length === 1) return this.attemptText(here[0]);
     const names = new Map();
@@ -255,8 +255,8 @@ class Timeline {
     const { data, meta } = this, ticks = meta.ticks, outcome = meta.outcomes[data.outcome[row]], [cores, memory] = meta.requests[data.request[row]];
     const wall = data.wall[row] / ticks, cpu = data.cpu[row] / ticks;
     return `${meta.kinds[data.kind[row]]} ${data.ids[row]}${data.attempt[row] > 1 ? `, attempt ${data.attempt[row]}` : ""}${outcome === "done" ? "" : `: ${outcome}`}
-${span(wall)} on ${meta.nodes[data.node[row]] || "somewhere"}, from ${span(data.start[row] / ticks)} after the start
+${span(wall)} on ${meta.nodes[data.node[row]] || NOWHERE}, from ${span(data.start[row] / ticks)} after the start
 ${span(cpu)} of CPU time; ${number(cores, cores % 1 ? 2 : 0)} ${cores === 1 ? "core" : "cores"} requested
-${data.memory[row] ? bytes(data.memory[row] * 1024) : "unknown amount"} of memory at the peak; ${bytes(memory)} requested`;
+${data.cpu[row] ? bytes(data.memory[row] * 1024) : "unknown amount"} of memory at the peak; ${bytes(memory)} requested`;
   }
 }

@@ -1,0 +1,1 @@
+"""A page in a browser that follows a workflow as it runs."""
