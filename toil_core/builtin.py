@@ -36,6 +36,8 @@ def toil_commands() -> Iterable[Command]:
         Command("logs", "Show what a job printed.", "toil_core.cli.logs"),
         Command("stats", "Tell what jobs used, and what of their requests they wasted.", "toil_core.cli.stats"),
         Command("kill", "End a run, with all its workers.", "toil_core.cli.kill"),
+        Command("report", "Write a page that shows what a run did, used and could do better.", "toil_core.cli.report"),
+        Command("dashboard", "Show a workflow in a browser, live.", "toil_core.cli.dashboard"),
         Command("clean", "Remove a job store.", "toil_core.cli.clean"),
         Command("plugins", "List what is installed, what it offers and whether it loads.", "toil_core.cli.plugins"),
         Command("config", "Write a commented config file of all options.", "toil_core.cli.config"),
