@@ -9,13 +9,14 @@ and whose value nobody will ask for is forgotten, so memory follows the jobs in 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections import deque
 
 from toil_core.batch_system import Reason, Usage
+from toil_core.leader import restart
+from toil_core.leader.growth import grow, keep_value
 from toil_core.leader.history import Past
 from toil_core.leader.issue import Issuer, Sizing, batch_requirement
 from toil_core.leader.moves import (
-    Added,
     Cancel,
     Command,
     Committed,
@@ -23,42 +24,23 @@ from toil_core.leader.moves import (
     Done,
     Event,
     Failed,
-    Finish,
     RequestEnded,
     Said,
     StopAsked,
     Submit,
+    Sweep,
     TimePassed,
     Wake,
 )
+from toil_core.leader.redo import Redo, own_waiters
 from toil_core.leader.retries import Policy, judge
-from toil_core.leader.state import CHILDREN, DELAYED, DONE, FAILED, FOLLOWING, ISSUED, READY, WAITING, JobState, Tally, closure
-from toil_core.wire.commits import Commit, Entry, ref
-from toil_core.wire.jobs import Failure, Kind, NewJob, Ref, Result, Span
+from toil_core.leader.services import Limits
+from toil_core.leader.serving import Serving
+from toil_core.leader.state import CHILDREN, DELAYED, DONE, FAILED, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Tally, closure
+from toil_core.wire import keys
+from toil_core.wire.commits import Commit, Entry
+from toil_core.wire.jobs import Failure, Kind, Ref, Result
 from toil_core.wire.work import Task
-
-INLINE = 1024
-"""Bodies and values up to this many bytes are kept in memory when they come with a commit."""
-
-
-class OpenRequest:
-    """A request that has not ended.
-
-    Attributes:
-        kind: The kind it was issued for.
-        jobs: Its jobs that no commit has told of yet.
-        next: The number of its next commit.
-        node: Where it runs; empty until it does.
-        started: When it began to run, in seconds since 1970; 0 until it does.
-    """
-
-    __slots__ = ("jobs", "kind", "next", "node", "started")
-
-    def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0) -> None:
-        self.kind = kind
-        self.jobs = {job.id: job for job in jobs}
-        self.next = next
-        self.node, self.started = "", 0.0
 
 
 class Graph:
@@ -69,9 +51,10 @@ class Graph:
         policy: How failures are treated.
         sizing: What is known of the batch system.
         chain: Whether workers may go on with a job's only successor.
+        limits: What bounds services.
     """
 
-    def __init__(self, epoch: int, policy: Policy, sizing: Sizing, *, chain: bool = True) -> None:
+    def __init__(self, epoch: int, policy: Policy, sizing: Sizing, *, chain: bool = True, limits: Limits | None = None) -> None:
         self.issuer = Issuer(epoch, sizing)
         self.policy = policy
         self.chain = chain
@@ -89,6 +72,11 @@ class Graph:
         self.stopping = False
         self.finished = False
         self.delayed: list[tuple[float, str, JobState]] = []
+        self._serving = Serving(self, limits or Limits())
+        self.services = self._serving.services
+        self.redo = Redo()
+        self._direct: deque[JobState] = deque()
+        self._replaying = False
         self._commands: list[Command] = []
 
     def apply(self, event: Event) -> list[Command]:
@@ -102,8 +90,10 @@ class Graph:
             case TimePassed():
                 self._time_passed(event.now)
             case StopAsked():
-                self._stop()
+                self.stop()
         self._issue()
+        if self.services.requests and not isinstance(event, StopAsked):
+            self._serving.look(event.now, moved=not isinstance(event, TimePassed))
         self._check_end()
         return self._commands
 
@@ -113,7 +103,7 @@ class Graph:
         (entry,) = commit.entries
         result = entry.result
         self.held[key] = 1
-        self._add(result, key, start + entry.base, payload, entry.base)
+        grow(self, result, key, start + entry.base, payload, entry.base)
         self.root = self.jobs[result.children[0]]
         self.root.holders += 1
         self._release(self.root)
@@ -150,41 +140,21 @@ class Graph:
     # Restart
 
     def replay(self, event: Committed) -> list[Command]:
-        """Take in a commit that an earlier leader did not fold into its last checkpoint.
-
-        What the earlier leader did between the commits is not known: when it waited, when it
-        gave a request up that no void tells of, how it judged failures. The commit is the truth.
-        """
+        """Take in a commit that an earlier leader did not fold into its last checkpoint."""
         self._commands = []
-        commit = event.commit
-        named = [job for entry in commit.entries if (job := self.jobs.get(entry.result.job)) and not job.ran and not job.pending]
-        request = self.requests.get(commit.request)
-        if request is None and named:
-            request = self.requests[commit.request] = OpenRequest(named[0].kind, ())
-        if request is None or commit.number < request.next:
-            if event.key not in self.held:
-                self.garbage.append(event.key)
-            return self._commands
-        request.next = commit.number  # what is missing before it cannot be read, and runs again
-        for job in named:
-            job.stage = ISSUED
-            request.jobs[job.id] = job
-        self._committed(event)
+        self._replaying = True
+        if restart.prepare(self, event):
+            self._committed(event)
+        elif event.key not in self.held:
+            self.garbage.append(event.key)
+        self._replaying = False
         return self._commands
 
     def take_over(self, epoch: int) -> None:
         """Give every open request up and go on as the leader of the epoch; tries start anew."""
         self.finished = self.stopping = False
-        self.requests.clear()
-        self.delayed.clear()
-        self.failed.clear()
         self.issuer = Issuer(epoch, self.issuer.sizing)
-        for job in self.jobs.values():
-            if not job.ran:
-                job.tries = job.losses = 0
-                job.stage = WAITING if job.pending else READY
-                if job.stage is READY:
-                    self.issuer.push(job)
+        restart.take_over(self)
 
     # Commits
 
@@ -199,6 +169,11 @@ class Graph:
         for entry in commit.entries:
             job = self._claim(request, entry)
             if job is None:
+                if entry.result.job not in self.jobs:  # it was dropped
+                    self._commands.append(Sweep((keys.attempt_files(commit.request, entry.result.job),)))
+                continue
+            if request.kind.service:
+                self._serving.told(request, job, entry, event)
                 continue
             self.past.committed(job, commit.request, request.node, entry.result, entry.usage)
             self._messages(job, entry.result)
@@ -207,7 +182,7 @@ class Graph:
                     spent, count = spent + entry.usage.wall, count + 1
                 self._succeeded(job, entry, event.key, event.start + entry.base, event.payload)
             else:
-                self._attempt_failed(job, entry.result.failure, entry.usage, event.now)
+                self.attempt_failed(job, entry.result.failure, entry.usage, event.now)
         if count:
             self.issuer.learn(request.kind, spent / count)
         if commit.chained and (chained := self.jobs.get(commit.chained)) and chained.stage is READY:
@@ -232,9 +207,10 @@ class Graph:
     def _succeeded(self, job: JobState, entry: Entry, key: str, start: int, payload: bytes | None) -> None:
         result = entry.result
         self.failures.pop(job.id, None)
-        self._drop_body(job)
+        if not job.kind.checkpoint:
+            self.drop_body(job)
         if result.jobs:
-            self._add(result, key, start, payload, entry.base)
+            grow(self, result, key, start, payload, entry.base)
             mine = self.jobs
             job.children = (*job.children, *(mine[id] for id in result.children))
             job.follow_ons = (*job.follow_ons, *(mine[id] for id in result.follow_ons))
@@ -242,78 +218,31 @@ class Graph:
                 below = mine[child]
                 below.above = (*below.above, job)
                 below.pending += 1
-        self._tally(job.kind.name).add(entry.usage)
+        deferred = (job.kind.checkpoint or self.redo.scopes) and self.redo.ran(job, keys.commit_parts(key)[0], result)
+        self.tally(job.kind.name).add(entry.usage)
         job.stage = CHILDREN
         if job.holders:
-            self._keep_value(job, result, key, start, payload, entry.base)
+            keep_value(self, job, result, key, start, payload, entry.base)
         self._commands.append(Done(job.id, job.kind.name, entry.usage))
-        if result.deleted:
+        if result.deleted and not deferred:
             self._commands.append(Delete(result.deleted))
+        if job.kind.checkpoint:
+            job.unresolved += 1
+            own_waiters(job, result, self._release)
         if not job.unresolved:
             self.resolved(job)
         children, job.children = job.children, ()
         job.open = len(children)
+        if self.services.crews and job.id in self.services.crews:
+            self.services.begin(job)
+            if job.stage is not CHILDREN:  # they can never run, and it was dropped, or runs again
+                return
         for below in children:
             self._release(below)
         if not job.open:
             self._advance(job)
 
-    def _keep_value(self, job: JobState, result: Result, key: str, start: int, payload: bytes | None, base: int) -> None:
-        job.value = self._bytes_or_ref(result.value, result.crc, key, start, payload, base)
-        if result.value_needs:
-            job.value_needs = tuple(self.jobs[id] for id in result.value_needs if id in self.jobs)
-            for need in job.value_needs:
-                need.holders += 1
-                if not need.resolved:
-                    job.unresolved += 1
-                    if need.value_waiters is None:
-                        need.value_waiters = []
-                    need.value_waiters.append(job)
-
-    def _bytes_or_ref(self, span: Span, crc: int, key: str, start: int, payload: bytes | None, base: int) -> bytes | Ref:
-        if payload is not None and span[1] - span[0] <= INLINE:
-            return payload[base + span[0] : base + span[1]]
-        self.held[key] += 1
-        return ref(key, start, span, crc)
-
-    def _add(self, result: Result, key: str, start: int, payload: bytes | None, base: int = 0) -> None:
-        kinds = [self._kind(kind) for kind in result.kinds]
-        new: Sequence[NewJob] = result.jobs
-        names: dict[str, int] = {}
-        jobs = self.jobs
-        for item in new:
-            kind = kinds[item.kind]
-            jobs[item.id] = JobState(item.id, kind, self._bytes_or_ref(item.body, item.crc, key, start, payload, base))
-            names[kind.name] = names.get(kind.name, 0) + 1
-        for name, count in names.items():
-            self._tally(name).total += count
-        self._commands.append(Added(names))
-        for item in new:
-            job = jobs[item.id]
-            if item.children:
-                job.children = tuple(jobs[id] for id in item.children)
-            if item.follow_ons:
-                job.follow_ons = tuple(jobs[id] for id in item.follow_ons)
-            for below in (*job.children, *job.follow_ons):
-                below.above = (*below.above, job)
-                below.pending += 1
-            if item.needs:
-                self._needs(job, item.needs)
-        if self.root is None:
-            jobs[result.children[0]].pending += 1
-
-    def _needs(self, job: JobState, ids: Iterable[str]) -> None:
-        needs = tuple(self.jobs[id] for id in ids)
-        job.needs = needs
-        for need in needs:
-            need.holders += 1
-            if not need.resolved:
-                if need.waiters is None:
-                    need.waiters = []
-                need.waiters.append(job)
-                job.pending += 1
-
-    def _kind(self, kind: Kind) -> Kind:
+    def kind(self, kind: Kind) -> Kind:
         """The one object for all equal kinds; those that no job has any more are forgotten now and then."""
         known = self.kinds.setdefault(kind, kind)
         if len(self.kinds) > self._kinds_kept:
@@ -322,7 +251,8 @@ class Graph:
             self._kinds_kept = 2 * len(self.kinds) + 1000
         return known
 
-    def _tally(self, name: str) -> Tally:
+    def tally(self, name: str) -> Tally:
+        """What is known of all jobs of the name."""
         tally = self.tallies.get(name)
         if tally is None:
             tally = self.tallies[name] = Tally()
@@ -334,7 +264,23 @@ class Graph:
         job.pending -= 1
         if not job.pending and job.stage is WAITING:
             job.stage = READY
+            self.ready(job)
+
+    def ready(self, job: JobState) -> None:
+        """The job may be issued: queue it."""
+        kind = job.kind
+        if kind.service:
+            self.services.consider(self.services.members[job.id])
+        elif kind.local and self.issuer.sizing.apart:
+            self._direct.append(job)
+        else:
             self.issuer.push(job)
+
+    def below_ended(self, job: JobState) -> None:
+        """One of those that the job waits for is done."""
+        job.open -= 1
+        if not job.open:
+            self._advance(job)
 
     def resolved(self, job: JobState) -> None:
         """The job's value is there, with all that it promises: let go of those that waited for it."""
@@ -363,16 +309,37 @@ class Graph:
                     self._release(below)
                 continue
             job.stage = DONE
+            if job.kind.checkpoint:
+                self._checkpoint_done(job)
+            if self.services.crews and job.id in self.services.crews:
+                self.services.dismiss(job.id)
             above, job.above = job.above, ()
             for upper in above:
                 upper.open -= 1
                 if not upper.open:
                     stack.append(upper)
             if not job.holders:
-                del self.jobs[job.id]
+                self.forget(job)
 
-    def _drop_body(self, job: JobState) -> None:
-        self._unref(job.body)
+    def _checkpoint_done(self, job: JobState) -> None:
+        """Nothing below it can fail any more: its value counts, and what was to be deleted is."""
+        job.unresolved -= 1
+        if not job.unresolved:
+            self.resolved(job)
+        self.drop_body(job)
+        deleted = self.redo.done(job)
+        if deleted:
+            self._commands.append(Delete(deleted))
+
+    def forget(self, job: JobState) -> None:
+        """Nobody asks for the job any more."""
+        del self.jobs[job.id]
+        if self.redo.scope_of:
+            self.redo.forget(job.id)
+
+    def drop_body(self, job: JobState) -> None:
+        """The job will not run again."""
+        self.unref(job.body)
         job.body = None
         needs, job.needs = job.needs, ()
         for need in needs:
@@ -385,14 +352,15 @@ class Graph:
             job.holders -= 1
             if job.holders or not job.ran:
                 continue
-            self._unref(job.value)
+            self.unref(job.value)
             job.value = None
             needs, job.value_needs = job.value_needs, ()
             stack.extend(needs)
             if job.stage is DONE:
-                del self.jobs[job.id]
+                self.forget(job)
 
-    def _unref(self, held: bytes | Ref | None) -> None:
+    def unref(self, held: bytes | Ref | None) -> None:
+        """The bytes, or the reference, are not needed here any more."""
         if isinstance(held, Ref):
             self._let_go(held.key)
 
@@ -406,30 +374,42 @@ class Graph:
 
     # Failures
 
-    def _attempt_failed(self, job: JobState, failure: Failure, usage: Usage | None, now: float) -> None:
+    def attempt_failed(self, job: JobState, failure: Failure, usage: Usage | None, now: float) -> None:
+        """An attempt at the job failed: decide what becomes of it."""
         verdict = judge(job.kind, job.tries, job.losses, failure, self.policy)
         if verdict.charged:
             job.tries += 1
         elif failure.reason is not Reason.CANCELLED:
             job.losses += 1
         if verdict.kind is not job.kind:
-            job.kind = self._kind(verdict.kind)
+            job.kind = self.kind(verdict.kind)
         if failure.reason is not Reason.CANCELLED:
             self.failures[job.id] = failure
+        redone = None
         if not verdict.again:
             job.stage = FAILED
             self.failed[job.id] = job
-        elif verdict.delay > 0:
+            redone = self.redo.again(job, self.policy) if self.redo.scope_of and not self._replaying else None
+        if failure.reason is not Reason.CANCELLED:
+            told = verdict if redone is None else redone[1]
+            self._commands.append(Failed(job.id, job.kind.name, failure, not told.again, told.left, told.delay, usage))
+        if redone is not None:
+            self.redo.drop(self, redone[0])
+            redone[0].job.tries += 1
+            self._try_again(redone[0].job, redone[1].delay, now)
+        elif verdict.again:
+            self._try_again(job, verdict.delay, now)
+        elif self.policy.stop_on_failure:
+            self.stop()
+
+    def _try_again(self, job: JobState, delay: float, now: float) -> None:
+        if delay > 0:
             job.stage = DELAYED
-            heapq.heappush(self.delayed, (now + verdict.delay, job.id, job))
-            self._commands.append(Wake(self.delayed[0][0]))
+            heapq.heappush(self.delayed, (now + delay, job.id, job))
+            self.wake()
         else:
             job.stage = READY
-            self.issuer.push(job)
-        if failure.reason is not Reason.CANCELLED:
-            self._commands.append(Failed(job.id, job.kind.name, failure, not verdict.again, verdict.left, verdict.delay, usage))
-        if not verdict.again and self.policy.stop_on_failure:
-            self._stop()
+            self.ready(job)
 
     def _request_ended(self, event: RequestEnded) -> None:
         request = self.requests.get(event.request)
@@ -439,39 +419,72 @@ class Graph:
     def _close(self, id: str, request: OpenRequest, reason: Reason | None, message: str, now: float) -> None:
         """End the request; jobs that it never told of are given back."""
         del self.requests[id]
-        self.issuer.landed(request.kind)
         reason = Reason.NODE_LOST if reason is None else reason
         failure = Failure(reason, message or reason.value)
-        for job in request.jobs.values():
+        if request.kind.service:
+            self.services.closed(id, failure, now, told=not request.jobs)
+            return
+        if not self._apart(request.kind):
+            self.issuer.landed(request.kind)
+        for job in [*request.jobs.values()]:
+            if self.jobs.get(job.id) is not job:  # dropped with another that failed just now
+                continue
             if request.started or reason is not Reason.CANCELLED:
                 self.past.given_up(job, id, request.node, failure, Usage(wall=now - (request.started or now), started=request.started))
-            self._attempt_failed(job, failure, None, now)
+            self.attempt_failed(job, failure, None, now)
 
     def _time_passed(self, now: float) -> None:
         while self.delayed and self.delayed[0][0] <= now:
             job = heapq.heappop(self.delayed)[2]
             if job.stage is DELAYED:
                 job.stage = READY
-                self.issuer.push(job)
-        if self.delayed:
-            self._commands.append(Wake(self.delayed[0][0]))
+                self.ready(job)
+        self.wake()
 
-    def _stop(self) -> None:
+    def wake(self) -> None:
+        """Ask for the next time at which something is to be done."""
+        times = [at for at in (self.delayed[0][0] if self.delayed else None, self._serving.look_at) if at is not None]
+        if times:
+            self._commands.append(Wake(min(times)))
+
+    def stop(self) -> None:
+        """End what runs, and issue nothing more."""
         if not self.stopping:
             self.stopping = True
-            self._commands.append(Cancel(tuple(self.requests)))
+            self._commands.append(Cancel(tuple(id for id, request in self.requests.items() if not request.kind.service)))
+            self.services.stop_all()
+
+    def tell(self, command: Command) -> None:
+        """Have the command carried out after those before it."""
+        self._commands.append(command)
 
     # What goes out
 
     def _issue(self) -> None:
         if self.stopping:
             return
+        for service in self.services.take() if self.services.crews else ():
+            id = self.issuer.request()
+            self._send(id, service.job.kind, [service.job])
+            self.services.issued(id, service)
+        while self._direct:
+            job = self._direct.popleft()
+            if job.stage is READY and (self.issuer.gate is None or not self.issuer.gate(job)):
+                self._send(self.issuer.request(), job.kind, [job])
         for id, kind, jobs in self.issuer.take():
-            self.requests[id] = OpenRequest(kind, jobs)
-            tasks = tuple(self._task(job) for job in jobs)
-            chain = self.chain and len(jobs) == 1
-            requirement = batch_requirement(kind, len(jobs))
-            self._commands.append(Submit(id, kind.name, requirement, (kind,), tasks, chain))
+            self._send(id, kind, jobs)
+
+    def _send(self, id: str, kind: Kind, jobs: list[JobState]) -> None:
+        for job in jobs:
+            job.stage = ISSUED
+        self.requests[id] = OpenRequest(kind, jobs)
+        tasks = tuple(self._task(job) for job in jobs)
+        chain = self.chain and len(jobs) == 1 and not kind.service and jobs[0].id not in self.services.crews
+        self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), (kind,), tasks, chain))
+
+    def _apart(self, kind: Kind) -> bool:
+        """Whether jobs of the kind are not the issuer's."""
+        return kind.service or (kind.local and self.issuer.sizing.apart)
 
     def _task(self, job: JobState) -> Task:
         assert job.body is not None
@@ -479,18 +492,6 @@ class Graph:
         return Task(job.id, 0, job.body, values, job.tries + 1)
 
     def _check_end(self) -> None:
-        if self.finished or self.requests:
-            return
-        if self.complete:
-            self._finish("succeeded")
-        elif self.stopping:
-            self._finish("failed" if self.failed else "interrupted")
-        elif not self.delayed and not any(True for _ in self.issuer.ready()):
-            self._finish("failed", () if self.failed else tuple(self._stuck()))
-
-    def _finish(self, outcome: str, stuck: tuple[str, ...] = ()) -> None:
-        self.finished = True
-        self._commands.append(Finish(outcome, stuck))
-
-    def _stuck(self) -> Iterable[str]:
-        return (job.id for job in self.jobs.values() if job.stage is WAITING)
+        if not self.finished and (finish := self._serving.end()) is not None:
+            self.finished = True
+            self._commands.append(finish)

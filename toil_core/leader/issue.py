@@ -8,7 +8,7 @@ writes, yet never in batches so large that a slot would stand idle at the end.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from toil_core.batch_system import Requirement
@@ -27,6 +27,7 @@ class Sizing:
         target: Seconds that a batch of tiny jobs should last.
         most: The most jobs in one request.
         overhead: Seconds that an isolated job costs beside its own wall time.
+        apart: Whether local jobs run elsewhere than all others.
     """
 
     slots: float | None = None
@@ -34,6 +35,7 @@ class Sizing:
     target: float = 0.1
     most: int = 1000
     overhead: float = 0.0012
+    apart: bool = False
 
 
 class _Queue:
@@ -64,13 +66,27 @@ class Issuer:
         self._paces: dict[str, float] = {}
         self._waiting: deque[_Queue] = deque()
         self._flying = 0
+        self.gate: Callable[[JobState], bool] | None = None
+        """Puts a job aside that must not go out now, and says whether it did."""
+        self.first: Callable[[JobState], bool] | None = None
+        """Whether a job goes before others of its kind."""
 
     def push(self, job: JobState) -> None:
         """Take a ready job. One that failed before travels alone."""
         queue = self._queue(job.kind)
         if not queue.jobs and not queue.alone:
             self._waiting.append(queue)
-        (queue.alone if job.tries or job.losses else queue.jobs).append(job)
+        if job.tries or job.losses:
+            queue.alone.append(job)
+        elif self.first is not None and self.first(job):
+            queue.jobs.appendleft(job)
+        else:
+            queue.jobs.append(job)
+
+    def request(self) -> str:
+        """The id of the next request."""
+        self.sequence += 1
+        return keys.request(self.epoch, self.sequence)
 
     def landed(self, kind: Kind) -> None:
         """A request of the kind is over."""
@@ -98,8 +114,7 @@ class Issuer:
                 idle = 0
                 queue.flying += 1
                 self._flying += 1
-                self.sequence += 1
-                yield keys.request(self.epoch, self.sequence), queue.kind, jobs
+                yield self.request(), queue.kind, jobs
             elif left:
                 idle += 1
             elif not queue.flying:
@@ -122,10 +137,10 @@ class Issuer:
 
     def _batch(self, queue: _Queue) -> list[JobState]:
         if queue.alone:
-            jobs = _pop(queue.alone, 1, queue.kind)
+            jobs = _pop(queue.alone, 1, queue.kind, self.gate)
             if jobs:
                 return jobs
-        return _pop(queue.jobs, self._size(queue), queue.kind)
+        return _pop(queue.jobs, self._size(queue), queue.kind, self.gate)
 
     def _limit(self, queue: _Queue) -> int:
         if self.sizing.slots is None or self._paces.get(queue.kind.name, 0.0) >= 0.5:
@@ -145,11 +160,13 @@ class Issuer:
         return max(1, int(slots / max(kind.requirement.cores, 0.01)))
 
 
-def _pop(jobs: deque[JobState], most: int, kind: Kind) -> list[JobState]:
+def _pop(jobs: deque[JobState], most: int, kind: Kind, gate: Callable[[JobState], bool] | None) -> list[JobState]:
     batch: list[JobState] = []
     while jobs and len(batch) < most:
         job = jobs.popleft()
-        if job.stage is READY and job.kind is kind:  # else it went on in its predecessor's request, or failed there and needs more
+        if job.stage is not READY or job.kind is not kind:  # it went on in its predecessor's request, or failed there and needs more
+            continue
+        if gate is None or not gate(job):
             job.stage = ISSUED
             batch.append(job)
     return batch

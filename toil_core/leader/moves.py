@@ -101,6 +101,26 @@ class Cancel(msgspec.Struct, frozen=True):
     requests: tuple[str, ...]
 
 
+class Interrupt(msgspec.Struct, frozen=True):
+    """Ask requests to end in good order: services that nobody needs any more.
+
+    Args:
+        requests: Their ids.
+    """
+
+    requests: tuple[str, ...]
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """Delete the files of attempts that do not count any more.
+
+    Args:
+        prefixes: What the keys of their files begin with.
+    """
+
+    prefixes: tuple[str, ...]
+
+
 class Delete(msgspec.Struct, frozen=True):
     """Delete global files: the commit that asks for it is decided.
 
@@ -119,6 +139,27 @@ class Added(msgspec.Struct, frozen=True):
     """
 
     names: dict[str, int]
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """Tell: all below a checkpoint job was dropped, and that job runs again.
+
+    Args:
+        job: The checkpoint job's id.
+        name: Its name.
+        names: How many jobs of each name are known no more, and how many bodies count no more.
+    """
+
+    job: str
+    name: str
+    names: dict[str, tuple[int, int]]
+
+
+class Up(msgspec.Struct, frozen=True):
+    """Tell: a service is up."""
+
+    job: str
+    name: str
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -166,10 +207,12 @@ class Finish(msgspec.Struct, frozen=True):
     Args:
         outcome: `succeeded`, `failed` or `interrupted`.
         stuck: Jobs that wait for something that will never come, although nothing failed.
+        why: Why it cannot go on, when services keep everything else from running; lines for the user.
     """
 
     outcome: str
     stuck: tuple[str, ...] = ()
+    why: str = ""
 
 
-Command = Submit | Cancel | Delete | Added | Done | Failed | Said | Wake | Finish
+Command = Submit | Cancel | Interrupt | Sweep | Delete | Added | Dropped | Up | Done | Failed | Said | Wake | Finish

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 import msgspec
 
 from toil_core.batch_system import Requirement
-from toil_core.leader.graph import Graph, OpenRequest
-from toil_core.leader.state import DELAYED, JobState
+from toil_core.leader.graph import Graph
+from toil_core.leader.state import DELAYED, JobState, OpenRequest
 from toil_core.wire.jobs import Failure
 
 SHOWN = 100

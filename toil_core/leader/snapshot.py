@@ -9,8 +9,10 @@ from types import MappingProxyType
 import msgspec
 
 from toil_core.errors import CorruptBlob
-from toil_core.leader.graph import Graph, OpenRequest
-from toil_core.leader.state import ISSUED, READY, WAITING, JobState, Stage, Tally
+from toil_core.leader.graph import Graph
+from toil_core.leader.redo import Scope
+from toil_core.leader.services import OVER, Crew, Service
+from toil_core.leader.state import CHILDREN, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
 from toil_core.wire.jobs import Failure, Kind, Ref
 
 
@@ -31,6 +33,26 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     losses: int
 
 
+class ServiceRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A service: its id, the job that it belongs to, the service that it starts after (or nothing), and whether it was ever up."""
+
+    id: str
+    owner: str
+    parent: str
+    known: bool
+
+
+class ScopeRecord(msgspec.Struct, frozen=True, array_like=True):
+    """All below a checkpoint job; see `redo.Scope`."""
+
+    job: str
+    members: tuple[str, ...]
+    files: tuple[str, ...]
+    deleted: tuple[str, ...]
+    added: dict[str, int]
+    ran: dict[str, int]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A whole graph.
 
@@ -48,6 +70,9 @@ class Snapshot(msgspec.Struct, frozen=True):
         finished: Whether the workflow had come to its end.
         ended: Whether the leader stopped in good order with this.
         histories: Of each epoch, how many blobs of history count.
+        services: Those that are still needed, parents before those that start after them.
+        serving: For each job whose services may run, whether it waits for them although nothing is below it.
+        scopes: All below each checkpoint job that is at work, the outer before the inner.
     """
 
     epoch: int
@@ -62,6 +87,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     finished: bool
     ended: bool = False
     histories: dict[int, int] = {}
+    services: tuple[ServiceRecord, ...] = ()
+    serving: dict[str, bool] = {}
+    scopes: tuple[ScopeRecord, ...] = ()
 
 
 _decoder = msgspec.msgpack.Decoder(Snapshot)
@@ -77,14 +105,22 @@ def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = 
     """
     assert graph.root is not None
     numbers: dict[int, int] = {}  # by identity: equal kinds are one object
-    jobs = [_record(job, numbers.setdefault(id(job.kind), len(numbers))) for job in graph.jobs.values()]
-    kinds = {numbers[id(job.kind)]: job.kind for job in graph.jobs.values()}
-    requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items()]
+    members = graph.services.members
+    kept = [job for job in graph.jobs.values() if not (members and job.id in members and members[job.id].dropped)]
+    jobs = [_record(job, numbers.setdefault(id(job.kind), len(numbers)), members.get(job.id)) for job in kept]
+    kinds = {numbers[id(job.kind)]: job.kind for job in kept}
+    requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items() if not _of_dropped(graph, id)]
+    services = tuple(
+        ServiceRecord(service.job.id, owner, service.parent.job.id if service.parent else "", service.known)
+        for owner, crew in graph.services.crews.items() for service in crew.services if service.phase is not OVER
+    )  # fmt: skip
+    serving = {owner: crew.hold for owner, crew in graph.services.crews.items() if crew.active}
     issuer = graph.issuer
     data = msgspec.msgpack.encode(
         Snapshot(
             issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds[number] for number in range(len(kinds))), jobs, requests,
-            graph.tallies, graph.failures, tuple(graph.failed), graph.finished, ended, dict(histories),
+            graph.tallies, graph.failures, tuple(graph.failed), graph.finished, ended, dict(histories), services, serving,
+            tuple(_scope_record(scope) for scope in graph.redo.scopes.values()),
         )
     )  # fmt: skip
     return zlib.crc32(data).to_bytes(4, "little") + data
@@ -113,10 +149,12 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
     for record in snapshot.jobs:
         job = jobs[record.id] = JobState(record.id, kinds[record.kind], record.body)
         job.value, job.tries, job.losses = record.value, record.tries, record.losses
-        job.stage = WAITING if record.body is not None else Stage(record.stage)
+        job.stage = Stage(record.stage) if record.body is None or CHILDREN <= record.stage <= FOLLOWING else WAITING
     for record in snapshot.jobs:
         _connect(graph, jobs[record.id], record)
+    _restore_scopes(graph, snapshot)
     _count(graph)
+    _restore_services(graph, snapshot)
     graph.root = jobs[snapshot.root]
     graph.root.holders += 1
     graph.tallies, graph.failures = snapshot.tallies, snapshot.failures
@@ -130,12 +168,16 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
         if open_jobs:
             graph.requests[id] = OpenRequest(open_jobs[0].kind, open_jobs, number)
             for job in open_jobs:
-                job.stage = ISSUED
+                if job.kind.service:
+                    graph.services.adopt(id, job)
+                if not job.ran:  # a service that is up
+                    job.stage = ISSUED
 
 
-def _record(job: JobState, kind: int) -> JobRecord:
+def _record(job: JobState, kind: int, service: Service | None) -> JobRecord:
+    stage = job.stage if service is None or not service.known else CHILDREN
     return JobRecord(
-        job.id, kind, job.stage, job.body, job.value,
+        job.id, kind, stage, job.body, job.value,
         _ids(job.needs), _ids(job.value_needs), _ids(job.above), _ids(job.children), _ids(job.follow_ons),
         job.tries, job.losses,
     )  # fmt: skip
@@ -171,12 +213,52 @@ def _count(graph: Graph) -> None:
             if (upper.id, job.id) not in unreleased:
                 upper.open += 1
         for need in job.needs:
+            scope = graph.redo.scopes.get(need.id) if graph.redo.scopes else None
+            if scope is not None and job.id in scope.members:
+                for inner in need.value_needs:
+                    inner.waiters = inner.waiters or []
+                    inner.waiters.append(job)
+                    job.pending += 1
+                continue
             need.waiters = need.waiters or []
             need.waiters.append(job)
             job.pending += 1
-        job.unresolved = len(job.value_needs)
+        job.unresolved += len(job.value_needs)
         for need in job.value_needs:
             need.value_waiters = need.value_waiters or []
             need.value_waiters.append(job)
-    for job in [job for job in graph.jobs.values() if job.ran and not job.value_needs]:
+    for job in [job for job in graph.jobs.values() if job.resolved]:
         graph.resolved(job)
+
+
+def _restore_services(graph: Graph, snapshot: Snapshot) -> None:
+    services = graph.services
+    for record in snapshot.services:
+        if record.owner not in services.crews:
+            services.crews[record.owner] = Crew(graph.jobs[record.owner])
+        parent = services.members.get(record.parent)
+        services.join(services.crews[record.owner], graph.jobs[record.id], parent).known = record.known
+    for owner, hold in snapshot.serving.items():
+        crew = services.crews[owner]
+        crew.active, crew.hold = True, hold
+        crew.owner.open += hold
+
+
+def _restore_scopes(graph: Graph, snapshot: Snapshot) -> None:
+    redo = graph.redo
+    for record in snapshot.scopes:
+        job = graph.jobs[record.job]
+        job.unresolved += 1
+        scope = redo.scopes[record.job] = Scope(job, redo.scope_of.get(record.job))
+        scope.members = dict.fromkeys(record.members)
+        scope.files, scope.deleted, scope.added, scope.ran = list(record.files), list(record.deleted), record.added, record.ran
+        redo.scope_of.update(dict.fromkeys(record.members, scope))
+
+
+def _scope_record(scope: Scope) -> ScopeRecord:
+    return ScopeRecord(scope.job.id, tuple(scope.members), tuple(scope.files), tuple(scope.deleted), scope.added, scope.ran)
+
+
+def _of_dropped(graph: Graph, request: str) -> bool:
+    service = graph.services.requests.get(request)
+    return service is not None and service.dropped

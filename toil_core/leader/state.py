@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 import msgspec
@@ -107,6 +107,26 @@ class JobState:
     def resolved(self) -> bool:
         """Whether its value is there, with all that the value promises."""
         return CHILDREN <= self.stage <= DONE and self.unresolved == 0
+
+
+class OpenRequest:
+    """A request that has not ended.
+
+    Attributes:
+        kind: The kind it was issued for.
+        jobs: Its jobs that no commit has told of yet.
+        next: The number of its next commit.
+        node: Where it runs; empty until it does.
+        started: When it began to run, in seconds since 1970; 0 until it does.
+    """
+
+    __slots__ = ("jobs", "kind", "next", "node", "started")
+
+    def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0) -> None:
+        self.kind = kind
+        self.jobs = {job.id: job for job in jobs}
+        self.next = next
+        self.node, self.started = "", 0.0
 
 
 class Tally(msgspec.Struct, array_like=True):
