@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -19,6 +20,15 @@ def test_names_of_a_process_that_ended_are_abandoned() -> None:
     code = "from toil_core.wire.names import staged_name; print(staged_name())"
     name = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     assert abandoned(name) is True
+
+
+def test_names_of_a_process_that_nobody_buried_are_abandoned() -> None:
+    code = "from toil_core.wire.names import staged_name; print(staged_name())"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert abandoned(name) is True
 
 
 def test_nothing_is_said_of_other_machines_and_other_names() -> None:

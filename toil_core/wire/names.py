@@ -30,7 +30,16 @@ def abandoned(name: str) -> bool | None:
         return True
     except PermissionError:
         return False
-    return False
+    return _zombie(pid)
+
+
+def _zombie(pid: str) -> bool:
+    """Whether the process has ended, and only its parent has not noticed yet."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] == b"Z"
+    except OSError:
+        return False
 
 
 def _machine() -> str:
