@@ -7,10 +7,11 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from toil_core.errors import BadOption
+from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
+    from toil_core.job_store import JobStore
     from toil_core.monitor.logs import Log, Logs
 
 _CHUNK = 1 << 20
@@ -20,6 +21,8 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
     parser.add_argument("job", metavar="JOB", nargs="?", help="A job's id, or its name; without it the jobs that have logs are listed.")
+    parser.add_argument("--follow", "-f", action="store_true", help="Of a job that runs on this machine, go on until it ends.")
+    parser.add_argument("--json", action="store_true", help="Print JSON instead of text: the list of logs, or of one job with their content.")
     parser.add_argument("--attempt", metavar="N", help="Which attempt's log: a number from 1, or `all`. [the newest]")
 
 
@@ -36,13 +39,61 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
     if arguments.attempt and not arguments.job:
         raise BadOption("--attempt needs a JOB; `toil logs LOCATOR` lists them")
-    with open_job_store(arguments.locator, config) as store:
-        logs = Logs(PatientStore(store, seconds=30.0), arguments.locator)
-        if arguments.job:
-            _print_job(logs, arguments.job, arguments.attempt)
+    if arguments.follow and (not arguments.job or arguments.attempt or arguments.json):
+        raise BadOption("--follow needs a JOB, and goes neither with --attempt nor with --json")
+    with open_job_store(arguments.locator, config) as inner:
+        store = PatientStore(inner, seconds=30.0)
+        logs = Logs(store, arguments.locator)
+        if arguments.json:
+            _print_json(logs, arguments.job, arguments.attempt)
+        elif arguments.follow:
+            _follow(store, logs, arguments.job)
+        elif arguments.job:
+            _print_job(store, logs, arguments.job, arguments.attempt)
         else:
             _print_list(logs.all())
     return 0
+
+
+def _print_json(logs: Logs, job: str | None, attempt: str | None) -> None:
+    import json
+    from dataclasses import asdict
+
+    found = logs.all()
+    if job:
+        id = logs.id_of(job)
+        found = _chosen([log for log in found if log.job == id], attempt or "all")
+    shown = [asdict(log) for log in found]
+    for each, log in zip(shown, found, strict=True):
+        if job:
+            with logs.open(log) as stream:
+                each["text"] = stream.read().decode(errors="replace")
+    print(json.dumps(shown, indent=2))
+
+
+def _follow(store: JobStore, logs: Logs, job: str) -> None:
+    """Print what the job prints until it ends; when it does not run any more, its newest log."""
+    if not _print_live(store, logs.id_of(job), wait=True):
+        print(f"{job} does not run on this machine now", file=sys.stderr)
+        _print_job(store, logs, job, None)
+
+
+def _print_live(store: JobStore, job: str, *, wait: bool) -> bool:
+    """Print what a job that runs here has printed; whether it runs here."""
+    from toil_core.monitor.live import follow, places
+
+    try:
+        place = next((place for place in places(store) if job == next(iter(place.jobs), "")), None)
+    except UsageError as error:
+        if wait:
+            print(f"toil: {error}", file=sys.stderr)
+        return False
+    if place is None:
+        return False
+    for part in follow(place, wait=wait):
+        sys.stdout.buffer.write(part)
+        sys.stdout.buffer.flush()
+    return True
 
 
 def _print_list(logs: list[Log]) -> None:
@@ -55,8 +106,11 @@ def _print_list(logs: list[Log]) -> None:
     print(table(("job", "id", "attempt", "size", "failed by"), rows, right=(2, 3)))
 
 
-def _print_job(logs: Logs, job: str, attempt: str | None) -> None:
+def _print_job(store: JobStore, logs: Logs, job: str, attempt: str | None) -> None:
     found = logs.of(job)
+    if not attempt and _print_live(store, logs.id_of(job), wait=False):
+        print(f"{job} runs; this is what it printed so far (--follow goes on)", file=sys.stderr)
+        return
     if not found:
         why = logs.failure_text(job)
         print(f"{job} left no log" + (f"; its last attempt: {why}" if why else " so far"), file=sys.stderr)
@@ -72,7 +126,7 @@ def _print_job(logs: Logs, job: str, attempt: str | None) -> None:
 
 
 def _chosen(found: list[Log], attempt: str | None) -> list[Log]:
-    if attempt is None:
+    if attempt is None or not found:
         return found[-1:]
     chosen = found if attempt == "all" else [log for log in found if attempt in (str(log.attempt), log.request)]
     if not chosen:

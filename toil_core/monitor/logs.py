@@ -78,6 +78,14 @@ class Logs:
         found = _numbered(self._store, f"{keys.LOGS}{job}/")
         return found or _numbered(self._store, f"{keys.LOGS}{self._named(job)}/")
 
+    def id_of(self, job: str) -> str:
+        """The id of a job given by its id or its name.
+
+        Raises:
+            UsageError: There is no such job, or several have the name.
+        """
+        return job if _numbered(self._store, f"{keys.LOGS}{job}/") else self._named(job)
+
     def open(self, log: Log) -> BinaryIO:
         """The content of a log, to be read bit by bit.
 

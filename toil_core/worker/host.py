@@ -17,6 +17,7 @@ from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Ref
 from toil_core.wire.work import Setup, Work
 from toil_core.worker import folders, procfs
+from toil_core.worker.answers import Answers
 from toil_core.worker.deployment import open_deployed
 from toil_core.worker.epoch import Epoch
 from toil_core.worker.folders import RunFolder
@@ -65,6 +66,7 @@ class WorkerHost:
         self._closed = False
         self._items: dict[tuple[int, int], Item] = {}
         self._loop = Loop("toil-worker-host", self._shut, self._failed)
+        self._answers = Answers(self._loop, self._run.path, self._requests)
 
     def start(self, work: Work, requirement: Requirement, environment: Mapping[str, str] | None = None) -> None:
         """Run the work; its fate comes as updates.

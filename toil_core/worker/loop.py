@@ -31,6 +31,7 @@ class Loop:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._asleep = False
         self._ending = False
+        self._owned: list[Action] = []
         self._last = last
         self._failed = failed
         self._selector.register(self._wake, selectors.EVENT_READ, None)
@@ -61,6 +62,10 @@ class Loop:
         if fd in self._selector.get_map():
             self._selector.unregister(fd)
 
+    def at_end(self, action: Action) -> None:
+        """Run the action in the loop's thread after everything else."""
+        self._owned.append(action)
+
     def close(self, seconds: float) -> None:
         """End the loop and wait for that; from any other thread."""
         self.call(self._end)
@@ -83,6 +88,8 @@ class Loop:
             while self._calls and not self._ending:
                 self._do(self._calls.popleft())
         self._last()
+        for action in self._owned:
+            self._do(action)
         self._selector.close()
         os.close(self._wake)
 

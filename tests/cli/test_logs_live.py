@@ -1,0 +1,48 @@
+"""Logs of jobs that run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.monitor import stores
+from tests.monitor.terminal import TOIL, Terminal, environment, piped
+from toil_core.cli import main
+
+TALKING = Path(__file__).parent.parent / "monitor" / "talking.py"
+
+
+def test_a_job_is_followed_to_its_end(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    terminal = Terminal([*TOIL, "run", TALKING, "s", "--gate", gate, "--retry-count", "0"], tmp_path)
+    terminal.until(r"talk +0/1")
+    following = subprocess.Popen([*TOIL, "logs", "s", "talk", "--follow"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
+    assert following.stdout is not None
+    assert following.stdout.readline() == "before the gate\n"
+    shown = piped("logs", "s", "0.0", cwd=tmp_path)
+    assert shown.stdout == "before the gate\n" and "--follow goes on" in shown.stderr
+    gate.touch()
+    assert following.stdout.readline() == "behind the gate\n"
+    following.stdout.close()
+    assert following.wait(60) == 0
+    assert terminal.end() != 0
+    again = piped("logs", "s", "0.0", "-f", cwd=tmp_path)
+    assert again.stdout.startswith("before the gate\nbehind the gate\n") and "no leader is known to work on this machine" in again.stderr
+    listed = json.loads(piped("logs", "s", "--json", cwd=tmp_path).stdout)
+    (log,) = json.loads(piped("logs", "s", "talk", "--json", cwd=tmp_path).stdout)
+    assert [each["job"] for each in listed] == ["0.0"] and "text" not in listed[0]
+    assert log["text"].startswith("before the gate\n") and log["reason"] == "failed"
+
+
+def test_what_cannot_be_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = stores.begun(tmp_path / "s")
+    stores.led(store, host="far-away")
+    assert main(["logs", str(tmp_path / "s"), "0.0", "--follow"]) == 0
+    told = capsys.readouterr().err
+    assert "ask on far-away" in told and "0.0 does not run on this machine now" in told and "0.0 left no log so far" in told
+    for wrong in (["--follow"], ["0.0", "--follow", "--attempt", "1"], ["0.0", "--follow", "--json"]):
+        assert main(["logs", str(tmp_path / "s"), *wrong]) == 2
+    assert main(["logs", str(tmp_path / "s"), "nobody", "--follow"]) == 2
