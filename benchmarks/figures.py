@@ -17,7 +17,7 @@ class Figures:
     Args:
         trial: Its runs.
         rate: Jobs per second, the best run, from the first job's making to the last value.
-        cpu: Processor seconds of all processes, median: per job beyond what a workflow of one job
+        cpu: Processor seconds of all processes, the best run: per job beyond what a workflow of one job
             costs where jobs are what counts, else of the whole.
         ratio: `cpu` beside this engine's; None when that was not measured.
     """
@@ -55,8 +55,8 @@ class Results:
         return Figures(trial, rate, cpu, cpu / beside if beside > 0 else None)
 
     def _cpu(self, trial: Trial) -> float:
-        whole = trial.median("cpu")
+        whole = trial.least("cpu")
         if not CASES[trial.case].each:
             return whole
         one = self.trial("one", trial.subject) or self.trial("one", OURS if trial.subject == "power" else trial.subject)
-        return (whole - one.median("cpu")) / (trial.jobs - 1) if one else whole / trial.jobs
+        return (whole - one.least("cpu")) / (trial.jobs - 1) if one else whole / trial.jobs
