@@ -140,6 +140,8 @@ class Update:
         number: Which of the request's commits that is, from 0; when `commit` is None and the
             worker committed, the leader reads it from the job store.
         commits: How many commits the request made in all; told with ENDED, None when unknown.
+        messages: What running jobs tell the user: the job's id, a level of the logging module, and the text. Such
+            news comes with RUNNING, and says nothing else. What comes this way is in no commit.
     """
 
     id: str
@@ -152,6 +154,7 @@ class Update:
     commit: bytes | None = field(default=None, repr=False)
     number: int = 0
     commits: int | None = None
+    messages: tuple[tuple[str, int, str], ...] = ()
 
 
 class BatchSystem(ABC):
@@ -226,6 +229,19 @@ class ClusterEngine(Protocol):
 
     def start_command(self, role: str) -> Sequence[str]:
         """The command that starts the engine on a node of this role."""
+        ...
+
+
+@runtime_checkable
+class CanInterrupt(Protocol):
+    """A batch system that can ask a request to end in good order, which is how services are stopped."""
+
+    def interrupt(self, ids: Iterable[str], seconds: float) -> None:
+        """Send SIGTERM to what the requests run; what they commit then counts.
+
+        What has not ended after so many seconds is ended as by `cancel`, and what has not started at once.
+        Ended and unknown requests are harmless.
+        """
         ...
 
 

@@ -93,6 +93,16 @@ class SingleMachine(BatchSystem):
                     self._tell(Update(id, State.ENDED, Reason.CANCELLED))
             self._start()
 
+    def interrupt(self, ids: Iterable[str], seconds: float) -> None:
+        """Ask requests to end in good order; see `CanInterrupt`."""
+        with self._lock:
+            for id in ids:
+                if id in self._running and self._host is not None:
+                    self._host.interrupt(id, seconds)
+                elif self._packing.remove(id):
+                    self._tell(Update(id, State.ENDED, Reason.CANCELLED))
+            self._start()
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -115,7 +125,7 @@ class SingleMachine(BatchSystem):
             return
         for request, gpus in self._packing.start():
             if self._host is None:
-                self._host = WorkerHost(self._root, self._deliver, self._config, node=self._node)
+                self._host = WorkerHost(self._root, self._deliver, self._config, node=self._node, live=True)
             environment = dict(request.environment)
             if request.requirement.accelerators:
                 environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))

@@ -10,9 +10,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from toil_core.batch_system import BatchSystem, Reason, Request, State, Update
+from toil_core.batch_system import BatchSystem, CanInterrupt, Reason, Request, State, Update
 from toil_core.errors import CorruptBlob, NoSuchKey
 from toil_core.events import JobStarted
 from toil_core.job_store import JobStore
@@ -26,9 +26,12 @@ from toil_core.leader.moves import (
     Event,
     Failed,
     Finish,
+    Interrupt,
     RequestEnded,
+    Said,
     StopAsked,
     Submit,
+    Sweep,
     TimePassed,
     Wake,
 )
@@ -38,6 +41,8 @@ from toil_core.wire import commits, keys, work
 from toil_core.wire.commits import Commit, create_once
 
 _log = logging.getLogger("toil.leader")
+_FEW = 32
+"""So many listings of a part of the files cost less than one of all files."""
 
 
 class Loop:
@@ -52,6 +57,8 @@ class Loop:
         checkpoints: Where the graph is folded.
         teller: Who is told what happens.
         watch: What it does for those outside, if anything.
+        local: What runs local jobs, when the batch system does not.
+        grace: Seconds that a service may take to stop.
     """
 
     def __init__(
@@ -64,6 +71,8 @@ class Loop:
         checkpoints: Checkpoints,
         teller: Teller,
         watch: Watch | None = None,
+        local: BatchSystem | None = None,
+        grace: float = 30.0,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -73,8 +82,11 @@ class Loop:
         self._checkpoints = checkpoints
         self._teller = teller
         self._watch = watch
+        self._local = local
+        self._grace = grace
         self._inbox: queue.SimpleQueue[list[Update] | BaseException | None] = queue.SimpleQueue()
         self._submits: list[Request] = []
+        self._local_submits: list[Request] = []
         self._running: set[str] = set()
         self._wake: float | None = None
         self._finish: Finish | None = None
@@ -89,7 +101,8 @@ class Loop:
         Raises:
             LeaderReplaced: Another leader took over.
         """
-        threading.Thread(target=self._pump, name="toil-updates", daemon=True).start()
+        for batch in self._batches:
+            threading.Thread(target=self._pump, args=(batch,), name="toil-updates", daemon=True).start()
         self._carry_out(self._graph.resume())
         self._flush()
         self._look(changed=True)
@@ -97,10 +110,14 @@ class Loop:
             self._take(self._next())
         return self._finish
 
-    def _pump(self) -> None:
+    @property
+    def _batches(self) -> list[BatchSystem]:
+        return [self._batch] if self._local is None else [self._batch, self._local]
+
+    def _pump(self, batch: BatchSystem) -> None:
         """Pass the batch system's updates on until it is closed."""
         try:
-            while updates := self._batch.updates(None):
+            while updates := batch.updates(None):
                 self._inbox.put(updates)
         except BaseException as error:  # noqa: BLE001  it is raised again where the loop runs
             self._inbox.put(error)
@@ -145,7 +162,9 @@ class Loop:
 
     def _update(self, update: Update) -> None:
         if update.id in self._graph.requests:
-            if update.state is State.RUNNING:
+            if update.messages:
+                self._said(update)
+            elif update.state is State.RUNNING:
                 self._started(update)
             elif update.commit is not None:
                 self._carried(update.id, update.number, update.commit)
@@ -161,6 +180,13 @@ class Loop:
         request.node, request.started = update.node, request.started or now
         for job in request.jobs.values() if self._teller.heard else ():
             self._teller.tell(JobStarted(now, job.id, job.kind.name, update.id, update.node))
+
+    def _said(self, update: Update) -> None:
+        """Pass on what running jobs tell the user."""
+        for id, level, text in update.messages:
+            job = self._graph.jobs.get(id)
+            if job is not None:
+                self._teller.command(Said(id, job.kind.name, level, text))
 
     def _ended(self, update: Update) -> None:
         """Settle what the worker did not: read its commits, and close the door behind them."""
@@ -191,7 +217,7 @@ class Loop:
     def _sweep(self, id: str, jobs: Iterable[str]) -> None:
         """Delete the files of attempts whose node did not: they can never count any more."""
         for job in jobs:
-            self._checkpoints.delete_files([blob.key for blob in self._store.list(keys.attempt_files(id, job))])
+            self._checkpoints.delete_files(_files(self._store, [keys.attempt_files(id, job)]))
 
     def _read_commit(self, id: str, number: int) -> bool:
         """Apply a commit that the batch system did not carry; False when it cannot be read."""
@@ -229,10 +255,17 @@ class Loop:
         for command in commands:
             match command:
                 case Submit():
-                    self._submits.append(self._request(command))
+                    local = self._local is not None and command.kinds[0].local
+                    (self._local_submits if local else self._submits).append(self._request(command))
                 case Cancel():
                     self._flush()  # what was not submitted cannot be cancelled
-                    self._batch.cancel(command.requests)
+                    for batch in self._batches:
+                        batch.cancel(command.requests)
+                case Interrupt():
+                    self._flush()
+                    self._interrupt(command.requests)
+                case Sweep():
+                    self._checkpoints.delete_files(_files(self._store, command.prefixes))
                 case Delete():
                     self._checkpoints.delete_files(command.keys)
                 case Wake():
@@ -251,9 +284,26 @@ class Loop:
         if self._submits:
             requests, self._submits = self._submits, []
             self._batch.submit(requests)
+        if self._local_submits and self._local is not None:
+            requests, self._local_submits = self._local_submits, []
+            self._local.submit(requests)
+
+    def _interrupt(self, ids: Iterable[str]) -> None:
+        for batch in self._batches:
+            if isinstance(batch, CanInterrupt):
+                batch.interrupt(ids, self._grace)
+            else:  # its workers get SIGTERM, and services stop on that
+                batch.cancel(ids)
 
     def _request(self, submit: Submit) -> Request:
         task = work.Work(submit.request, self._worker_locator, self._setup, submit.kinds, submit.tasks, submit.chain)
         return Request(submit.request, submit.name, submit.requirement, work.encode(task))
 
 
+def _files(store: JobStore, prefixes: Collection[str]) -> list[str]:
+    """The keys of all blobs whose keys begin with one of the prefixes."""
+    if len(prefixes) <= _FEW:
+        return [blob.key for prefix in prefixes for blob in store.list(prefix)]
+    wanted = set(prefixes)
+    found = (blob.key for blob in store.list(keys.FILES))
+    return [key for key in found if "/".join(key.split("/", 3)[:3]) + "/" in wanted]

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 import msgspec
@@ -18,7 +19,7 @@ from toil_core.job_store import JobStore
 from toil_core.wire.jobs import Failure, Kind, Result
 from toil_core.wire.work import Task
 from toil_core.worker import messages
-from toil_core.worker.messages import Batch, Item, Open, Results, Spec
+from toil_core.worker.messages import Batch, Item, Open, Results, Said, Spec
 from toil_core.worker.notes import Notes
 from toil_core.worker.runner import Place, Runner
 from toil_core.worker.slots import SlotFolder
@@ -71,7 +72,7 @@ class Child:
 
     def run(self, batch: Batch, spec: Spec) -> bool:
         """Run one task and send what came of it; whether it succeeded."""
-        place = Place(batch.request, self._slot.path, self.open_store, self._opened.setup, spec.index)
+        place = self._place(batch, spec)
         task = _decode_task(spec.task)
         result, payload = self._attempt(task, batch.kinds[spec.kind], dict(task.values), place)  # type: ignore[arg-type]
         _flush()
@@ -101,7 +102,6 @@ class Child:
         return self._store
 
     def _run_all(self, batch: Batch, keep_logs: bool) -> None:
-        setup, tmp = self._opened.setup, self._slot.path
         done: list[Item] = []
         values: dict[int, tuple[str, bytes]] = {}
         held, since = 0, time.perf_counter()
@@ -114,9 +114,11 @@ class Child:
             known: dict[str, bytes] = dict(task.values)  # type: ignore[arg-type]
             if task.after >= 0:
                 known.update([values[task.after]])
-            place = Place(batch.request, tmp, self.open_store, setup, spec.index)
+            place = self._place(batch, spec)
             result, payload = self._attempt(task, batch.kinds[spec.kind], known, place)
             _flush()
+            if self._notes.deferred:
+                self._run_deferred()
             usage = Usage(time.perf_counter() - wall, time.process_time() - cpu, started=started)
             self._clean()
             ok = result.failure is None
@@ -131,6 +133,37 @@ class Child:
                 done, held, since = [], 0, now
         self._send(batch.work, done)
         self._notes.task(-1)
+
+    def _place(self, batch: Batch, spec: Spec) -> Place:
+        opened = self._opened
+        say = partial(self._say, batch.work, spec.index) if opened.live else None
+        up = partial(self._up, batch.work, spec.index) if batch.kinds[spec.kind].service else None
+        return Place(batch.request, self._slot.path, self.open_store, opened.setup, spec.index, opened.cache, say, self._defer, up)
+
+    def _up(self, work: int, index: int, result: Result, payload: bytes) -> None:
+        """Tell that a service is up."""
+        _flush()
+        self._send(work, (Item(index, True, _encode(result), payload, up=True),))
+
+    def _say(self, work: int, index: int, level: int, text: str) -> None:
+        """Tell the user something at once."""
+        self._spilled += 1
+        spill = f"{self._slot.folder}/said-{os.getpid()}-{self._spilled}"
+        self._sock.send(messages.pack(messages.encode(Said(work, index, level, text)), spill))
+
+    def _defer(self, name: str, call: bytes) -> None:
+        from toil_core.worker import deferred
+
+        deferred.append(self._slot.deferred, self._opened.setup, name, call)
+        self._notes.defer()
+
+    def _run_deferred(self) -> None:
+        """Run what a task left to do, where the tasks that follow share its process."""
+        from toil_core.worker import deferred
+
+        for trouble in deferred.run_all(self._slot.deferred, deferred.seconds_of(self._opened.setup), lambda: os.setpgid(0, 0)):
+            print(trouble, file=sys.stderr, flush=True)
+        self._notes.defer(some=False)
 
     def _attempt(self, task: Task, kind: Kind, values: dict[str, bytes], place: Place) -> tuple[Result, bytes]:
         try:

@@ -9,6 +9,7 @@ from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.wire.jobs import Failure
 from toil_core.wire.work import Setup
+from toil_core.worker.cache_folder import CacheFolder
 from toil_core.worker.io_threads import Syncer
 from toil_core.worker.running import Running
 from toil_core.worker.server_process import ServerProcess
@@ -22,9 +23,10 @@ class Epoch:
     Args:
         locator: The job store, as the work names it.
         key: The setup's key.
+        keep_cache: Whether the node's cache of files is to wait for the run's next worker.
     """
 
-    def __init__(self, locator: str, key: str) -> None:
+    def __init__(self, locator: str, key: str, keep_cache: bool) -> None:
         self.locator = locator
         self.key = key
         self.waiting: list[Running] = []
@@ -41,6 +43,8 @@ class Epoch:
         self.keeping = Keeping(0, False)
         self.inline = False
         """Whether the store is quick enough to be used from the host's loop."""
+        self._keep_cache = keep_cache
+        self._cache: CacheFolder | None = None
         self._opened: tuple[JobStore, Setup] | None = None
         self._shelf: Shelf | None = None
         self._tolerance = 0.0
@@ -67,13 +71,15 @@ class Epoch:
         if synced and isinstance(store, CanSync):
             self.syncer = Syncer(store.sync)
 
-    def serve(self, run: Path, number: int) -> ServerProcess:
-        """Start a fork server."""
+    def serve(self, run: Path, number: int, *, live: bool = False) -> ServerProcess:
+        """Start a fork server; see `WorkerHost` for `live`."""
         assert self._opened is not None
         self.loaded = False
         self.made_slots, self.slots = 0, []
-        setup = self._opened[1]
-        self.server = ServerProcess(run, number, self.locator, setup, self._tolerance, self.keeping.all)
+        store, setup = self._opened
+        self._cache = self._cache or CacheFolder.open(run.parent, store, setup, keep=self._keep_cache)
+        cache = str(self._cache.path) if self._cache else ""
+        self.server = ServerProcess(run, number, self.locator, setup, self._tolerance, self.keeping.all, cache, live)
         return self.server
 
     def take_slot(self) -> int:
@@ -87,6 +93,8 @@ class Epoch:
         """Let go of store and threads."""
         if self.syncer is not None:
             self.syncer.close(seconds)
+        if self._cache is not None:
+            self._cache.release()
         if self._shelf is not None:
             self._shelf.close()
         if self._opened is not None:

@@ -92,7 +92,7 @@ def sweep(path: Path) -> None:
         procfs.end_all(str(path))
         left = deferred.left(str(path))
         if left:
-            deferred.start(left, then_remove=str(path))
+            deferred.run_and_remove(str(path), left)
             return
         shutil.rmtree(path, ignore_errors=True)
 

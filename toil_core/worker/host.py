@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
 from time import monotonic
 
-from toil_core.batch_system import Reason, Requirement, State, Update
+from toil_core.batch_system import Reason, Requirement, State, Update, Usage
 from toil_core.errors import Transient
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Ref
 from toil_core.wire.work import Setup, Work
-from toil_core.worker import folders, procfs
+from toil_core.worker import deferred, procfs
 from toil_core.worker.answers import Answers
 from toil_core.worker.deployment import open_deployed
 from toil_core.worker.epoch import Epoch
 from toil_core.worker.folders import RunFolder
-from toil_core.worker.io_threads import IoThreads
+from toil_core.worker.interrupts import Interrupts
+from toil_core.worker.io_threads import IoThreads, forgiving, pause
 from toil_core.worker.loop import Loop
-from toil_core.worker.messages import Ended, Item, Kill, Lost, Ready, Results
+from toil_core.worker.messages import Ended, Item, Kill, Lost, Ready, Results, Said
 from toil_core.worker.running import Finished, Running, decode_result, encode, usage_of
 from toil_core.worker.server_process import ServerProcess
-from toil_core.worker.settle import failed, fetch_all, settle, sweep, with_log, words
+from toil_core.worker.settle import discard, failed, fetch_all, settle, sweep, with_log, words
 from toil_core.worker.shelf import Shelf
 
 GROUP_SECONDS = 0.05
@@ -50,14 +50,26 @@ class WorkerHost:
         config: The options until those of a run are known.
         node: What to call this machine in updates.
         io_threads: The most threads that use the job store at once, when it is a slow one.
+        keep_cache: Whether the node's cache of files is to wait for the run's next worker when this host closes.
+        live: Whether `deliver` passes on what jobs tell the user while they run; else their commits tell it.
     """
 
     def __init__(
-        self, work_root: Path, deliver: Callable[[Update], None], config: Config, *, node: str = "", io_threads: int = 16
+        self,
+        work_root: Path,
+        deliver: Callable[[Update], None],
+        config: Config,
+        *,
+        node: str = "",
+        io_threads: int = 16,
+        keep_cache: bool = False,
+        live: bool = False,
     ) -> None:
         self._deliver = deliver
         self._config = config
         self._node = node
+        self._keep_cache = keep_cache
+        self._live = live
         self._run = RunFolder(work_root)
         self._io = IoThreads(io_threads, "toil-io")
         self._epochs: dict[tuple[str, str], Epoch] = {}
@@ -67,6 +79,8 @@ class WorkerHost:
         self._items: dict[tuple[int, int], Item] = {}
         self._loop = Loop("toil-worker-host", self._shut, self._failed)
         self._answers = Answers(self._loop, self._run.path, self._requests)
+        self.interrupt = Interrupts(self._loop, self._requests, self._abandon, self._watch).ask
+        """Asks a request to end in good order; see `Interrupts.ask`."""
 
     def start(self, work: Work, requirement: Requirement, environment: Mapping[str, str] | None = None) -> None:
         """Run the work; its fate comes as updates.
@@ -97,7 +111,7 @@ class WorkerHost:
         key = (work.store, work.setup)
         epoch = self._epochs.get(key)
         if epoch is None:
-            epoch = self._epochs[key] = Epoch(*key)
+            epoch = self._epochs[key] = Epoch(*key, self._keep_cache)
             self._open(epoch, 0)
         self._requests[running.id] = (epoch, running)
         if epoch.open:
@@ -124,7 +138,7 @@ class WorkerHost:
 
     def _not_opened(self, epoch: Epoch, tries: int, error: Exception) -> None:
         if isinstance(error, Transient) and tries < TRIES:
-            self._loop.later(_pause(tries), lambda: self._open(epoch, tries + 1))
+            self._loop.later(pause(tries), lambda: self._open(epoch, tries + 1))
             return
         del self._epochs[epoch.locator, epoch.key]
         for running in epoch.waiting:
@@ -170,7 +184,7 @@ class WorkerHost:
     # The fork server
 
     def _serve(self, epoch: Epoch) -> ServerProcess:
-        server = epoch.serve(self._run.path, next(self._numbers))
+        server = epoch.serve(self._run.path, next(self._numbers), live=self._live)
         self._loop.watch(server.death, lambda: self._bury(epoch, server))
         return server
 
@@ -195,9 +209,13 @@ class WorkerHost:
                 self._results(epoch, running, message)
             elif isinstance(message, Ended):
                 self._ended(epoch, running, message)
+            elif isinstance(message, Said):
+                said = ((running.said(message.index), message.level, message.text),)
+                self._deliver(Update(running.id, State.RUNNING, node=self._node, messages=said))
             else:
                 running.flying.clear()
                 if isinstance(message, Lost):
+                    self._run_deferred(deferred.path_of(str(self._run.path), str(server.folder), running.slot))
                     running.abandon(Reason.NODE_LOST, "the process that ran this job's attempts was ended")
                 self._proceed(epoch, running)
 
@@ -211,6 +229,8 @@ class WorkerHost:
         if not epoch.loaded and not server.killed:
             epoch.broken = Failure(Reason.FAILED, f"cannot load the workflow's modules: {how}", retry=False)
         server.bury()
+        for path in deferred.left(str(self._run.path), f"{server.folder.name}-"):
+            self._run_deferred(path)
         for running in list(epoch.running.values()):
             running.flying.clear()
             running.slot = -1
@@ -220,11 +240,19 @@ class WorkerHost:
                 running.abandon(Reason.NODE_LOST, how)
                 self._proceed(epoch, running)
 
+    def _run_deferred(self, path: str) -> None:
+        """Run what attempts left to do whose slot was ended."""
+        claimed = deferred.claim(path)
+        if claimed:
+            self._io.run(forgiving(lambda: deferred.run_left([claimed])))
+
     # Results
 
     def _results(self, epoch: Epoch, running: Running, message: Results) -> None:
         for item in message.items:
-            if item.usage is None:
+            if item.up:
+                running.up((item.result, item.payload, Usage()))
+            elif item.usage is None:
                 self._items[running.number, item.index] = item
             elif item.index in running.tasks:
                 finished = (item.result, item.payload, item.usage)
@@ -317,14 +345,8 @@ class WorkerHost:
         self._proceed(epoch, running)
 
     def _discard(self, ended: Ended) -> None:
-        def discarding() -> None:
-            if ended.log:
-                os.unlink(ended.log)
-            if ended.trash:
-                folders.remove(ended.trash)
-
         if ended.log or ended.trash:
-            self._io.run(_forgiving(discarding))
+            self._io.run(forgiving(partial(discard, ended)))
 
     # Commits
 
@@ -423,7 +445,7 @@ class WorkerHost:
                 sweep(epoch.store, running.id, job)
 
         if opened:
-            self._io.run(_forgiving(sweeping))
+            self._io.run(forgiving(sweeping))
         self._deliver(Update(running.id, State.ENDED, reason, None, message, self._node, commits=running.commits))
 
     # Input and output
@@ -439,7 +461,7 @@ class WorkerHost:
 
         def failing(error: Exception) -> None:
             if isinstance(error, Transient) and tries < TRIES and not self._closed:
-                self._loop.later(_pause(tries), lambda: self._store_io(epoch, running, action, slow=slow, tries=tries + 1))
+                self._loop.later(pause(tries), lambda: self._store_io(epoch, running, action, slow=slow, tries=tries + 1))
                 return
             running.committing = False
             running.settling = 0
@@ -469,24 +491,8 @@ class WorkerHost:
             server.bury()
         if not all(epoch.open for epoch in self._epochs.values()):
             procfs.end_all(str(self._run.path))  # what installs Python packages
+        deferred.run_left(deferred.left(str(self._run.path)))
         self._io.close(5.0)
         for epoch in self._epochs.values():
             epoch.close(5.0)
         self._run.remove()
-
-
-def _pause(tries: int) -> float:
-    """Seconds to wait before asking the store again."""
-    return min(10.0, 0.1 * 2.0**tries)
-
-
-def _forgiving(action: Callable[[], None]) -> Callable[[], None]:
-    """The action, without its errors: what it sweeps up may be swept up later."""
-
-    def acting() -> None:
-        try:
-            action()
-        except Exception:  # noqa: BLE001 - what stays is swept up later
-            return
-
-    return acting

@@ -82,3 +82,20 @@ class Syncer:
             for then in waiting:
                 if then is not None:
                     then(error)
+
+
+def pause(tries: int) -> float:
+    """Seconds to wait before asking the store again."""
+    return min(10.0, 0.1 * 2.0**tries)
+
+
+def forgiving(action: Task) -> Task:
+    """The action, without its errors: what it sweeps up may be swept up later."""
+
+    def acting() -> None:
+        try:
+            action()
+        except Exception:  # noqa: BLE001 - what stays is swept up later
+            return
+
+    return acting

@@ -32,6 +32,8 @@ class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
         setup: What workers must know of the workflow.
         tolerance: By what share of its request an attempt may exceed its memory.
         keep_logs: Whether what successful attempts print is kept.
+        cache: Folder of the node's cache; empty when there is none.
+        live: Whether what jobs tell the user can be passed on while they run.
     """
 
     run: str
@@ -40,6 +42,8 @@ class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
     setup: Setup
     tolerance: float
     keep_logs: bool
+    cache: str = ""
+    live: bool = False
 
 
 class Spec(msgspec.Struct, array_like=True, frozen=True):
@@ -86,6 +90,12 @@ class Kill(msgspec.Struct, array_like=True, frozen=True, tag=3):
     work: int
 
 
+class Interrupt(msgspec.Struct, array_like=True, frozen=True, tag=10):
+    """Send SIGTERM to the work's running attempt."""
+
+    work: int
+
+
 class Ready(msgspec.Struct, array_like=True, frozen=True, tag=4):
     """The fork server has loaded the user's modules, or could not.
 
@@ -108,6 +118,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
         payload: What the result's spans speak of.
         usage: What it used, when it shared its process.
         log: What it printed, when it shared its process and this is wanted.
+        up: Whether this says that a service is up, which goes on.
     """
 
     index: int
@@ -116,6 +127,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     payload: bytes
     usage: Usage | None = None
     log: bytes = b""
+    up: bool = False
 
 
 class Results(msgspec.Struct, array_like=True, frozen=True, tag=5):
@@ -171,11 +183,27 @@ class Lost(msgspec.Struct, array_like=True, frozen=True, tag=8):
     work: int
 
 
+class Said(msgspec.Struct, array_like=True, frozen=True, tag=9):
+    """A running attempt has something to tell the user.
+
+    Args:
+        work: The host's number for the request.
+        index: The task's number in the work.
+        level: A level of the logging module.
+        text: What it says.
+    """
+
+    work: int
+    index: int
+    level: int
+    text: str
+
+
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
-to_server = msgspec.msgpack.Decoder(Open | Batch | Kill)
+to_server = msgspec.msgpack.Decoder(Open | Batch | Kill | Interrupt)
 to_slot = msgspec.msgpack.Decoder(Batch)
-to_host = msgspec.msgpack.Decoder(Ready | Results | Ended | Left | Lost)
+to_host = msgspec.msgpack.Decoder(Ready | Results | Ended | Left | Lost | Said)
 
 
 def pack(message: bytes, spill: str) -> bytes:

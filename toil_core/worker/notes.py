@@ -64,7 +64,16 @@ class Notes:
 
     def store(self) -> None:
         """The process opens the job store."""
-        self._view[_OPENED] = 1
+        self._view[_OPENED] |= 1
+
+    def defer(self, *, some: bool = True) -> None:
+        """The process has left functions to run afterwards; or (False) there are none any more."""
+        self._view[_OPENED] = self._view[_OPENED] & ~2 | 2 * some
+
+    @property
+    def deferred(self) -> bool:
+        """Whether there are functions to run afterwards."""
+        return bool(self._view[_OPENED] & 2)
 
     @property
     def index(self) -> int:
@@ -74,7 +83,7 @@ class Notes:
     @property
     def opened(self) -> bool:
         """Whether the process opened the job store."""
-        return bool(self._view[_OPENED])
+        return bool(self._view[_OPENED] & 1)
 
     # By the fork server
 

@@ -28,6 +28,10 @@ class Place:
         open_store: Opens the job store, once per process.
         setup: The epoch's setup.
         index: Which of the request's tasks this is; no other task of the request has the number.
+        cache: Folder of the node's cache; empty when there is none.
+        say: Passes a message (level and text) to the user at once; None when only the commit can carry it.
+        defer: Notes a function (its name, and its pickled call) that is to run when the attempt has ended.
+        up: For a service: commits that it is up, at once, with what its users are given.
     """
 
     request: str
@@ -35,6 +39,10 @@ class Place:
     open_store: Callable[[], JobStore]
     setup: Setup
     index: int = 0
+    cache: str = ""
+    say: Callable[[int, str], None] | None = None
+    defer: Callable[[str, bytes], None] | None = None
+    up: Callable[[Result, bytes], None] | None = None
 
 
 class Runner(Protocol):

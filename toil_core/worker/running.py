@@ -38,6 +38,7 @@ class Running:
         self.kinds = list(work.kinds)
         self.tasks: dict[int, Task] = dict(enumerate(work.tasks))
         """Tasks of which nothing is known yet."""
+        self._names = [task.job for task in work.tasks]
         self.ready: deque[int] = deque()
         self.after: dict[int, list[int]] = {}
         self.flying: set[int] = set()
@@ -139,6 +140,15 @@ class Running:
             if self.work.chain and not self.tasks and not self.ending:
                 self._chain(index, task, result, value, payload)
 
+    def said(self, index: int) -> str:
+        """The job of a task, also of one that has ended."""
+        return self._names[index]
+
+    def up(self, finished: Finished) -> None:
+        """Take in that a service is up; it waits for no others to share its commit."""
+        self.finished.append(finished)
+        self.since = 0.0
+
     def drop(self, index: int) -> None:
         """Forget a task that was skipped because the one before it failed."""
         self.flying.discard(index)
@@ -165,11 +175,14 @@ class Running:
             return
         new = result.jobs[0]
         kind = result.kinds[new.kind]
+        if new.services or result.services or kind.checkpoint or kind.local != self.kinds[0].local:
+            return
         known = {name: part for name, part in (*task.values, (task.job, value)) if isinstance(part, bytes)}
         if not fits(kind, self.requirement) or kind.isolated != self.isolated or not _at_hand(new, task.job, result, known):
             return
         self.kinds.append(kind)
         values = tuple(known.items()) if new.needs else ()
+        self._names[index + 1 :] = [new.id]
         self.tasks[index + 1] = Task(new.id, len(self.kinds) - 1, payload[slice(*new.body)], values)
         self.ready.append(index + 1)
         self.chained = new.id

@@ -14,7 +14,7 @@ import msgspec
 
 from toil_core.wire.work import Setup
 from toil_core.worker import messages, procfs
-from toil_core.worker.messages import Batch, Ended, Kill, Left, Lost, Open, Ready, Results
+from toil_core.worker.messages import Batch, Ended, Interrupt, Kill, Left, Lost, Open, Ready, Results, Said
 
 _MAIN = "from toil_core.worker.forkserver import main; main({fd})"
 
@@ -29,9 +29,11 @@ class ServerProcess:
         setup: What workers must know of the workflow.
         tolerance: By what share of its request an attempt may exceed its memory.
         keep_logs: Whether what successful attempts print is kept.
+        cache: Folder of the node's cache; empty when there is none.
+        live: Whether what jobs tell the user can be passed on while they run.
     """
 
-    def __init__(self, run: Path, number: int, store: str, setup: Setup, tolerance: float, keep_logs: bool) -> None:
+    def __init__(self, run: Path, number: int, store: str, setup: Setup, tolerance: float, keep_logs: bool, cache: str, live: bool = False) -> None:
         self.folder = run / str(number)
         self.folder.mkdir(mode=0o700)
         self.log = self.folder / "log"
@@ -53,14 +55,14 @@ class ServerProcess:
                 start_new_session=True,
             )
         self.death = os.pidfd_open(self.process.pid)
-        self.send(Open(str(run), str(self.folder), store, setup, tolerance, keep_logs))
+        self.send(Open(str(run), str(self.folder), store, setup, tolerance, keep_logs, cache, live))
 
     @property
     def blocked(self) -> bool:
         """Whether messages wait for room in the socket."""
         return bool(self._outbox)
 
-    def send(self, message: Open | Batch | Kill) -> None:
+    def send(self, message: Open | Batch | Kill | Interrupt) -> None:
         """Send the message, or keep it until there is room."""
         self._spilled += 1
         self._outbox.append(messages.pack(messages.encode(message), f"{self.folder}/message-{self._spilled}"))
@@ -78,7 +80,7 @@ class ServerProcess:
                 return
             self._outbox.popleft()
 
-    def receive(self) -> Iterator[Ready | Results | Ended | Left | Lost]:
+    def receive(self) -> Iterator[Ready | Results | Ended | Left | Lost | Said]:
         """What it and its attempts said since the last call."""
         view = memoryview(self._buffer)
         while True:

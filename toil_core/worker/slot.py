@@ -18,7 +18,7 @@ from typing import NoReturn
 from toil_core.batch_system import Reason
 from toil_core.worker import messages, procfs
 from toil_core.worker.child import Child
-from toil_core.worker.messages import Batch, Ended, Left, Open, Spec
+from toil_core.worker.messages import Batch, Ended, Left, Open, Said, Spec
 from toil_core.worker.notes import Notes
 from toil_core.worker.rehearsal import rehearse
 from toil_core.worker.runner import Runner
@@ -27,6 +27,8 @@ from toil_core.worker.slots import SlotFolder
 VERDICTS = (None, Reason.CANCELLED, Reason.OVER_TIME, Reason.OUT_OF_MEMORY)
 """What a fork server may decide, by its number in the notes."""
 
+WARNING = 30
+"""The level of the logging module."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -104,6 +106,8 @@ class Slot:
         wall = (time.monotonic_ns() - began) / 1e9
         notes.forked(0, 0)
         self._end_rest()
+        if notes.deferred:
+            self._run_deferred(batch)
         number, peak = notes.verdict(pid)
         verdict = VERDICTS[number]
         if status == signal.SIGKILL and verdict is None:
@@ -148,6 +152,17 @@ class Slot:
         os.chdir(self._folder.tmp)
         if batch.environment:
             os.environ.update(batch.environment)
+
+    def _run_deferred(self, batch: Batch) -> None:
+        """Run what the attempt left to do, in its folder and with its log."""
+        from toil_core.worker import deferred
+
+        opened = self._around.opened
+        for trouble in deferred.run_all(self._folder.deferred, deferred.seconds_of(opened.setup), lambda: self._enter(batch)):
+            os.write(self._folder.log_fd, f"{trouble}\n".encode())
+            if opened.live:
+                self._host.send(messages.encode(Said(batch.work, self._notes.index, WARNING, trouble)))
+        self._end_rest()
 
     def _end_rest(self) -> None:
         """End whatever the attempt left running: all of it has become a child of this process, or lies below one."""

@@ -17,6 +17,7 @@ class SlotFolder:
     def __init__(self, folder: str, number: int) -> None:
         self.folder = f"{folder}/{number}"
         self.tmp = f"{self.folder}/tmp"
+        self.deferred = f"{os.path.dirname(folder)}/deferred/{os.path.basename(folder)}-{number}"
         self.path = Path(self.tmp)
         self._log = f"{self.folder}/log"
         self._kept = 0

@@ -146,13 +146,31 @@ class Job(Generic[R]):
         return self._when_running("files").files
 
     def log(self, text: str, level: int | str = "INFO") -> None:
-        """Tell the user something, once the job has run.
+        """Tell the user something, while the job runs wherever the batch system can pass it on.
 
         Args:
             text: What to say.
             level: A level of the logging module, or its name.
         """
         self._when_running("log").say(text, level)
+
+    def defer(self, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have a function called when this attempt has ended, however that comes about.
+
+        Also when the attempt, its worker or all of the machine's workers are killed: then a later worker on
+        the machine calls it. Those deferred last are called first, each in a process of its own, in the
+        attempt's folder where that is still there, for at most `--deferred-time`. What they print is in the
+        attempt's log.
+
+        Args:
+            function: What to call.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
+
+        Raises:
+            UsageError: It cannot be pickled.
+        """
+        self._when_running("defer").defer(function, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<job '{self.name}'>"

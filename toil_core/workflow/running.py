@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from toil_core.errors import UsageError
+from toil_core.errors import GraphError, UsageError
 
 if TYPE_CHECKING:
     from toil_core.wire.jobs import Kind
@@ -32,7 +33,7 @@ class Running:
         self.kind = kind
         self.place = place
         self.messages: list[tuple[int, str]] = []
-        """Level and text of what it told the user."""
+        """Level and text of what its commit is to tell the user."""
         self.touched: list[Job[Any]] = []
         """Jobs that got successors while it ran."""
         self._files: Files | None = None
@@ -47,7 +48,12 @@ class Running:
 
             place = self.place
             config = Config.from_dict(place.setup.options)
-            self._files = Files(place.open_store(), keys.attempt_files(place.request, self.task.job), place.tmp, config)
+            cache = None
+            if place.cache:
+                from toil_core.worker.cache import Cache
+
+                cache = Cache(place.cache)
+            self._files = Files(place.open_store(), keys.attempt_files(place.request, self.task.job), place.tmp, config, cache)
         return self._files
 
     @property
@@ -55,8 +61,13 @@ class Running:
         """Keys of the files that it asked to delete."""
         return () if self._files is None else tuple(self._files.deleted)
 
+    @property
+    def temporary(self) -> tuple[str, ...]:
+        """Keys of the files that are to go when it is done with all below it."""
+        return () if self._files is None else tuple(self._files.temporary)
+
     def say(self, text: str, level: int | str) -> None:
-        """Keep a message for the user.
+        """Tell the user something: now, or with the commit where nothing can be told before.
 
         Raises:
             UsageError: There is no such level.
@@ -64,4 +75,28 @@ class Running:
         number = level if isinstance(level, int) else LEVELS.get(level.upper())
         if number is None:
             raise UsageError(f"{level!r} is not a level of logging; use one of {', '.join(LEVELS)}")
-        self.messages.append((number, str(text)))
+        if self.place.say is not None:
+            self.place.say(number, str(text))
+        else:
+            self.messages.append((number, str(text)))
+
+    def defer(self, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note a call that is to be made when the attempt has ended.
+
+        Raises:
+            UsageError: It cannot be noted: it cannot be pickled, or holds a promise.
+        """
+        from toil_core.workflow.job import JobFunction
+        from toil_core.workflow.pickling import UnknownJob, Writer
+
+        inner = function.function if isinstance(function, JobFunction) else function
+        name = str(getattr(inner, "__qualname__", type(inner).__name__))
+        if not callable(inner) or self.place.defer is None:
+            raise UsageError(f"defer() takes a function, not {inner!r}" if not callable(inner) else "nothing can be deferred here")
+        writer = Writer({})
+        call = (inner, args, kwargs)
+        try:
+            writer.add(call, lambda: [(f"what is deferred: '{name}'", part) for part in call])
+        except UnknownJob as unknown:
+            raise GraphError(f"the deferred function '{name}' is given the promise of job '{unknown.job.name}', which it cannot wait for") from None
+        self.place.defer(name, writer.payload())
