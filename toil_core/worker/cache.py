@@ -47,7 +47,11 @@ class Cache:
         self._filling = f"{folder}/{FILLING}"
         self._ledger = Ledger(folder)
         self._links = True
-        self._leases: list[BinaryIO] = []
+        self._leases: list[int] = []
+
+    def __del__(self) -> None:
+        for lease in self._leases:
+            os.close(lease)
 
     def provide(self, key: str, size: int, mode: int, target: Path, way: Way, fetch: Callable[[BinaryIO], None]) -> bool:
         """Put the file of a key at a path; fetch it when it is not in the cache and nobody else is fetching it.
@@ -159,11 +163,11 @@ class Cache:
         return True
 
     def _leased(self, path: str, entry: BinaryIO) -> bool:
-        """Keep the entry from being removed while this process lives."""
-        lease = os.fdopen(os.dup(entry.fileno()), "rb")
+        """Keep the entry from being removed as long as this object and its process live."""
+        lease = os.dup(entry.fileno())
         fcntl.flock(lease, fcntl.LOCK_SH)
-        if not _in_place(lease.fileno(), path):
-            lease.close()
+        if not _in_place(lease, path):
+            os.close(lease)
             return False
         self._leases.append(lease)
         return True

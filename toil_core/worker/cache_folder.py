@@ -73,8 +73,11 @@ class CacheFolder:
     def _hold(cls, path: Path, size: int | None, keep: bool) -> CacheFolder:
         while True:
             path.mkdir(mode=0o700, exist_ok=True)
-            _check_ours(path)
-            held = os.open(path / _HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                _check_ours(path)
+                held = os.open(path / _HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # removed since
+                continue
             fcntl.flock(held, fcntl.LOCK_SH)
             if _same(held, path / _HELD):
                 break
@@ -105,9 +108,11 @@ def _sweep(path: Path) -> None:
     """Remove a cache that nobody holds; one that waits for workers, after a time."""
     try:
         held = os.open(path / _HELD, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:  # it is being made, or was being removed
+    except FileNotFoundError:  # it is being made, or whoever made or removed it was killed
         if path.name.startswith(f"{PREFIX}gone-"):
             shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.rmdir()
         return
     except OSError:
         return
