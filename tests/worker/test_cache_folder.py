@@ -160,10 +160,11 @@ def test_it_works_on_a_file_system_in_memory(store: JobStore, tmp_path: Path) ->
 def test_somebody_elses_folder_is_not_used(root: Path, store: JobStore, caplog: pytest.LogCaptureFixture) -> None:
     trap = root / cache_folder.name("w1")
     trap.mkdir()
+    (trap / "theirs").touch()
     trap.chmod(0o777)
     with caplog.at_level(logging.INFO, "toil.worker"):
         assert CacheFolder.open(root, store, setup(), keep=False) is None
     assert "belongs to somebody else" in caplog.text
-    trap.rmdir()
+    trap.rename(root / "trap")
     trap.symlink_to(root)
     assert CacheFolder.open(root, store, setup(), keep=False) is None
