@@ -13,7 +13,7 @@ from toil_core.errors import NoSuchKey, ToilError
 from toil_core.job_store import HasPaths, JobStore
 from toil_core.leader import epoch
 from toil_core.monitor import history
-from toil_core.monitor.glance import glance
+from toil_core.monitor.glance import glance, newest_page
 from toil_core.monitor.report.model import build, outcome
 from toil_core.monitor.status import Status, examine_graph
 from toil_core.wire import keys
@@ -145,7 +145,7 @@ class _Look:
             status = glance(self._store, self._locator)
             self._mark, self._stale = mark, True
             self._status_due = _SHARE * (time.monotonic() - now) / 4 + now
-            yield "status", encoded(status)
+            yield "status", encoded(status, running(self._store, status))
         if self._stale and now >= self._details_due:
             began = time.monotonic()
             yield "details", self._details()
@@ -181,9 +181,20 @@ def _stamp(paths: HasPaths, key: str) -> tuple[int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def encoded(status: Status) -> bytes:
-    """The status as a dashboard takes it in."""
-    return msgspec.json.encode({**msgspec.structs.asdict(status), "outcome": outcome(status), "now": time.time()})
+def running(store: JobStore, status: Status) -> dict[str, int]:
+    """How many jobs of each name ran when a leader at work told of itself; some may have ended, and others begun, since then."""
+    told = newest_page(store, status.leader.epoch) if status.as_of and status.leader.state in ("running", "unknown") else None
+    return {} if told is None or told.outcome else {kind.name: kind.running for kind in told.kinds if kind.running}
+
+
+def encoded(status: Status, running: Mapping[str, int]) -> bytes:
+    """The status as a dashboard takes it in.
+
+    Args:
+        status: How far the workflow is.
+        running: How many jobs of each name ran when the leader told of itself.
+    """
+    return msgspec.json.encode({**msgspec.structs.asdict(status), "outcome": outcome(status), "now": time.time(), "told": running})
 
 
 def log_tail(store: JobStore, job: str, request: str, most: int) -> tuple[bytes, int]:

@@ -19,6 +19,10 @@ WORTH = 0.02
 """A change is worth a sentence from this share of all that was requested, times how long, on."""
 _LEAST_MEMORY, _LEAST_DISK = 32 << 20, 64 << 20
 _MANY = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_ROUND = (
+    1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 50, 60, 64, 80, 96, 100, 128, 150, 192, 200, 256, 300, 384, 400, 500, 512, 600, 640, 700, 768,
+    800, 900, 1000,
+)  # fmt: skip
 _LOST = (Reason.NODE_LOST.value, Reason.PREEMPTED.value)
 
 
@@ -63,8 +67,8 @@ def _memory(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "memory",
-                f"{kind.name} ran out of memory in {short:,} of {count(kind.attempts, 'attempt')}, at requests from {about(asked.least)}"
-                f" on{enough}: ask for {about(better)}.",
+                f"{kind.name} ran out of memory in {short:,} of {count(kind.attempts, 'attempt')}, at requests from {_size(asked.least)}"
+                f" on{enough}: ask for {_size(better)}.",
                 max(WORTH, kind.lost / max(1e-9, sum(each.wall.used.total for each in kinds))),
             )
             continue
@@ -74,8 +78,8 @@ def _memory(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "memory",
-                f"{kind.name} asked for {about(asked.usual)} of memory and used at most {_used_memory(used.most)}:"
-                f" ask for {about(better)}, and {_times(asked.usual / better)} fit into the same memory.",
+                f"{kind.name} asked for {_size(asked.usual)} of memory and used at most {_used_memory(used.most)}:"
+                f" ask for {_size(better)}, and {_times(asked.usual / better)} fit into the same memory.",
                 weight,
             )
 
@@ -125,7 +129,7 @@ def _disk(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "disk",
-                f"{kind.name} left up to {about(used.most)} on the disk and had asked for {about(asked.most)}: ask for {about(rounded_up(used.most * HEADROOM))}.",
+                f"{kind.name} left up to {about(used.most)} on the disk and had asked for {_size(asked.most)}: ask for {_size(rounded_up(used.most * HEADROOM))}.",
                 max(WORTH, weight),
             )
 
@@ -184,11 +188,16 @@ def _alone(elapsed: float, alone: Sequence[tuple[str, str, float]]) -> Iterator[
 
 
 def rounded_up(size: float) -> int:
-    """A size of at least that many bytes that people like to write: two digits and a unit, in steps of 5 %."""
-    unit = 1 << 20 if size < 1000 << 20 else 1 << 30
-    scaled = size / unit
-    step: float = 10 ** math.floor(math.log10(scaled)) / 2 if scaled >= 1 else 0.5
-    return int(math.ceil(scaled / step) * step * unit)
+    """The next size of at least that many bytes that people would write."""
+    for unit in (1 << 20, 1 << 30, 1 << 40):
+        for rounded in _ROUND:
+            if rounded * unit >= size:
+                return rounded * unit
+    return math.ceil(size / (1 << 40)) << 40
+
+
+def _size(size: float) -> str:
+    return about(size).replace(".0 ", " ")
 
 
 def _used_memory(size: float) -> str:

@@ -11,6 +11,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -68,4 +69,4 @@ def unpack(packed: Packed) -> tuple[dict[str, list[int]], list[str]]:
 
 
 def _steps(column: Sequence[int]) -> list[int]:
-    return [number - before for number, before in zip(column, [0, *column[:-1]], strict=True)]
+    return [number - before for number, before in zip(column, chain((0,), column), strict=False)]

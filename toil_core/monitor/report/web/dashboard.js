@@ -11,7 +11,7 @@ class Live {
   constructor(page, address) {
     Object.assign(this, { page, address, status: null, details: null, skew: 0, logs: new Map() });
     this.trouble = el("p", { class: "bad", role: "alert", hidden: true });
-    this.parts = Object.fromEntries(["head", "advice", "running", "graph", "kinds", "failures", "timeline", "resources", "slowest"].map((name) => [name, el("div")]));
+    this.parts = Object.fromEntries(["head", "running", "graph", "kinds", "failures", "timeline", "advice", "resources", "slowest"].map((name) => [name, el("div")]));
     page.replaceChildren(this.trouble, ...Object.values(this.parts));
     this.view = null;
     setInterval(() => this.tick(), 1000);
@@ -34,6 +34,11 @@ class Live {
 
   take(status) {
     this.status = status;
+    status.active = Object.values(status.told).reduce((sum, many) => sum + many, 0);
+    for (const kind of status.kinds) {
+      kind.active = Math.min(status.told[kind.name] || 0, kind.total - kind.done - kind.failed);
+      kind.waiting = kind.total - kind.done - kind.failed - kind.active;
+    }
     this.skew = Date.now() / 1000 - status.now;
     document.title = `${status.total ? Math.floor(100 * status.done / status.total) : 0} % of ${status.name || "workflow"}`;
     this.put("head", this.head(status));
@@ -68,17 +73,17 @@ class Live {
   since(when) { return el("span", { "data-since": when }, lapse(this.now - when)); }
 
   head(s) {
-    const [tone, word] = LIVE[s.outcome], waiting = s.open - s.running, leader = LEADERS[s.leader.state], going = s.outcome === "running";
+    const [tone, word] = LIVE[s.outcome], active = Math.min(s.active, s.open), waiting = s.open - active, leader = LEADERS[s.leader.state], going = s.outcome === "running";
     const part = (many, colour) => el("i", { style: { width: `${100 * many / Math.max(1, s.total)}%`, background: `var(${colour})` } });
     return card("head", "",
       el("div", { class: "head" }, el("h1", {}, s.name || "workflow"), el("span", { class: `badge ${tone}` }, word)),
       el("p", { class: "soft" }, `on ${s.job_store}, begun ${moment(s.created)}; leader: ${typeof leader === "function" ? leader(s.leader) : leader}`),
-      tipped(el("div", { class: "bar" }, part(s.done, "--good"), part(s.running, "--accent"), part(s.failed, "--bad")),
-        `${number(s.done)} done, ${number(s.running)} running, ${number(s.failed)} failed for good, ${number(waiting)} waiting, of ${number(s.total)} known so far`),
+      tipped(el("div", { class: "bar" }, part(s.done, "--good"), part(active, "--accent"), part(s.failed, "--bad")),
+        `${number(s.done)} done, ${number(active)} running, ${number(s.failed)} failed for good, ${number(waiting)} waiting, of ${number(s.total)} known so far`),
       facts([
-        ["done", `${number(s.done)} of ${number(s.total)}`, s.complete ? "" : "of those known so far"], ["running", number(s.running)], ["waiting", number(waiting), s.ready ? `${number(s.ready + s.submitted)} only for room` : ""],
+        ["done", `${number(s.done)} of ${number(s.total)}`, s.complete ? "" : "of those known so far"], ["running", number(active)], ["waiting", number(waiting), s.ready + s.submitted ? `${number(Math.min(waiting, s.ready + s.submitted))} only for room` : ""],
         ["failed for good", s.failed ? el("span", { class: "bad" }, number(s.failed)) : "0"],
-        going ? ["leader at work for", this.since(s.leader.started)] : null, s.as_of && going ? ["last news of the leader", this.since(s.as_of), "ago"] : null,
+        going ? ["leader at work for", this.since(s.leader.started)] : null, s.as_of && going ? ["since the leader's last news", this.since(s.as_of)] : null,
       ]), s.corrupt.map((trouble) => el("p", { class: "warn" }, `warning: ${trouble}`)));
   }
 
@@ -114,7 +119,7 @@ class Live {
     const columns = [
       { name: "kind", text: true, value: (k) => k.name, show: (k) => el("span", {}, swatch(number_(k.name)), ` ${k.name}`) },
       { name: "done", value: (k) => k.done / k.total, show: (k) => el("span", {}, `${number(k.done)} of ${number(k.total)}`, el("span", { class: "meter" }, el("i", { style: { width: `${100 * k.done / Math.max(1, k.total)}%`, background: "var(--good)" } }))) },
-      { name: "running", value: (k) => k.running, show: (k) => number(k.running) }, { name: "waiting", value: (k) => k.total - k.done - k.failed - k.running, show: (k) => number(k.total - k.done - k.failed - k.running) },
+      { name: "running", value: (k) => k.active, show: (k) => number(k.active) }, { name: "waiting", value: (k) => k.waiting, show: (k) => number(k.waiting) },
       { name: "failed", value: (k) => k.failed, show: (k) => k.failed ? el("span", { class: "bad" }, number(k.failed)) : "0" },
       { name: "mean time", value: (k) => k.done ? k.wall / k.done : 0, show: (k) => k.done ? span(k.wall / k.done) : "" }, { name: "CPU time", value: (k) => k.cpu, show: (k) => span(k.cpu) },
       { name: "most memory", value: (k) => k.memory, show: (k) => k.memory ? bytes(k.memory) : "" },

@@ -196,7 +196,7 @@ class Timeline {
       const lines = this.bySlot ? meta.lanes[node] : 1, middle = this.top(line) + lines * this.lineHeight / 2;
       if (middle - free < 12) continue;
       free = middle;
-      let name = meta.nodes[node] || NOWHERE;
+      let name = meta.nodes[node] || "unknown";
       while (name.length > 2 && pen.measureText(name).width > gutter - 10) name = `${name.slice(0, -2)}…`;
       pen.fillText(name, gutter - 6, middle);
     }
