@@ -221,6 +221,7 @@ class Graph:
         deferred = (job.kind.checkpoint or self.redo.scopes) and self.redo.ran(job, keys.commit_parts(key)[0], result)
         self.tally(job.kind.name).add(entry.usage)
         job.stage = CHILDREN
+        job.temporary = result.temporary
         if job.holders:
             keep_value(self, job, result, key, start, payload, entry.base)
         self._commands.append(Done(job.id, job.kind.name, entry.usage))
@@ -334,8 +335,8 @@ class Graph:
     def forget(self, job: JobState) -> None:
         """Nobody asks for the job any more."""
         del self.jobs[job.id]
-        if self.redo.scope_of:
-            self.redo.forget(job.id)
+        if self.redo.scope_of or job.temporary:
+            self.redo.forget(self, job)
 
     def drop_body(self, job: JobState) -> None:
         """The job will not run again."""

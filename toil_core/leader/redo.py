@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from toil_core.batch_system import Reason
-from toil_core.leader.moves import Cancel, Dropped, Sweep
+from toil_core.leader.moves import Cancel, Delete, Dropped, Sweep
 from toil_core.leader.retries import Policy, Verdict, judge
 from toil_core.leader.state import FAILED, READY, JobState
 from toil_core.wire import keys
@@ -95,11 +95,14 @@ class Redo:
                 mine[name] = mine.get(name, 0) + count
         return ()
 
-    def forget(self, id: str) -> None:
-        """The job is not known any more."""
-        scope = self.scope_of.pop(id, None)
+    def forget(self, graph: Graph, job: JobState) -> None:
+        """The job is not known any more; its temporary files go with it, or with the checkpoint job that it is below."""
+        scope = self.scope_of.pop(job.id, None)
         if scope is not None:
-            del scope.members[id]
+            del scope.members[job.id]
+            scope.deleted.extend(job.temporary)
+        elif job.temporary:
+            graph.tell(Delete(job.temporary))
 
     def service_over(self, job: JobState) -> None:
         """A service below a checkpoint job has served."""

@@ -31,6 +31,7 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     follow_ons: tuple[str, ...]
     tries: int
     losses: int
+    temporary: tuple[str, ...] = ()
 
 
 class ServiceRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -149,6 +150,7 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
     for record in snapshot.jobs:
         job = jobs[record.id] = JobState(record.id, kinds[record.kind], record.body)
         job.value, job.tries, job.losses = record.value, record.tries, record.losses
+        job.temporary = record.temporary
         job.stage = Stage(record.stage) if record.body is None or CHILDREN <= record.stage <= FOLLOWING else WAITING
     for record in snapshot.jobs:
         _connect(graph, jobs[record.id], record)
@@ -179,7 +181,7 @@ def _record(job: JobState, kind: int, service: Service | None) -> JobRecord:
     return JobRecord(
         job.id, kind, stage, job.body, job.value,
         _ids(job.needs), _ids(job.value_needs), _ids(job.above), _ids(job.children), _ids(job.follow_ons),
-        job.tries, job.losses,
+        job.tries, job.losses, job.temporary,
     )  # fmt: skip
 
 

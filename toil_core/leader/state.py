@@ -55,6 +55,7 @@ class JobState:
         value_waiters: Jobs whose values wait for its complete value.
         tries: Attempts used up.
         losses: Attempts lost for reasons that are nobody's fault.
+        temporary: Keys of the files to delete when it is forgotten.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class JobState:
         "open",
         "pending",
         "stage",
+        "temporary",
         "tries",
         "unresolved",
         "value",
@@ -97,6 +99,7 @@ class JobState:
         self.value_waiters: list[JobState] | None = None
         self.tries = 0
         self.losses = 0
+        self.temporary: tuple[str, ...] = ()
 
     @property
     def ran(self) -> bool:
