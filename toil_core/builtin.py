@@ -38,6 +38,7 @@ def toil_commands() -> Iterable[Command]:
         Command("kill", "End a run, with all its workers.", "toil_core.cli.kill"),
         Command("report", "Write a page that shows what a run did, used and could do better.", "toil_core.cli.report"),
         Command("dashboard", "Show a workflow in a browser, live.", "toil_core.cli.dashboard"),
+        Command("debug-job", "Run one job here, where it can be looked at.", "toil_core.cli.debug_job"),
         Command("clean", "Remove a job store.", "toil_core.cli.clean"),
         Command("plugins", "List what is installed, what it offers and whether it loads.", "toil_core.cli.plugins"),
         Command("config", "Write a commented config file of all options.", "toil_core.cli.config"),

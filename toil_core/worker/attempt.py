@@ -24,10 +24,19 @@ REHEARSAL = pickle.dumps(("toil_core.worker.rehearsal:nothing", (), {}))
 """The body of a job that does nothing; see `toil_core.worker.rehearsal`."""
 
 
-def run(task: Task, kind: Kind, values: Mapping[str, bytes], place: Place) -> tuple[Result, bytes]:
+def run(
+    task: Task, kind: Kind, values: Mapping[str, bytes], place: Place, *, through: Callable[[Callable[[], Any]], Any] | None = None
+) -> tuple[Result, bytes]:
     """Run one job in this process; see `toil_core.worker.runner`.
 
     What the user's code raises becomes a failed result, with the traceback on standard error.
+
+    Args:
+        task: The task.
+        kind: The job's kind.
+        values: The encoded values, by producer.
+        place: Where it runs.
+        through: Calls the job's function; for debuggers.
 
     Raises:
         KeyboardInterrupt: As it came.
@@ -37,7 +46,7 @@ def run(task: Task, kind: Kind, values: Mapping[str, bytes], place: Place) -> tu
         node, call = _unpack(task, kind, values, running)
         jobs.current = running
         try:
-            value = call()
+            value = call() if through is None else through(call)
         finally:
             jobs.current = None
         return _gather(running, node, value)

@@ -1,0 +1,133 @@
+"""`toil debug-job`: run one job here, where it can be looked at."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toil_core.errors import BadOption, UsageError
+from toil_core.options import Config, OptionParser
+
+if TYPE_CHECKING:
+    from toil_core.monitor.debug import JobInfo, Outcome
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("locator", metavar="LOCATOR", help="The job store; nothing in it is changed.")
+    parser.add_argument("job", metavar="JOB", help="A job that has not succeeded: its id, or its name.")
+    parser.add_argument("--pdb", action="store_true", help="Run it in Python's debugger, from its first line; and look at what it raises.")
+    parser.add_argument(
+        "--directory", "--retrieve-task-directory", "--retrieveTaskDirectory", metavar="DIR", help="A new folder to run it in. [one in TMPDIR]"
+    )
+    parser.add_argument("--print-job-info", "--printJobInfo", action="store_true", help="Tell what is known of the job, and do not run it.")
+    parser.add_argument("--json", action="store_true", help="Print JSON instead of text; what the job prints goes to standard error then.")
+    parser.epilog = "exit codes: 0 when the job succeeded, 1 when it failed, 2 when it cannot be run."
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Run the job in this process.
+
+    Returns:
+        0, or 1 when the job failed.
+
+    Raises:
+        NoSuchJobStore: Nothing is stored there.
+        UsageError: The job cannot be run.
+    """
+    from toil_core.monitor.debug import Rerun
+    from toil_core.plugins import open_job_store
+    from toil_core.wire.patient import PatientStore
+
+    if arguments.pdb and arguments.json:
+        raise BadOption("--pdb talks on standard output, so it does not go with --json")
+    with open_job_store(arguments.locator, config) as store:
+        job = Rerun(PatientStore(store, seconds=30.0), arguments.locator, arguments.job)
+        if arguments.print_job_info:
+            print(_json(job.info) if arguments.json else info_text(job.info))
+            return 0
+        folder = _folder(arguments.directory)
+        try:
+            with _printing_to(sys.stderr if arguments.json else sys.stdout):
+                outcome = job.run(folder, _debugged if arguments.pdb else None)
+        except (ImportError, FileNotFoundError) as error:
+            from toil_core.worker.modules import explain
+
+            raise UsageError(f"the workflow's modules cannot be loaded here: {explain(error, job.setup)}") from error
+    print(_json(outcome) if arguments.json else text(job.info, outcome))
+    return int(outcome.failure is not None)
+
+
+def info_text(info: JobInfo) -> str:
+    """What is known of the job, as people read it."""
+    from toil_core.monitor.progress import reason_text
+    from toil_core.monitor.text import about
+
+    needed = info.requirement
+    lines = [f"{info.name} {info.job}: {needed.cores:g} cores, {about(needed.memory)} of memory, {about(needed.disk)} of disk"]
+    if info.above:
+        lines.append(f"  its predecessors: {', '.join(info.above)}")
+    if info.needs:
+        lines.append(f"  it is given the values of: {', '.join(info.needs)}")
+    if info.failure:
+        lines.append(f"  its last attempt: {reason_text(info.failure.reason.value, info.failure.message)}")
+    return "\n".join(lines)
+
+
+def text(info: JobInfo, outcome: Outcome) -> str:
+    """What came of it, as people read it."""
+    from toil_core.monitor.progress import reason_text
+    from toil_core.monitor.text import count
+
+    failure = outcome.failure
+    lines = [f"{info.name} {info.job} {reason_text(failure.reason.value, failure.message) if failure else 'succeeded'}"]
+    if outcome.value:
+        lines.append(f"  its value: {outcome.value[:500]}")
+    if outcome.added:
+        lines.append(f"  it added {count(len(outcome.added), 'job')}: {', '.join(dict.fromkeys(outcome.added))}")
+    lines += [f"  it said: {message}" for message in outcome.messages]
+    lines.append(f"  its folder: {outcome.folder} (tmp: where it ran; store: what it wrote to the job store, which was left alone)")
+    return "\n".join(lines)
+
+
+def _debugged(call: Callable[[], Any]) -> Any:
+    import bdb
+    import pdb  # noqa: T100  it is what the user asked for
+
+    try:
+        return pdb.Pdb(skip=["toil_core.*"]).runcall(call)
+    except bdb.BdbQuit:
+        raise
+    except Exception:
+        pdb.post_mortem()
+        raise
+
+
+def _folder(chosen: str | None) -> Path:
+    if chosen is None:
+        from tempfile import mkdtemp
+
+        return Path(mkdtemp(prefix="toil-debug-"))
+    folder = Path(chosen).absolute()
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise BadOption(f"--directory {chosen} exists already; name a new one") from None
+    except OSError as error:
+        raise BadOption(f"--directory {chosen} cannot be made: {error.strerror}") from None
+    return folder
+
+
+def _printing_to(stream: Any) -> Any:
+    from contextlib import redirect_stdout
+
+    return redirect_stdout(stream)
+
+
+def _json(record: JobInfo | Outcome) -> str:
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()

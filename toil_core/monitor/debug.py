@@ -1,0 +1,156 @@
+"""One job run here, in this process, in a folder that stays, without any effect on its workflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from toil_core.batch_system import Requirement
+from toil_core.drivers.file import FileJobStore
+from toil_core.errors import StoreError, UsageError
+from toil_core.job_store import JobStore
+from toil_core.leader.graph import Graph
+from toil_core.leader.state import JobState, closure
+from toil_core.monitor import status
+from toil_core.monitor.overlay import Overlay
+from toil_core.options import Config
+from toil_core.wire import commits
+from toil_core.wire.jobs import Failure, Kind, Ref
+from toil_core.wire.work import Setup, Task
+from toil_core.worker import modules
+from toil_core.worker.deployment import install
+from toil_core.worker.runner import Place
+from toil_core.worker.shelf import Shelf
+
+REQUEST = "debug"
+"""Stands where a request's id would be."""
+
+
+class JobInfo(msgspec.Struct, frozen=True):
+    """A job that can be run here.
+
+    Args:
+        job: Its id.
+        name: Its name.
+        requirement: What it asks for.
+        needs: The jobs whose values it is given.
+        above: Its predecessors.
+        tries: Attempts that counted.
+        failure: Why the last one failed; None when none did.
+    """
+
+    job: str
+    name: str
+    requirement: Requirement
+    needs: tuple[str, ...]
+    above: tuple[str, ...]
+    tries: int
+    failure: Failure | None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of it.
+
+    Args:
+        folder: Where it ran; `tmp` was its working directory, `store` holds the blobs that it wrote.
+        failure: Why it failed; None when it did not.
+        value: Its return value as Python shows it; empty when it failed, or promises values of jobs that it added.
+        added: Names of the jobs that it added.
+        messages: What it told the user.
+    """
+
+    folder: str
+    failure: Failure | None
+    value: str
+    added: tuple[str, ...]
+    messages: tuple[str, ...]
+
+
+class Rerun:
+    """A job of a workflow, ready to be run here.
+
+    Args:
+        store: The job store; it is only read.
+        locator: What the user calls it.
+        job: The job's id, or a name that only one job that has not run has.
+
+    Raises:
+        NoSuchJobStore: Nothing is stored there.
+        UsageError: There is no such job, it has run already, or values that it needs are not there.
+    """
+
+    def __init__(self, store: JobStore, locator: str, job: str) -> None:
+        told, graph, _ = status.examine_graph(store, locator)
+        self._store = store
+        state = _found(graph, job, locator)
+        missing = next((need for need in state.needs if not need.resolved), None)
+        if missing is not None:
+            raise UsageError(f"{job} cannot run yet: the value of {missing.kind.name} {missing.id} is not there; see `toil why {locator} {job}`")
+        known = status.setup(store, told.leader.epoch)
+        if known is None:
+            raise UsageError(f"no leader has taken up the workflow on {locator} yet, so it is not known where its functions are")
+        self.setup: Setup = known
+        self.kind: Kind = state.kind
+        assert state.body is not None
+        values = tuple((id, _bytes(store, value)) for id, value in closure(state.needs))
+        self.task = Task(state.id, 0, _bytes(store, state.body), values, state.tries + 1)
+        above, needs = tuple(each.id for each in state.above), tuple(each.id for each in state.needs)
+        self.info = JobInfo(state.id, state.kind.name, state.kind.requirement, needs, above, state.tries, graph.failures.get(state.id))
+
+    def run(self, folder: Path, through: Callable[[Callable[[], Any]], Any] | None = None) -> Outcome:
+        """Run the job in this process, which is not fit for anything else afterwards.
+
+        The user's script is loaded as workers load it. What the job prints goes where this process prints.
+
+        Args:
+            folder: An empty folder; it is kept.
+            through: Calls the job's function; for debuggers.
+        """
+        from toil_core.worker import attempt
+
+        tmp = folder / "tmp"
+        tmp.mkdir()
+        here = FileJobStore(str(folder / "store"), Config())
+        here.prepare()
+        overlay = Overlay(self._store, here)
+        setup = self.setup
+        if setup.code is not None or setup.python_requirements:
+            setup = install(overlay, setup, Shelf(folder), str(folder))
+        os.environ.update(setup.environment, TMPDIR=str(tmp))
+        modules.load(setup)
+        os.chdir(tmp)
+        place = Place(REQUEST, tmp, lambda: overlay, setup, defer=lambda name, call: None)
+        result, payload = attempt.run(self.task, self.kind, dict(self.task.values), place, through=through)  # type: ignore[arg-type]
+        shown = ""
+        if result.failure is None and not result.value_needs:
+            from toil_core.workflow import pickling
+
+            shown = repr(pickling.load(payload[slice(*result.value)], {}))
+        added = tuple(result.kinds[job.kind].name for job in result.jobs)
+        return Outcome(str(folder), result.failure, shown, added, tuple(text for _, text in result.messages))
+
+
+def _found(graph: Graph, job: str, locator: str) -> JobState:
+    state = graph.jobs.get(job)
+    if state is None:
+        same = [each for each in graph.jobs.values() if each.kind.name == job and each.body is not None]
+        if len(same) > 1:
+            shown = ", ".join(each.id for each in same[:5])
+            raise UsageError(f"{len(same):,} jobs that have not run are named {job!r}; say which one by its id: {shown}")
+        state = same[0] if same else None
+    if state is None or state.body is None:
+        raise UsageError(f"there is no job {job!r} in {locator} that has not succeeded yet, and of others nothing is kept to run them again")
+    return state
+
+
+def _bytes(store: JobStore, held: bytes | Ref) -> bytes:
+    if not isinstance(held, Ref):
+        return held
+    try:
+        return commits.fetch(store, held)
+    except StoreError as error:
+        raise UsageError(f"what the job needs cannot be read: {error}") from None
