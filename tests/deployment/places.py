@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -64,13 +63,15 @@ def wheel_of_this_tree(folder: Path) -> Path:
     return build_wheel(folder, "toil-core", distribution("toil-core").version, files, needs, entry_points)
 
 
-def _needed(name: str, seen: set[str]) -> set[str]:
-    """Names of the distributions that a distribution needs here."""
-    for line in distribution(name).requires or ():
-        need = Requirement(line)
+def _needed() -> set[str]:
+    """Names of the distributions that this tree's toil-core needs here."""
+    wanted = list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    seen: set[str] = set()
+    while wanted:
+        need = Requirement(wanted.pop())
         if need.name not in seen and (need.marker is None or need.marker.evaluate({"extra": ""})):
             seen.add(need.name)
-            _needed(need.name, seen)
+            wanted += distribution(need.name).requires or ()
     return seen
 
 
@@ -82,11 +83,11 @@ def make_environment(folder: Path, wheel: Path, *, pip: bool = False) -> Path:
     """
     venv.EnvBuilder(symlinks=True, with_pip=pip).create(folder)
     packages = site_packages(folder)
-    for name in _needed("toil-core", set()):
+    for name in _needed():
         found = distribution(name)
         tops = {path.parts[0] for path in found.files or () if not path.parts[0].startswith("..") and path.parts[0] != "__pycache__"}
         for top in tops:
-            (packages / top).symlink_to(os.fspath(found.locate_file(top)))
+            (packages / top).symlink_to(Path(str(found.locate_file(top))))
     install(packages, wheel)
     return folder / "bin" / "python"
 
@@ -167,8 +168,3 @@ class Places:
         return subprocess.run(
             [str(self.leader), *arguments], cwd=self.project, env=environment, capture_output=True, text=True, timeout=100, check=False
         )
-
-    def hide_from_workers(self, *folders: Path) -> None:
-        """Move folders away so that only what was deployed can be used; for after the leader has started."""
-        for folder in folders:
-            shutil.move(folder, folder.with_name(folder.name + "-hidden"))

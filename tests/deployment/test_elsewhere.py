@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.deployment.places import Places, build_wheel, install, make_environment, site_packages, write_files
+from toil_core.job_store import Blob
+from toil_core.options import Config
+from toil_core.plugins import open_job_store
 
 SCRIPT = """
     from pathlib import Path
@@ -29,6 +34,11 @@ SCRIPT = """
 def value(done: object) -> object:
     assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
     return json.loads(done.stdout)  # type: ignore[attr-defined]
+
+
+def codes(store: Path) -> list[Blob]:
+    with open_job_store(f"file:{store}", Config()) as opened:
+        return list(opened.list("code/"))
 
 
 def old(environment: Path, name: str, files: dict[str, str]) -> None:
@@ -54,3 +64,227 @@ def test_a_script_with_its_modules_and_data(places: Places) -> None:
     assert found[:4] == [2, 2, 2, "a table"]
     assert all(path.startswith(str(places.tmp)) for path in found[4:])
     assert list(places.there.iterdir()) == []
+
+
+PACKAGE = {
+    "genome/__init__.py": "VERSION = 2",
+    "genome/data/table.txt": "a table",
+    "genome/parts/__init__.py": "",
+    "genome/parts/deep.py": "from .. import VERSION\nfrom importlib.resources import files\nTABLE = files('genome').joinpath('data/table.txt').read_text()",
+    "genome/__main__.py": """
+        from toil_core import job, main
+        from . import VERSION
+        from .parts.deep import TABLE
+
+        @job(cores=0.1, memory="64 MiB")
+        def look():
+            from .parts import deep
+            return [VERSION, deep.VERSION, TABLE, __name__]
+
+        if __name__ == "__main__":
+            main(look)
+    """,
+}
+
+
+@pytest.mark.parametrize("module", ["genome", "genome.__main__"])
+def test_a_package_that_is_started_with_m(places: Places, module: str) -> None:
+    write_files(places.project, {**PACKAGE, "unrelated.py": "", "big.dat": "x" * 100})
+    old(places.worker.parent.parent, "genome", {"genome/__init__.py": "VERSION = 1"})
+    found = value(places.run("-m", module, f"file:{places.project.parent}/store"))
+    assert found == [2, 2, "a table", "genome.__main__"]
+    assert not list(places.tmp.rglob("unrelated.py"))
+
+
+def test_a_script_inside_a_package(places: Places) -> None:
+    script = """
+        from toil_core import job, main
+        import beside
+        from study import whole
+
+        @job(cores=0.1, memory="64 MiB")
+        def look():
+            return [beside.VERSION, whole.VERSION]
+
+        if __name__ == "__main__":
+            main(look)
+    """
+    files = {"study/__init__.py": "", "study/whole.py": "VERSION = 2", "study/run/__init__.py": "", "study/run/beside.py": "VERSION = 2"}
+    write_files(places.project, {**files, "study/run/go.py": script})
+    old(places.worker.parent.parent, "study", {"study/__init__.py": "", "study/whole.py": "VERSION = 1", "beside.py": "VERSION = 1"})
+    assert value(places.run("study/run/go.py", f"file:{places.project.parent}/store", PYTHONPATH=str(places.project))) == [2, 2]
+
+
+NAMESPACE = """
+    from toil_core import job, main
+    from lab.own import VERSION
+    from lab import shared
+
+    @job(cores=0.1, memory="64 MiB")
+    def look():
+        import lab.own
+        return [VERSION, lab.own.VERSION, shared.NAME]
+
+    if __name__ == "__main__":
+        main(look)
+"""
+
+
+def test_a_namespace_package_of_which_a_part_is_installed(places: Places) -> None:
+    write_files(places.project, {"lab/own/__init__.py": "VERSION = 2", "lab/go.py": NAMESPACE})
+    for environment in (places.leader, places.worker):
+        old(environment.parent.parent, "shared", {"lab/shared.py": "NAME = 'shared'"})
+    old(places.worker.parent.parent, "own", {"lab/own/__init__.py": "VERSION = 1", "lab/go.py": "raise ValueError('an old version')"})
+    assert value(places.run("-m", "lab.go", f"file:{places.project.parent}/store")) == [2, 2, "shared"]
+
+
+def test_a_namespace_package_that_was_an_ordinary_one_in_its_old_version(places: Places) -> None:
+    source = NAMESPACE.replace("from lab import shared", "class shared: NAME = 'shared'")
+    write_files(places.project, {"lab/own/__init__.py": "VERSION = 2", "lab/go.py": source})
+    old(places.worker.parent.parent, "lab", {"lab/__init__.py": "", "lab/own.py": "VERSION = 1"})
+    assert value(places.run("-m", "lab.go", f"file:{places.project.parent}/store")) == [2, 2, "shared"]
+
+
+def test_a_package_that_is_installed_in_place(places: Places, tmp_path: Path) -> None:
+    script = """
+        from importlib.metadata import version
+        from toil_core import job, main
+        import sequences
+
+        @job(cores=0.1, memory="64 MiB")
+        def look():
+            from sequences import fast
+            return [sequences.VERSION, fast.VERSION, version("sequences-of-mine")]
+
+        if __name__ == "__main__":
+            main(look)
+    """
+    write_files(places.project, {"look.py": script})
+    source = write_files(tmp_path / "my sources", {"src/sequences/__init__.py": "VERSION = 2", "src/sequences/fast.py": "VERSION = 2", "big": "x"})
+    packages = site_packages(places.leader.parent.parent)
+    install(packages, build_wheel(tmp_path, "sequences-of-mine", "2.0", {"sequences.pth": f"{source}/src\n".encode()}))
+    origin = {"url": source.as_uri(), "dir_info": {"editable": True}}
+    (packages / "sequences_of_mine-2.0.dist-info" / "direct_url.json").write_text(json.dumps(origin))
+    old(places.worker.parent.parent, "sequences-of-mine", {"sequences/__init__.py": "VERSION = 1", "sequences/fast.py": "VERSION = 1"})
+    assert value(places.run("look.py", f"file:{tmp_path}/store")) == [2, 2, "2.0"]
+
+
+NEEDS = """
+    # /// script
+    # requires-python = ">=3.11"
+    # dependencies = [
+    #     "toil-core",
+    #     "tiny @ URL",
+    # ]
+    # ///
+    from toil_core import job, main
+
+    @job(cores=0.1, memory="64 MiB")
+    def look():
+        import tiny
+        return [tiny.VERSION, tiny.__file__]
+
+    if __name__ == "__main__":
+        main(look)
+"""
+
+
+def tiny(folder: Path, version: int) -> Path:
+    return build_wheel(folder, "tiny", f"{version}.0", {"tiny.py": f"VERSION = {version}".encode()})
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_what_the_script_says_it_needs_is_installed(tmp_path: Path, wheel: Path, installer: str) -> None:
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    if installer == "uv" and uv is None:
+        pytest.skip("uv is not installed")
+    worker = make_environment(tmp_path / "elsewhere", wheel, pip=installer == "pip")
+    places = Places.make(tmp_path, make_environment(tmp_path / "here", wheel), worker)
+    needed = tiny(tmp_path, 2)
+    install(site_packages(tmp_path / "elsewhere"), tiny(tmp_path / "elsewhere", 1))
+    write_files(places.project, {"look.py": NEEDS.replace("URL", needed.as_uri())})
+    path = str(Path(uv).parent) if uv and installer == "uv" else ""
+    found = value(places.run("look.py", f"file:{tmp_path}/store", path=path))
+    assert isinstance(found, list)
+    assert found[0] == 2
+    assert found[1].startswith(str(places.tmp))
+    assert not list(places.tmp.rglob("toil_core"))
+
+
+REQUIRED = NEEDS.replace("# ///", "#")
+
+
+def test_a_requirements_file_and_what_is_there_already(tmp_path: Path, wheel: Path) -> None:
+    places = Places.make(tmp_path, make_environment(tmp_path / "here", wheel), make_environment(tmp_path / "elsewhere", wheel))
+    install(site_packages(tmp_path / "elsewhere"), tiny(tmp_path, 2))
+    write_files(places.project, {"look.py": REQUIRED, "needs.txt": "tiny >= 1.5, < 3  # pinned\nsurely-not-there; python_version < '3'\n"})
+    found = value(places.run("look.py", f"file:{tmp_path}/store", "--python-requirements", "needs.txt"))
+    assert found == [2, str(site_packages(tmp_path / "elsewhere") / "tiny.py")]
+    assert not list(places.tmp.rglob("packages-*"))
+
+
+def test_what_cannot_be_installed_is_told(places: Places) -> None:
+    write_files(places.project, {"look.py": REQUIRED, "needs.txt": "tiny==3.0"})
+    done = places.run("look.py", f"file:{places.project.parent}/store", "--python-requirements", "needs.txt", "--retry-count", "0")
+    assert done.returncode == 1
+    assert "the workflow needs tiny==3.0, and " in done.stderr
+    assert "has neither uv nor pip" in done.stderr
+
+
+def test_a_module_that_workers_lack_is_told(places: Places) -> None:
+    write_files(places.project, {"look.py": SCRIPT.replace("from tools.deep import inner", "import tiny"), "helper.py": "VERSION = 2"})
+    install(site_packages(places.leader.parent.parent), tiny(places.project.parent, 1))
+    done = places.run("look.py", f"file:{places.project.parent}/store")
+    assert done.returncode == 1
+    assert "No module named 'tiny'; it was not sent with the workflow's code, and is not installed on this worker: name it with" in done.stderr
+
+
+def test_it_can_be_switched_off(places: Places) -> None:
+    write_files(places.project, {"look.py": SCRIPT.replace("from tools.deep import inner", "inner = helper"), "helper.py": "VERSION = 2"})
+    write_files(places.project, {"late.py": "VERSION = 2", "table.txt": "a table"})
+    found = value(places.run("look.py", f"file:{places.project.parent}/store", "--disableAutoDeployment"))
+    assert isinstance(found, list)
+    assert found[4] == str(places.project / "look.py")
+    assert not list(places.tmp.iterdir())
+
+
+def test_too_much_code_starts_nothing(places: Places) -> None:
+    write_files(places.project, {"look.py": SCRIPT, "helper.py": "VERSION = 2", "tools/deep/inner.py": "VERSION = 2", "table.txt": "x" * 5000})
+    done = places.run("look.py", f"file:{places.project.parent}/store", "--max-deployment", "4 kB")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"the largest: {places.project}/table.txt (4.9 KiB)" in done.stderr
+    assert not (places.project.parent / "store").exists()
+
+
+CHANGING = """
+    from toil_core import job, main
+    import helper
+
+    @job(cores=0.1, memory="64 MiB")
+    def look():
+        if helper.VERSION == 1:
+            raise ValueError("version 1 is wrong")
+        return helper.VERSION
+
+    @job(cores=0.1, memory="64 MiB")
+    def before(job):
+        return job.add_child(look())
+
+    if __name__ == "__main__":
+        main(before)
+"""
+
+
+def test_a_restart_brings_the_code_as_it_is_then(places: Places) -> None:
+    store = places.project.parent / "store"
+    write_files(places.project, {"look.py": CHANGING, "helper.py": "VERSION = 1"})
+    for _ in range(2):
+        done = places.run("look.py", f"file:{store}", "--retry-count", "0", *(["--restart"] if store.exists() else []))
+        assert done.returncode == 1
+        assert "version 1 is wrong" in done.stderr
+        assert len(codes(store)) == 1
+    write_files(places.project, {"helper.py": "VERSION = 2"})
+    assert value(places.run("look.py", f"file:{store}", "--restart", "--clean", "never")) == 2
+    assert len(codes(store)) == 2
+    assert len(list(places.tmp.glob("toil-code-*/code-*.used"))) == 2

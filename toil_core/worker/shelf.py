@@ -18,7 +18,10 @@ KEPT_SECONDS = 7 * 86400.0
 """How long something stays after its last use."""
 
 _NEW = ".new"
-_LOCK = ".lock"
+_USED = ".used"
+"""Ends the name of a file that is locked by all users of a thing."""
+_MAKING = ".making"
+"""Ends the name of a file that is locked by the maker of a thing."""
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -56,25 +59,31 @@ class Shelf:
         """
         name = f"{name}.{self._machine}"
         target = self.folder / name
-        lock = os.open(self.folder / (name + _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+        used = self._open(name + _USED)
         try:
-            _flock(lock, fcntl.LOCK_SH)
+            _flock(used, fcntl.LOCK_SH)
             if not target.is_dir():
-                alone = _flock(lock, fcntl.LOCK_EX)
-                if not target.is_dir():
-                    self._make(target, make, lock, alone=alone)
-                _flock(lock, fcntl.LOCK_SH)
-            os.utime(lock)
+                making = self._open(name + _MAKING)
+                try:
+                    alone = _flock(making, fcntl.LOCK_EX)
+                    if not target.is_dir():
+                        self._make(target, make, making, alone=alone)
+                finally:
+                    os.close(making)
+            os.utime(used)
         except BaseException:
-            os.close(lock)
+            os.close(used)
             raise
-        self._locks.append(lock)
+        self._locks.append(used)
         return target
 
     def close(self) -> None:
         """Let others remove what was given from here."""
         while self._locks:
             os.close(self._locks.pop())
+
+    def _open(self, name: str) -> int:
+        return os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o600)
 
     def _make(self, target: Path, make: Callable[[Path, int], None], lock: int, *, alone: bool) -> None:
         if alone:  # what is there was left by makers that were killed
@@ -95,15 +104,15 @@ class Shelf:
     def _sweep(self) -> None:
         """Remove what nobody uses and nobody has used for long."""
         before = time.time() - KEPT_SECONDS
-        for path in self.folder.glob(f"*{_LOCK}"):
-            lock = os.open(path, os.O_RDWR)
+        for path in self.folder.glob(f"*{_USED}"):
+            lock = self._open(path.name)
             try:
                 if os.fstat(lock).st_mtime < before and _flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                    old = path.with_name(path.name.removesuffix(_LOCK))
+                    old = path.with_name(path.name.removesuffix(_USED))
                     if old.is_dir():  # renamed first, so that it is never seen in part
-                        old = old.rename(f"{old}.{staged_name()}{_NEW}")
-                    for each in (old, *self.folder.glob(f"{path.name.removesuffix(_LOCK)}.*{_NEW}")):
-                        shutil.rmtree(each, ignore_errors=True)
+                        old.rename(f"{old}.{staged_name()}{_NEW}")
+                    for left in self.folder.glob(f"{old.name}.*{_NEW}"):
+                        shutil.rmtree(left, ignore_errors=True)
             finally:
                 os.close(lock)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _SUFFIXES = (".py", ".so")
+_HERE = os.path.dirname(os.path.abspath(__file__))
 _METADATA = ("METADATA", "entry_points.txt")
 
 
@@ -67,7 +68,7 @@ def find(script: str, module: str, path: Sequence[str], modules: Mapping[str, Mo
             places = [place for place in _places(name, found) if _is_own(place)]
             for place in places:
                 _want(wanted, *os.path.split(place))
-            if places and getattr(found, "__file__", None) is None:
+            if places and vars(found).get("__file__") is None:
                 namespaces.append(name)
     main = os.path.realpath(script) if script else ""
     if script:
@@ -85,8 +86,8 @@ def find(script: str, module: str, path: Sequence[str], modules: Mapping[str, Mo
 
 def _places(name: str, module: ModuleType) -> Iterator[str]:
     """The folders of a package, or the file of a module, as far as they are called like it."""
-    file, folders = getattr(module, "__file__", None), getattr(module, "__path__", None)
     try:
+        file, folders = getattr(module, "__file__", None), getattr(module, "__path__", None)
         paths = [file] if folders is None else list(folders)
     except Exception:  # noqa: BLE001 - modules put anything there
         return
@@ -99,18 +100,14 @@ def _places(name: str, module: ModuleType) -> Iterator[str]:
 
 
 def _is_own(place: str) -> bool:
-    if _INSTALLED.intersection(place.split(os.sep)):
-        return False
-    return not any(place == folder or place.startswith(folder + os.sep) for folder in _standard())
+    return not f"{place}{os.sep}".startswith(_standard()) and _INSTALLED.isdisjoint(place.split(os.sep))
 
 
-def _standard() -> Iterable[str]:
-    yield os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for kind in ("stdlib", "platstdlib"):
-        folder = sysconfig.get_path(kind)
-        yield os.path.abspath(folder)
-        yield os.path.realpath(folder)
-    yield os.path.dirname(os.path.abspath(os.__file__))
+@cache
+def _standard() -> tuple[str, ...]:
+    """Folders of Python itself, and this package's."""
+    folders = [os.path.dirname(os.__file__), os.path.dirname(_HERE)]
+    return tuple({os.path.join(form(folder), "") for folder in folders for form in (os.path.abspath, os.path.realpath)})
 
 
 def _want(wanted: dict[str, set[str] | None], root: str, name: str | None) -> None:
