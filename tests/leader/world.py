@@ -54,6 +54,7 @@ class Plan:
     adds_children: list[Plan] = field(default_factory=list)
     adds_follow_ons: list[Plan] = field(default_factory=list)
     deletes: tuple[str, ...] = ()
+    temporary: tuple[str, ...] = ()
     says: tuple[tuple[int, str], ...] = ()
     requirement: Requirement = field(default_factory=Requirement)
     tries: int | None = None
@@ -223,6 +224,7 @@ class World:
         result = Result(
             task.job, span, zlib.crc32(node.value), node.promises, kinds, jobs,
             tuple(ids[p] for p in plan.adds_children), tuple(ids[p] for p in plan.adds_follow_ons), plan.deletes, plan.says,
+            temporary=plan.temporary,
         )  # fmt: skip
         return result, payload + node.value
 
@@ -386,7 +388,7 @@ def _slots(job: JobState, stages: dict[int, int]) -> dict[str, object]:
         elif name == "stage":
             value = stages.get(value, int(value))
         elif isinstance(value, tuple):
-            ids = [other.id for other in value]
+            ids = [other if isinstance(other, str) else other.id for other in value]
             value = sorted(ids) if name == "above" else ids
         found[name] = value
     return found
