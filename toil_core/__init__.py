@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from toil_core.workflow.run import Toil as Toil
     from toil_core.workflow.run import main as main
     from toil_core.workflow.run import run as run
+    from toil_core.workflow.service import Service as Service
+    from toil_core.workflow.service import service as service
 
 _HOME = {
     "Accelerator": "toil_core.batch_system",
@@ -32,6 +34,8 @@ _HOME = {
     "main": "toil_core.workflow.run",
     "promised": "toil_core.workflow.promise",
     "run": "toil_core.workflow.run",
+    "Service": "toil_core.workflow.service",
+    "service": "toil_core.workflow.service",
 }
 
 __all__ = sorted(_HOME)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from toil_core.batch_system import Reason, Usage
+from toil_core.batch_system import Reason, Requirement, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,34 @@ class JobsAdded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class JobsDropped(Event):
+    """A checkpoint job runs again; all below it is known no more.
+
+    Args:
+        job: The checkpoint job's id.
+        name: Its name.
+        names: Of each name, how many jobs are known no more, and how many that were done are not any more.
+    """
+
+    job: str
+    name: str
+    names: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUp(Event):
+    """A service is up. It is told to be done, as other jobs, when it has stopped.
+
+    Args:
+        job: The service's id.
+        name: Its name.
+    """
+
+    job: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobStarted(Event):
     """A request that holds the job began to run.
 
@@ -82,11 +110,13 @@ class JobDone(Event):
         job: The job's id.
         name: The job's name.
         usage: What the attempt used.
+        requirement: What had been set aside for it, when known.
     """
 
     job: str
     name: str
     usage: Usage
+    requirement: Requirement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ def explain(finish: Finish, graph: Graph, locator: str) -> str:
     """
     if finish.stuck:
         return _stuck(finish, graph)
+    if finish.why:
+        return f"the workflow cannot go on: {finish.why}\nthen go on with: --restart on {locator}"
     count = len(graph.failed)
     lines = [f"{count} job{'s' if count != 1 else ''} failed for good ({graph.ran} of {graph.total} jobs are done):"]
     for id, job in list(graph.failed.items())[:_SHOWN]:

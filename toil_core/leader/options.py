@@ -125,6 +125,21 @@ class EngineOptions:
     python_requirements: str | None = option(
         None, "A pip requirements file; workers install what they lack of it.", flags=("--pythonRequirements",)
     )
+    max_service_jobs: int | None = option(
+        None, "How many services may run at the same time, but for those where they can be preempted.", parse=parse_count
+    )
+    max_preemptible_service_jobs: int | None = option(
+        None, "How many services may run at the same time where they can be preempted.", parse=parse_count
+    )
+    service_check_interval: float = option(5.0, "How often a service checks itself.", parse=parse_duration)
+    service_grace: float = option(30.0, "How long a service may take to stop.", parse=parse_duration)
+    deadlock_wait: float = option(
+        60.0, "How long only services may run, and none of the jobs that they are for, before this counts as a deadlock.", parse=parse_duration
+    )
+    max_local_jobs: int | None = option(
+        None, "How many local jobs may run at the same time beside the leader; as many as it has cores if not given.", parse=parse_count
+    )
+    run_local_jobs_on_workers: bool = option(False, "Send local jobs to the batch system as all others.")
     disable_chaining: bool = option(False, "Send every job to the batch system, even one that could run where its predecessor just ended.")
     disable_progress: bool = option(False, "Show plain lines instead of progress bars.")
     stop_on_first_failure: bool = option(False, "End the run as soon as one job fails for good.")

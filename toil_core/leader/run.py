@@ -9,8 +9,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 
 import msgspec
@@ -27,10 +27,12 @@ from toil_core.leader.epoch import claim
 from toil_core.leader.failures import explain
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
+from toil_core.leader.local import LocalJobs
 from toil_core.leader.loop import Loop
 from toil_core.leader.moves import Finish
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.retries import Policy
+from toil_core.leader.services import Limits
 from toil_core.leader.tell import Listener, Teller
 from toil_core.leader.watch import Watch
 from toil_core.leader.watch_options import WatchOptions
@@ -115,7 +117,9 @@ def lead(
     if restart:
         folding.bury(patient, epoch)
     with plugins.open_batch_system(options.batch_system, config) as batch:
-        graph = Graph(epoch, _policy(options, batch), _sizing(batch), chain=not options.disable_chaining)
+        apart = not (batch.here or options.run_local_jobs_on_workers)
+        sizing = _sizing(batch, apart=apart)
+        graph = Graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))
         checkpoints = Checkpoints(patient, epoch)
         _load(patient, graph, checkpoints, epoch, restart=restart)
         if not graph.finished:
@@ -126,14 +130,15 @@ def lead(
             known = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
             teller.tell(RunStarted(time.time(), info.id, locator, epoch, restart, graph.total, graph.ran, known))
             key = keys.setup(epoch)
-            setup = msgspec.structs.replace(setup, workflow=info.id, environment={**_environment(config), **setup.environment})
+            setup = msgspec.structs.replace(setup, workflow=info.id, environment={**_environment(config), **setup.environment}, job_hooks=_job_hooks())
             patient.write(key, BytesIO(work.encode(setup)))
             worker_locator = store.worker_locator() if isinstance(store, HasWorkerLocator) else locator
             watch = _watch(store, epoch, config, batch)
-            loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller, watch)
-            with _signals(loop.stop, stopping) as received:
-                finish = loop.run()
-            batch.close()
+            with LocalJobs(config) if apart else nullcontext() as local:
+                loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller, watch, local, options.service_grace)
+                with _signals(loop.stop, stopping) as received:
+                    finish = loop.run()
+                batch.close()
             checkpoints.write(graph, ended=True)
             watch.write(graph, time.time(), finish.outcome)
             teller.tell(RunEnded(time.time(), finish.outcome, graph.ran, len(graph.failed), graph.total))
@@ -198,8 +203,17 @@ def _least(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _sizing(batch: BatchSystem) -> Sizing:
-    return Sizing(slots=batch.slots() if isinstance(batch, HasCapacity) else None, backlog=batch.backlog)
+def _sizing(batch: BatchSystem, *, apart: bool) -> Sizing:
+    return Sizing(slots=batch.slots() if isinstance(batch, HasCapacity) else None, backlog=batch.backlog, apart=apart)
+
+
+def _limits(options: EngineOptions, batch: BatchSystem) -> Limits:
+    room = None
+    if isinstance(batch, HasCapacity):
+        largest, cores = batch.capacity(), batch.slots()
+        machines = max(1, round(cores / largest.cores)) if largest.cores else 1
+        room = replace(largest, cores=cores, memory=largest.memory * machines, disk=largest.disk * machines)
+    return Limits(options.max_service_jobs, options.max_preemptible_service_jobs, options.deadlock_wait, room)
 
 
 def _watch(store: JobStore, epoch: int, config: Config, batch: BatchSystem) -> Watch:
@@ -214,6 +228,11 @@ def _environment(config: Config) -> dict[str, str]:
             refuse_secret(name)
         merged.update(variables)
     return merged
+
+
+def _job_hooks() -> bool:
+    hook = plugins.hooks().hook
+    return bool(hook.toil_before_job.get_hookimpls() or hook.toil_after_job.get_hookimpls())
 
 
 def _hooked() -> list[Listener]:

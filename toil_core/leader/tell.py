@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdded
-from toil_core.leader.moves import Added, Command, Done, Failed, Said
+from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdded, JobsDropped, ServiceUp
+from toil_core.leader.moves import Added, Command, Done, Dropped, Failed, Said, Up
 
 Listener = Callable[[Event], object]
 _log = logging.getLogger("toil.leader")
@@ -44,7 +44,7 @@ class Teller:
         now = time.time()
         match command:
             case Done():
-                self.tell(JobDone(now, command.job, command.name, command.usage))
+                self.tell(JobDone(now, command.job, command.name, command.usage, command.requirement))
             case Added():
                 self.tell(JobsAdded(now, command.names))
             case Failed():
@@ -55,6 +55,10 @@ class Teller:
                         command.final, command.tries_left, command.delay, command.usage,
                     )
                 )  # fmt: skip
+            case Dropped():
+                self.tell(JobsDropped(now, command.job, command.name, command.names))
+            case Up():
+                self.tell(ServiceUp(now, command.job, command.name))
             case Said():
                 self.tell(JobMessage(now, command.job, command.name, command.level, command.text))
             case _:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from toil_core.batch_system import Requirement, State, Update
 from toil_core.errors import UsageError
+from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
 from toil_core.wire.work import Work, decode_work
+from toil_core.worker import lease
 from toil_core.worker.host import WorkerHost
 
 USAGE = "usage: python -m toil_core.worker LOCATOR KEY"
@@ -53,12 +55,12 @@ def run(work: Work, config: Config) -> int:
             ended.set()
 
     root = Path(os.environ.get("TMPDIR") or "/tmp")
-    host = WorkerHost(root, deliver, config)
+    host = WorkerHost(root, deliver, config, keep_cache=True)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: host.cancel(work.request))
+        signal.signal(number, lambda *_: _end(host, work, config))
     try:
         host.start(work, _all_of(work))
-        ended.wait()
+        lease.wait(ended, work, config, lambda: _end(host, work, config))
     finally:
         host.close()
     update = last[0]
@@ -66,6 +68,14 @@ def run(work: Work, config: Config) -> int:
         return 0
     print(f"toil worker: request {update.id} ended: {update.reason.value}: {update.message}", file=sys.stderr)
     return 1
+
+
+def _end(host: WorkerHost, work: Work, config: Config) -> None:
+    """End the work; a service is given time to stop."""
+    if any(kind.service for kind in work.kinds):
+        host.interrupt(work.request, config[EngineOptions].service_grace)
+    else:
+        host.cancel(work.request)
 
 
 def _all_of(work: Work) -> Requirement:

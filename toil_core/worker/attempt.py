@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from toil_core.errors import GraphError, UsageError
 from toil_core.options import Config
 from toil_core.wire.jobs import Kind, NewJob, Result
 from toil_core.wire.work import Setup, Task
+from toil_core.worker.around import around_of
 from toil_core.worker.runner import Place
 from toil_core.workflow import job as jobs
 from toil_core.workflow.body import unpack
@@ -41,12 +43,18 @@ def run(
     Raises:
         KeyboardInterrupt: As it came.
     """
+    if kind.service:
+        from toil_core.worker.service import serve
+
+        return serve(task, kind, values, place)
     running = Running(task, kind, place)
     try:
         node, call = _unpack(task, kind, values, running)
         jobs.current = running
         try:
-            value = call() if through is None else through(call)
+            around = around_of(place.setup)
+            function = call if through is None else partial(through, call)
+            value = function() if around is None else around.call(running, function)
         finally:
             jobs.current = None
         return _gather(running, node, value)
@@ -68,11 +76,11 @@ def _unpack(task: Task, kind: Kind, values: Mapping[str, bytes], running: Runnin
 
 def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result, bytes]:
     job, name = running.task.job, running.kind.name
-    if node is None or not (node._toil_children or node._toil_follow_ons):
+    if node is None or not (node._toil_children or node._toil_follow_ons or node._toil_services):
         if running.touched:
             _check_touched(running, {})
         writer = Writer({} if node is None else {id(node): job})
-        span, crc, needs = _add_value(writer, value, job, name)
+        span, crc, needs = add_value(writer, value, job, name)
         result = Result(job, span, crc, needs, deleted=running.deleted, messages=tuple(running.messages), temporary=running.temporary)
         return result, writer.payload()
     return _gather_added(running, node, value)
@@ -84,8 +92,8 @@ def _gather_added(running: Running, node: Job[Any], value: Any) -> tuple[Result,
     added = flatten_added(node, job, prefix, f"job {job} in request {place.request}", _policy_of(place.setup))
     flat = added.flat
     _check_touched(running, flat.ids)
-    span, crc, needs = _add_value(added.writer, value, job, running.kind.name)
-    itself = NewJob(job, 0, (0, 0), 0, (), flat.children, flat.follow_ons)
+    span, crc, needs = add_value(added.writer, value, job, running.kind.name)
+    itself = NewJob(job, 0, (0, 0), 0, (), flat.children, flat.follow_ons, flat.services)
     check_order([node, *added.nodes], [itself, *flat.jobs], needs)
     result = Result(
         job,
@@ -98,12 +106,19 @@ def _gather_added(running: Running, node: Job[Any], value: Any) -> tuple[Result,
         flat.follow_ons,
         running.deleted,
         tuple(running.messages),
+        services=flat.services,
         temporary=running.temporary,
     )
     return result, added.writer.payload()
 
 
-def _add_value(writer: Writer, value: Any, job: str, name: str) -> tuple[tuple[int, int], int, tuple[str, ...]]:
+def add_value(writer: Writer, value: Any, job: str, name: str) -> tuple[tuple[int, int], int, tuple[str, ...]]:
+    """Pickle what a job returned; see `Writer.add`.
+
+    Raises:
+        GraphError: It holds a promise that nothing keeps.
+        NotPicklable: It cannot be sent.
+    """
     try:
         span, crc, needs = writer.add(value, lambda: [(f"the return value of job '{name}'", value)])
     except UnknownJob as unknown:

@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 from toil_core.worker import messages, procfs
-from toil_core.worker.messages import Batch, Kill, Lost, Open, Ready
+from toil_core.worker.messages import Batch, Interrupt, Kill, Lost, Open, Ready
 from toil_core.worker.modules import explain, load
 from toil_core.worker.notes import Notes, new_page
 from toil_core.worker.slot import Slot, Surroundings
@@ -41,7 +41,7 @@ class SlotProcess:
         notes: Its part of the shared page.
     """
 
-    __slots__ = ("batch", "commands", "death", "given", "notes", "pid")
+    __slots__ = ("batch", "commands", "death", "given", "interrupted", "notes", "pid")
 
     def __init__(self, pid: int, commands: socket.socket, notes: Notes) -> None:
         self.pid = pid
@@ -50,6 +50,8 @@ class SlotProcess:
         self.death = os.pidfd_open(pid)
         self.batch: Batch | None = None
         self.given = notes.ended
+        self.interrupted = False
+        """Whether its attempt is to get SIGTERM."""
 
     @property
     def over(self) -> bool:
@@ -99,11 +101,14 @@ class ForkServer:
             self._begin(command, bytes(message))
         elif isinstance(command, Kill):
             self._kill(command.work)
+        elif isinstance(command, Interrupt):
+            self._interrupt(command.work)
         return True
 
     def _begin(self, batch: Batch, message: bytes) -> None:
         slot = self._slots.get(batch.slot) or self._fork(batch.slot)
         slot.batch = batch
+        slot.interrupted = False
         slot.given += 1
         slot.commands.send(messages.pack(message, f"{self._around.opened.folder}/batch-{batch.slot}"))
         limits = [batch.kinds[spec.kind].requirement.wall_time for spec in batch.specs]
@@ -154,6 +159,12 @@ class ForkServer:
                 slot.notes.cancel(work)
                 self._look_within(0.0)
 
+    def _interrupt(self, work: int) -> None:
+        for slot in self._slots.values():
+            if slot.batch is not None and slot.batch.work == work:
+                slot.interrupted = True
+                self._look_within(0.0)
+
     # Limits
 
     def _look_within(self, seconds: float) -> None:
@@ -176,6 +187,12 @@ class ForkServer:
                 self._stop(slot, pid, _CANCELLED)
             self._look_within(_SOON)  # it may just have been between two attempts
             return
+        if slot.interrupted:
+            if not pid:  # it is about to be there
+                self._look_within(_SOON)
+                return
+            slot.interrupted = False
+            _terminate(pid)
         self._look_within(_NEXT_LOOK)
         if not pid:
             return
@@ -205,6 +222,13 @@ class ForkServer:
         slot.notes.judge(pid, verdict)
         for each in procfs.family(slot.pid)[1:]:
             procfs.kill(each)
+
+
+def _terminate(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:  # it has just ended
+        pass
 
 
 def _limits(batch: Batch, index: int) -> tuple[float | None, int]:

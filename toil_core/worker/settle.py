@@ -99,6 +99,14 @@ def with_log(store: JobStore, request: str, result: Result, text: bytes, keeping
     return msgspec.structs.replace(result, failure=msgspec.structs.replace(failure, log=key, tail=tail))
 
 
+def discard(ended: Ended) -> None:
+    """Remove what an attempt that does not count left on this machine."""
+    if ended.log:
+        os.unlink(ended.log)
+    if ended.trash:
+        folders.remove(ended.trash)
+
+
 def sweep(store: JobStore, request: str, job: str) -> None:
     """Delete the files of an attempt that does not count.
 

@@ -30,6 +30,7 @@ class Flat:
         ids: For each job by `id(job)`, its id.
         children: Ids of the jobs that are children of the running job; or of the root alone.
         follow_ons: Ids of the jobs that are follow-ons of the running job.
+        services: Ids of the services that are the running job's.
     """
 
     jobs: tuple[NewJob, ...]
@@ -37,6 +38,7 @@ class Flat:
     ids: Mapping[int, str]
     children: tuple[str, ...]
     follow_ons: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
 
 def flatten_root(root: Job[Any], prefix: str, policy: Policy) -> tuple[Flat, bytes]:
@@ -54,6 +56,8 @@ def flatten_root(root: Job[Any], prefix: str, policy: Policy) -> tuple[Flat, byt
     """
     if not isinstance(root, Job):
         raise GraphError(f"a workflow starts with a job, not with {root!r}")
+    if root._toil_wanted.service:
+        raise GraphError(f"a workflow starts with a job, and '{root.name}' is a service")
     ids: dict[int, str] = {}
     nodes = _collect((root,), prefix, ids, USER)
     afters = _add_afters(nodes, prefix, ids, policy)
@@ -94,12 +98,13 @@ def flatten_added(running: Job[Any], job: str, prefix: str, owner: str, policy: 
         NotPicklable: Something that a job needs cannot be sent to a worker.
     """
     ids = {id(running): job}
-    children, follow_ons = running._toil_children, running._toil_follow_ons
-    nodes = _collect((*children, *follow_ons), prefix, ids, owner)
+    children, follow_ons, services = running._toil_children, running._toil_follow_ons, running._toil_services or ()
+    nodes = _collect((*children, *follow_ons, *services), prefix, ids, owner)
     afters = _add_afters(nodes, prefix, ids, policy)
     writer = Writer(ids)
     flat = _flatten(nodes, afters, ids, writer, policy)
-    return Added(Flat(flat.jobs, flat.kinds, ids, _known(children, ids), _known(follow_ons, ids)), nodes, writer)
+    known = _known(children, ids), _known(follow_ons, ids), _known(services, ids)
+    return Added(Flat(flat.jobs, flat.kinds, ids, *known), nodes, writer)
 
 
 def _collect(tops: Sequence[Job[Any]], prefix: str, ids: dict[int, str], owner: str) -> list[Job[Any]]:
@@ -114,6 +119,8 @@ def _collect(tops: Sequence[Job[Any]], prefix: str, ids: dict[int, str], owner: 
         nodes.append(node)
         if node._toil_owner != owner:
             _own(node, owner)
+        if node._toil_services:
+            stack.extend(reversed(node._toil_services))
         if node._toil_follow_ons:
             stack.extend(reversed(node._toil_follow_ons))
         if node._toil_children:
@@ -138,9 +145,9 @@ def _add_afters(nodes: list[Job[Any]], prefix: str, ids: dict[int, str], policy:
     """The jobs, by `id(job)`, that take over the successors of those whose needs are promised; they join the others."""
     afters = {}
     for node in nodes[:]:
-        if node._toil_wanted.promised and (node._toil_children or node._toil_follow_ons):
+        if node._toil_wanted.promised and (node._toil_children or node._toil_follow_ons or node._toil_services):
             after = afters[id(node)] = After(node.name, policy.max_memory)
-            after._toil_children, after._toil_follow_ons = node._toil_children, node._toil_follow_ons
+            after._toil_children, after._toil_follow_ons, after._toil_services = node._toil_children, node._toil_follow_ons, node._toil_services
             ids[id(after)] = f"{prefix}.{len(nodes)}"
             nodes.append(after)
     return afters
@@ -159,10 +166,14 @@ def _flatten(nodes: Sequence[Job[Any]], afters: Mapping[int, After], ids: dict[i
             ) from None
         children: tuple[str, ...] = _known(node._toil_children, ids) if node._toil_children else ()
         follow_ons: tuple[str, ...] = _known(node._toil_follow_ons, ids) if node._toil_follow_ons else ()
+        services: tuple[str, ...] = _known(node._toil_services, ids) if node._toil_services else ()
+        if node._toil_wanted.checkpoint and (children or follow_ons or services):
+            raise GraphError(f"job '{node.name}' is a checkpoint job: it may have no successors and no services before it runs")
         after = afters.get(id(node)) if afters else None
         if after is not None:
-            children, follow_ons = (), (ids[id(after)],)
-        jobs.append(NewJob(ids[id(node)], kinds.index(sent._toil_wanted, sent.name), span, crc, needs, children, follow_ons))
+            children, follow_ons, services = (), (ids[id(after)],), ()
+        kind = kinds.index(sent._toil_wanted, sent.name)
+        jobs.append(NewJob(ids[id(node)], kind, span, crc, needs, children, follow_ons, services))
     return Flat(tuple(jobs), tuple(kinds.table), ids, ())
 
 
@@ -182,7 +193,8 @@ class _Kinds:
     def index(self, wanted: Wanted, name: str) -> int:
         found = self._index.get((id(wanted), name))
         if found is None:
-            kind = Kind(name, self._policy.complete(wanted, name), wanted.isolated, wanted.tries)
+            requirement = self._policy.complete(wanted, name)
+            kind = Kind(name, requirement, wanted.isolated, wanted.tries, wanted.service, wanted.checkpoint, wanted.local)
             found = self._index[id(wanted), name] = self.table.setdefault(kind, len(self.table))
             self._wanted.append(wanted)
         return found

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from toil_core.batch_system import Requirement
     from toil_core.workflow.files import Files
     from toil_core.workflow.running import Running
+    from toil_core.workflow.service import Service
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -46,6 +47,8 @@ class Needs(TypedDict, total=False):
     isolated: bool
     tries: int | None
     name: str | None
+    checkpoint: bool
+    local: bool
 
 
 class Job(Generic[R]):
@@ -64,11 +67,15 @@ class Job(Generic[R]):
         BadOption: One of them cannot be used.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_toil_before", "_toil_children", "_toil_follow_ons", "_toil_owner", "_toil_running", "_toil_wanted")
+    __slots__ = (
+        "__dict__", "__weakref__", "_toil_before", "_toil_children", "_toil_follow_ons", "_toil_owner", "_toil_running", "_toil_services",
+        "_toil_wanted",
+    )  # fmt: skip
 
     _toil_wanted: Wanted
     _toil_children: list[Job[Any]]
     _toil_follow_ons: list[Job[Any]]
+    _toil_services: list[Service[Any]] | None
     _toil_before: list[Job[Any]]
     _toil_owner: object
     _toil_running: Running | None
@@ -104,6 +111,35 @@ class Job(Generic[R]):
         """
         self._link(self._toil_follow_ons, node, "add_follow_on")
         return node
+
+    def add_service(self, service: Service[S], parent: object = None) -> S:
+        """Have a service run beside all that is below this job.
+
+        It starts when this job's body ran; this job's children run once all its services are up, and the
+        services stop as soon as all below this job is done.
+
+        Args:
+            service: The service.
+            parent: Another service of this job, or what `add_service` gave for it, that must be up before this one starts.
+
+        Returns:
+            The promise of what the service's `start` returns.
+
+        Raises:
+            GraphError: It is no service, or the parent is none of this job.
+        """
+        from toil_core.workflow.service import add
+
+        return cast(S, add(self, service, parent))
+
+    def encapsulate(self) -> Job[R]:
+        """A job that stands for this one and all below it: its children run after all of that.
+
+        Add it in the place of this job. Its promise is this job's.
+        """
+        from toil_core.workflow.encapsulated import Encapsulated
+
+        return Encapsulated(self)
 
     @overload
     def rv(self) -> R: ...
@@ -189,6 +225,8 @@ class Job(Generic[R]):
     def _link(self, successors: list[Job[Any]], node: Job[Any], method: str) -> None:
         if not isinstance(node, Job):
             raise GraphError(f"{self!r}.{method}: {_not_a_job(node)}")
+        if node._toil_wanted.service:
+            raise GraphError(f"{self!r}.{method}: '{node.name}' is a service; add it with add_service")
         successors.append(node)
         node._toil_before.append(self)
         if current is not None and self._toil_running is None:
@@ -206,7 +244,7 @@ def _prepare(node: Job[Any], needs: Wanted) -> None:
     node._toil_children = []
     node._toil_follow_ons = []
     node._toil_before = []
-    node._toil_owner = node._toil_running = None
+    node._toil_owner = node._toil_running = node._toil_services = None
 
 
 def _not_a_job(thing: object) -> str:
@@ -232,6 +270,9 @@ class FunctionJob(Job[R]):
         return self.function.name
 
 
+AnyFunctionJob = TypeVar("AnyFunctionJob", bound=FunctionJob[Any])
+
+
 class JobFunction(Generic[P, R]):
     """A function whose calls are jobs. Made by `job`.
 
@@ -241,16 +282,19 @@ class JobFunction(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R], needs: Wanted) -> None:
-        if not callable(function):
-            raise GraphError(f"job() takes a function, not {function!r}")
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-            raise GraphError(f"job '{_name(function)}' is an async or generator function; a job must return its value")
+        self._check(function)
         update_wrapper(self, function)
         self.function = function
         self.needs = needs
-        self.name = needs.name or _name(function)
+        self.name = needs.name or function_name(function)
         self.reference: str | None = None
         """`module:name` once it is known that workers can import it from there."""
+
+    def _check(self, function: Callable[..., Any]) -> None:
+        if not callable(function):
+            raise GraphError(f"job() takes a function, not {function!r}")
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise GraphError(f"job '{function_name(function)}' is an async or generator function; a job must return its value")
 
     @overload
     def __call__(self: JobFunction[Concatenate[Job[Any], Q], S], /, *args: Q.args, **kwargs: Q.kwargs) -> Job[S]: ...
@@ -262,7 +306,10 @@ class JobFunction(Generic[P, R]):
         Arguments may be, and may hold, other jobs and promises. A first parameter named `job`
         is not among them: the running job is given there.
         """
-        node: FunctionJob[R] = _new(FunctionJob)
+        return self._make(FunctionJob, args, kwargs)
+
+    def _make(self, kind: type[AnyFunctionJob], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyFunctionJob:
+        node: AnyFunctionJob = _new(kind)
         _prepare(node, self.needs)
         node.function = self
         node.args = args
@@ -275,7 +322,7 @@ class JobFunction(Generic[P, R]):
 
         changes = wanted(**needs)
         later = tuple(item for item in self.needs.promised if item[0] not in needs) + changes.promised
-        return JobFunction(self.function, replace(self.needs, **{name: getattr(changes, name) for name in needs}, promised=later))
+        return type(self)(self.function, replace(self.needs, **{name: getattr(changes, name) for name in needs}, promised=later))
 
     def __repr__(self) -> str:
         return f"<job function '{self.name}'>"
@@ -293,7 +340,8 @@ class JobFunction(Generic[P, R]):
 _new = object.__new__
 
 
-def _name(function: Any) -> str:
+def function_name(function: Any) -> str:
+    """What people call a function."""
     inner = getattr(function, "func", function)  # of functools.partial
     return str(getattr(inner, "__name__", type(inner).__name__)).strip("<>")
 

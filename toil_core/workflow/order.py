@@ -8,12 +8,13 @@ complete, all below it is complete.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toil_core.errors import GraphError
 from toil_core.wire.jobs import NewJob
 from toil_core.workflow.job import Job
+from toil_core.workflow.service import check_users
 
 
 def check_order(nodes: Sequence[Job[Any]], jobs: Sequence[NewJob], value_needs: tuple[str, ...] = ()) -> None:
@@ -29,6 +30,7 @@ def check_order(nodes: Sequence[Job[Any]], jobs: Sequence[NewJob], value_needs: 
     """
     if _is_tree(nodes, jobs):
         return
+    check_users(nodes, jobs)
     moments = _Moments(jobs, value_needs)
     stuck = moments.stuck()
     if stuck:
@@ -56,12 +58,23 @@ class _Moments:
                 else:
                     self._after_value(number, [place[inner] for inner in value_needs])
             middle, end = complete[number]
+            if job.services:
+                self._services(number, job, [place[below] for below in (*job.children, *job.follow_ons)], place, jobs)
             for child in job.children:
                 self._next[number].append(place[child])
                 self._next[complete[place[child]][1]].append(middle)
             for follow_on in job.follow_ons:
                 self._next[middle].append(place[follow_on])
                 self._next[complete[place[follow_on]][1]].append(end)
+
+    def _services(self, number: int, job: NewJob, below: list[int], place: Mapping[str, int], jobs: Sequence[NewJob]) -> None:
+        """The job's services start when it has run, and are up before what is below it runs."""
+        stack = [(number, place[id]) for id in job.services]
+        for before, service in stack:  # grows while it is walked
+            self._next[before].append(service)
+            for after in below:
+                self._next[service].append(after)
+            stack += [(service, place[id]) for id in jobs[service].services]
 
     def _complete(self, number: int, job: NewJob) -> tuple[int, int]:
         """The moments when all below the children, and all below the job, is complete."""

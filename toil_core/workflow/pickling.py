@@ -144,7 +144,7 @@ def _reduce(writer: Writer, obj: Any) -> Any:
     if isinstance(obj, Promise):
         return writer.refer(obj)
     if isinstance(obj, Job):
-        return writer.refer(Promise(obj))
+        return writer.refer(obj.rv())  # of another job, when it stands for one
     if isinstance(obj, (FunctionType, type)) and obj.__module__ == "__main__" and not (writer.main_by_name and _is_in_file(obj)):
         raise _MustTravelWhole
     return NotImplemented

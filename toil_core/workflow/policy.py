@@ -62,7 +62,7 @@ class Policy:
             disk=default.disk if wanted.disk is None else wanted.disk,
             preemptible=default.preemptible if wanted.preemptible is None else wanted.preemptible,
             accelerators=default.accelerators if wanted.accelerators is None else wanted.accelerators,
-            wall_time=default.wall_time if wanted.wall_time is None else wanted.wall_time,
+            wall_time=default.wall_time if wanted.wall_time is None and not wanted.service else wanted.wall_time,
         )
         _check("cores", requirement.cores, self.max_cores, name)
         _check("memory", requirement.memory, self.max_memory, name)

@@ -35,6 +35,9 @@ class Wanted:
         tries: How many attempts it gets for its own errors; None for the run's default.
         name: What people call the job; None for the name of its function or class.
         promised: Which of these are known only when other jobs have run, and what gives them then.
+        checkpoint: Whether it runs again when something below it fails for good.
+        local: Whether it runs on the leader's machine.
+        service: Whether it is a service.
     """
 
     cores: float | None = None
@@ -47,6 +50,9 @@ class Wanted:
     tries: int | None = None
     name: str | None = None
     promised: tuple[tuple[str, Any], ...] = ()
+    checkpoint: bool = False
+    local: bool = False
+    service: bool = False
 
 
 PROMISABLE = ("cores", "memory", "disk", "accelerators", "wall_time")
@@ -64,6 +70,8 @@ def wanted(
     isolated: bool = True,
     tries: int | None = None,
     name: str | None = None,
+    checkpoint: bool = False,
+    local: bool = False,
 ) -> Wanted:
     """What a job says about itself, from text and numbers as people write them.
 
@@ -78,6 +86,9 @@ def wanted(
         isolated: False when it may share a process with other such jobs.
         tries: How many attempts it gets for its own errors, from 1.
         name: What people call the job.
+        checkpoint: Whether all below it is dropped, and it runs again with one try less, when something below it
+            fails for good. It may have no successors and no services before it runs.
+        local: Whether it runs on the leader's machine.
 
     Cores, memory, disk, accelerators and wall_time may also be a job, a promise, or what `promised` makes
     of them: then they are known when those jobs have run.
@@ -89,8 +100,9 @@ def wanted(
     later = tuple((what, value) for what, value in amounts.items() if is_promised(value))
     if later:
         known: Any = {what: None if is_promised(value) else value for what, value in amounts.items()}
-        return replace(wanted(**known, preemptible=preemptible, isolated=isolated, tries=tries, name=name), promised=later)
-    given = (cores, memory, disk, preemptible, wall_time, isolated, tries, name)
+        rest: Any = {"preemptible": preemptible, "isolated": isolated, "tries": tries, "name": name, "checkpoint": checkpoint, "local": local}
+        return replace(wanted(**known, **rest), promised=later)
+    given = (cores, memory, disk, preemptible, wall_time, isolated, tries, name, checkpoint, local)
     devices = None if accelerators is None else parse_accelerators(accelerators)
     try:
         return _wanted(*given, devices, tuple(map(type, given)))
@@ -100,7 +112,7 @@ def wanted(
 
 @lru_cache(maxsize=1024)
 def _wanted(
-    cores: Any, memory: Any, disk: Any, preemptible: Any, wall_time: Any, isolated: Any, tries: Any, name: Any,
+    cores: Any, memory: Any, disk: Any, preemptible: Any, wall_time: Any, isolated: Any, tries: Any, name: Any, checkpoint: Any, local: Any,
     devices: tuple[Accelerator, ...] | None, types: tuple[type, ...],
 ) -> Wanted:  # fmt: skip
     from toil_core import sizes
@@ -115,6 +127,8 @@ def _wanted(
         _typed("isolated", isolated, bool),
         _tries(tries),
         _typed("name", name, str, optional=True) or None,
+        checkpoint=_typed("checkpoint", checkpoint, bool),
+        local=_typed("local", local, bool),
     )
 
 
