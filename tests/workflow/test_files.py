@@ -1,8 +1,11 @@
-"""Files: written, read, copied, streamed, deleted; on a store with paths and on one without."""
+"""Files: written, read, copied, streamed, deleted; on a store with paths, and on one without, with a cache and without."""
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,13 +16,19 @@ from toil_core.drivers.memory import MemoryJobStore
 from toil_core.errors import BadLocator, CorruptBlob, NoSuchKey, UsageError
 from toil_core.job_store import HasPaths, JobStore
 from toil_core.options import Config
+from toil_core.worker.cache import Cache
+from toil_core.worker.cache_ledger import Ledger
 from toil_core.workflow.files import File, Files
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "cached"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
     opened: JobStore = FileJobStore(str(tmp_path / "store"), Config()) if request.param == "file" else MemoryJobStore("test-files", Config())
     opened.prepare()
+    if request.param == "cached":
+        for part in ("entries", "filling"):
+            (tmp_path / "cache" / part).mkdir(parents=True)
+        Ledger(str(tmp_path / "cache")).begin(1 << 40, replace=True)
     yield opened
     opened.destroy()
     opened.close()
@@ -29,7 +38,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
 def files(store: JobStore, tmp_path: Path) -> Files:
     tmp = tmp_path / "tmp"
     tmp.mkdir()
-    return Files(store, "files/1-1/0.0/", tmp, Config())
+    cache = tmp_path / "cache"
+    return Files(store, "files/1-1/0.0/", tmp, Config(), Cache(str(cache)) if cache.exists() else None)
 
 
 def test_text_bytes_and_paths(files: Files, tmp_path: Path) -> None:
@@ -72,13 +82,96 @@ def test_creating(files: Files) -> None:
     assert not out.path.exists()
 
 
+def test_text(files: Files) -> None:
+    with files.create("x.txt", encoding="latin-1") as out:
+        out.write("é\n")
+        print("x", file=out)
+        assert out.path.name.endswith("x.txt")
+        with pytest.raises(UsageError, match="after its `with` block"):
+            _ = out.file
+    assert out.file.size == 4
+    with files.open(out.file, encoding="latin-1") as stream:
+        assert list(stream) == ["é\n", "x\n"]
+    with files.open(out.file, encoding="ascii", errors="replace") as stream:
+        assert stream.read(1) == "\ufffd"
+
+
+def test_text_that_cannot_be_said_or_that_an_error_cuts_short(files: Files, store: JobStore) -> None:
+    with pytest.raises(UnicodeEncodeError), files.create("x", encoding="ascii") as out:
+        out.write("é")
+    with pytest.raises(ValueError, match="no"), files.create("x", encoding="ascii") as out:
+        raise ValueError("no")
+    assert not out.path.exists()
+    assert not list(store.list("files/"))
+    with files.create("x", encoding="ascii", errors="replace") as good:
+        good.write("é")
+    assert files.read(good.file).read_text() == "?"
+
+
+def test_whether_it_can_be_executed_is_kept(files: Files, tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("#!/bin/sh\necho ran $0\n")
+    plain = files.write(script)
+    script.chmod(0o755)
+    for file in (files.write(script), files.write(script, move=True)):
+        assert file.executable
+        for path in (files.read(file), files.read(file, symlink=False), files.copy(file, tmp_path / f"copy-{file.key[-8]}")):
+            assert os.access(path, os.X_OK)
+    assert not plain.executable
+    for path in (files.read(plain), files.copy(plain)):
+        assert path.stat().st_mode & 0o111 == 0
+
+
+def test_reading_without_symbolic_links(files: Files, tmp_path: Path) -> None:
+    file = files.write("abc", "x.txt")
+    path = files.read(file, symlink=False)
+    assert not path.is_symlink()
+    assert path.stat().st_mode & 0o222 == 0
+    assert path.read_text() == "abc"
+    assert files.read(file, symlink=False) == path
+
+
+def test_a_store_that_cannot_link(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = files.write("abc", "x.txt")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMLINK, "too many links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = files.read(file, symlink=False)
+    assert (path.read_text(), path.stat().st_mode & 0o777, path.is_symlink()) == ("abc", 0o444, False)
+
+
+def test_a_symbolic_link_is_followed(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("abc")
+    (tmp_path / "link").symlink_to("there")
+    file = files.write(tmp_path / "link")
+    assert (file.name, file.size) == ("link", 3)
+    assert files.write(tmp_path / "link", move=True).size == 3
+    assert not os.path.lexists(tmp_path / "link")
+    assert (tmp_path / "there").read_text() == "abc"
+
+
+def test_what_is_to_go_by_itself(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("abc")
+    kept = files.write("abc")
+    temporary = [files.write("abc", cleanup=True), files.write(tmp_path / "x", cleanup=True), files.import_url(str(tmp_path / "x"), cleanup=True)]
+    with files.create("y", cleanup=True) as out, files.create("z", encoding="utf-8", cleanup=True) as text:
+        pass
+    temporary += [text.file, out.file]
+    assert list(files.temporary) == [file.key for file in temporary]
+    assert kept.key not in files.temporary
+    assert all(files.exists(file) for file in temporary)
+
+
 def test_a_tool_may_write_to_the_path(files: Files, tmp_path: Path) -> None:
     with files.create("x.bam") as out:
         other = tmp_path / "other"
         other.write_bytes(b"from a tool")
         out.path.write_bytes(other.read_bytes())
     assert out.file.size == 11
-    assert files.open(out.file).read() == b"from a tool"
+    with files.open(out.file) as stream:
+        assert stream.read() == b"from a tool"
 
 
 def test_an_error_drops_what_was_created(files: Files, store: JobStore) -> None:
@@ -112,9 +205,11 @@ def test_deleting_waits(files: Files) -> None:
     assert files.read(file).read_text() == "abc"
 
 
-def test_a_deleted_file_is_named(files: Files, store: JobStore) -> None:
+def test_a_deleted_file_is_named(files: Files, store: JobStore, tmp_path: Path) -> None:
     file = files.write("abc", "x.txt")
     store.delete([file.key])
+    assert not files.exists(file)
+    shutil.rmtree(tmp_path / "cache" / "entries", ignore_errors=True)
     for use in (files.read, files.copy, files.open):
         with pytest.raises(NoSuchKey, match=r"file 'x.txt' is no longer in the job store"):
             use(file)
