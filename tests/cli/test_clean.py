@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.monitor.stores import begun, committed, dead_process, folded, led, opened
+from toil_core.cli import clean as cleaning
 from toil_core.cli import main
 from toil_core.wire import keys
 
@@ -78,3 +80,20 @@ def test_anything_else_is_left_alone_and_the_rest_is_removed(tmp_path: Path, cap
     assert told.err == f"toil: error: {tmp_path / 'letters'} is not a job store, so nothing was removed\n"
     assert (tmp_path / "letters" / "to mother").exists()
     assert not (tmp_path / "s").exists()
+
+
+def test_programs_read_json_and_many_blobs_are_not_all_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    begun(tmp_path / "s")
+    folder = str(tmp_path / "s")
+    monkeypatch.setattr(cleaning, "COUNTED", 1)
+    assert clean("--json", "--dry-run", folder) == 0
+    would = json.loads(capsys.readouterr().out)
+    assert (would["locator"], would["removed"], would["blobs"], would["more"]) == (folder, False, 2, False)
+    assert clean("--json", folder) == 0
+    gone = json.loads(capsys.readouterr().out)
+    assert (gone["removed"], gone["blobs"], gone["more"]) == (True, 1, True)
+    assert clean("--json", folder) == 0
+    assert json.loads(capsys.readouterr().out)["blobs"] == 0
+    begun(tmp_path / "s")
+    assert clean(folder) == 0
+    assert f"removed {folder}: at least 1 blob, at least " in capsys.readouterr().out
