@@ -63,7 +63,7 @@ class Usage:
         wall: Seconds from start to end.
         cpu: Processor seconds, user and system, of the attempt and its children.
         memory: Bytes of memory at the peak.
-        disk: Bytes of temporary disk at the end.
+        disk: Bytes of temporary disk at the end, or more when more was seen before.
         read: Bytes read from block devices.
         written: Bytes written to block devices.
         started: When it started, in seconds since 1970.

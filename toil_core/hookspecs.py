@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO
 
-    from toil_core.batch_system import BatchSystem
+    from toil_core.batch_system import BatchSystem, Requirement
     from toil_core.events import Event
     from toil_core.job_store import JobStore
     from toil_core.options import Command, Config, Group
@@ -67,6 +68,23 @@ def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
 @hookspec
 def toil_job_environment(config: Config) -> Mapping[str, str]:  # type: ignore[empty-body]
     """Environment variables for every job; never a secret."""
+
+
+@hookspec
+def toil_before_job(job: str, name: str, attempt: int, requirement: Requirement, tmp: Path, config: Config) -> None:
+    """A job's function is about to be called; this is its process. What is raised here fails the attempt.
+
+    Plugins with this hook or the next are imported by every worker before the first job; keep them light. Take only the
+    arguments that are wanted: the job's id and name, which attempt this is (from 1), what the job needs, its folder.
+    """
+
+
+@hookspec
+def toil_after_job(job: str, name: str, attempt: int, requirement: Requirement, tmp: Path, error: str, config: Config) -> None:
+    """A job's function has returned, or raised (`error` is then what, in a line); not called when its process was killed.
+
+    What is raised here goes to the job's log and changes nothing.
+    """
 
 
 @hookspec

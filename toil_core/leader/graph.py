@@ -224,7 +224,7 @@ class Graph:
         job.temporary = result.temporary
         if job.holders:
             keep_value(self, job, result, key, start, payload, entry.base)
-        self._commands.append(Done(job.id, job.kind.name, entry.usage))
+        self._commands.append(Done(job.id, job.kind.name, entry.usage, job.kind.requirement))
         if result.deleted and not deferred:
             self._commands.append(Delete(result.deleted))
         if job.kind.checkpoint:

@@ -168,6 +168,7 @@ class Done(msgspec.Struct, frozen=True):
     job: str
     name: str
     usage: Usage
+    requirement: Requirement | None = None
 
 
 class Failed(msgspec.Struct, frozen=True):

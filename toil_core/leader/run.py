@@ -22,11 +22,13 @@ from toil_core.errors import Interrupted, JobStoreExists, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
 from toil_core.job_store import HasWorkerLocator, JobStore
 from toil_core.leader import checkpoints as folding
+from toil_core.leader import learned
 from toil_core.leader.checkpoints import Checkpoints
 from toil_core.leader.epoch import claim
 from toil_core.leader.failures import explain
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
+from toil_core.leader.learned import Learner
 from toil_core.leader.local import LocalJobs
 from toil_core.leader.loop import Loop
 from toil_core.leader.moves import Finish
@@ -125,7 +127,8 @@ def lead(
         if not graph.finished:
             if deploy is not None and not batch.here:
                 setup = deploy(patient, setup)
-            teller = Teller([*listeners, *_hooked()])
+            learner = Learner(learned.read(patient))
+            teller = Teller([learner, *listeners, *_hooked()])
             info = _info(patient)
             known = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
             teller.tell(RunStarted(time.time(), info.id, locator, epoch, restart, graph.total, graph.ran, known))
@@ -140,6 +143,7 @@ def lead(
                     finish = loop.run()
                 batch.close()
             checkpoints.write(graph, ended=True)
+            learner.save(patient, options.save_profile)
             watch.write(graph, time.time(), finish.outcome)
             teller.tell(RunEnded(time.time(), finish.outcome, graph.ran, len(graph.failed), graph.total))
             _judge(finish, graph, locator, [*received, *([signal.SIGTERM] if watch.killed else [])])

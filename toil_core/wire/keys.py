@@ -17,6 +17,8 @@ COMMITS = "commits/"
 FILES = "files/"
 LOGS = "logs/"
 HISTORY = "history/"
+LEARNED = "learned"
+"""What jobs of each kind were measured to use."""
 ROOT = "0"
 """Stands where a request's id would be for what the user's program made before the run."""
 

@@ -67,6 +67,20 @@ class Code(msgspec.Struct, frozen=True):
     namespaces: tuple[str, ...] = ()
 
 
+class Estimate(msgspec.Struct, frozen=True, array_like=True):
+    """What jobs of one name should be given, by what they used before.
+
+    Args:
+        memory: Bytes of memory.
+        disk: Bytes of temporary disk.
+        wall_time: Seconds.
+    """
+
+    memory: int
+    disk: int
+    wall_time: float
+
+
 class Setup(msgspec.Struct, frozen=True):
     """What every worker of an epoch must know.
 
@@ -79,6 +93,8 @@ class Setup(msgspec.Struct, frozen=True):
         path: Folders to import from, first to last.
         environment: Variables to set for every job; no secrets.
         options: The run's options as saved, for drivers and the worker itself.
+        estimates: What jobs should be given when they do not say, by name.
+        job_hooks: Whether plugins want to be called before or after jobs, in their processes.
         code: The user's modules, which stand in for `script` and `path`; None when these are used where they lie.
         python_requirements: Lines of a pip requirements file: what has to be installed where jobs run.
     """
@@ -90,6 +106,8 @@ class Setup(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     options: dict[str, Any] = {}
+    job_hooks: bool = False
+    estimates: dict[str, Estimate] = {}
     code: Code | None = None
     python_requirements: tuple[str, ...] = ()
 

@@ -24,6 +24,8 @@ from toil_core.workflow.running import Running
 
 REHEARSAL = pickle.dumps(("toil_core.worker.rehearsal:nothing", (), {}))
 """The body of a job that does nothing; see `toil_core.worker.rehearsal`."""
+REHEARSED = "0-0"
+"""The request of that job."""
 
 
 def run(
@@ -52,7 +54,7 @@ def run(
         node, call = _unpack(task, kind, values, running)
         jobs.current = running
         try:
-            around = around_of(place.setup)
+            around = around_of(place.setup) if place.request != REHEARSED else None
             function = call if through is None else partial(through, call)
             value = function() if around is None else around.call(running, function)
         finally:
@@ -147,6 +149,6 @@ _policy: tuple[Setup, Policy] | None = None
 def _policy_of(setup: Setup) -> Policy:
     global _policy
     if _policy is None or _policy[0] is not setup:
-        _policy = setup, Policy.of(Config.from_dict(setup.options))
+        _policy = setup, Policy.of(Config.from_dict(setup.options), setup.estimates)
     return _policy[1]
 

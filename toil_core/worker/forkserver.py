@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Any
 
-from toil_core.worker import messages, procfs
+from toil_core.worker import folders, messages, procfs
 from toil_core.worker.messages import Batch, Interrupt, Kill, Lost, Open, Ready
 from toil_core.worker.modules import explain, load
 from toil_core.worker.notes import Notes, new_page
@@ -28,6 +28,8 @@ _CANCELLED, _OVER_TIME, _OUT_OF_MEMORY = 1, 2, 3
 _FIRST_LOOK = 0.05
 _NEXT_LOOK = 0.1
 _SOON = 0.005
+_FIRST_WEIGHING = 1.0
+_MOST_WEIGHED = 5000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -41,7 +43,7 @@ class SlotProcess:
         notes: Its part of the shared page.
     """
 
-    __slots__ = ("batch", "commands", "death", "given", "interrupted", "notes", "pid")
+    __slots__ = ("batch", "commands", "death", "given", "interrupted", "notes", "pid", "weigh_at", "weighed")
 
     def __init__(self, pid: int, commands: socket.socket, notes: Notes) -> None:
         self.pid = pid
@@ -52,6 +54,10 @@ class SlotProcess:
         self.given = notes.ended
         self.interrupted = False
         """Whether its attempt is to get SIGTERM."""
+        self.weighed = 0
+        """The attempt's process whose folder is looked at."""
+        self.weigh_at = 0.0
+        """At which age of it the folder is looked at next."""
 
     @property
     def over(self) -> bool:
@@ -205,6 +211,16 @@ class ForkServer:
             self._look_within(wall - age)
         if age >= _FIRST_LOOK:
             self._look_at_memory(slot, pid, memory)
+            self._look_at_disk(slot, batch, pid, age)
+
+    def _look_at_disk(self, slot: SlotProcess, batch: Batch, pid: int, age: float) -> None:
+        """Weigh the attempt's folder now and then, so rarely that it costs next to nothing."""
+        if slot.weighed != pid:
+            slot.weighed, slot.weigh_at = pid, _FIRST_WEIGHING
+        if age >= slot.weigh_at:
+            began = time.monotonic()
+            slot.notes.disk_peak(folders.size(f"{self._around.opened.folder}/{batch.slot}/tmp", _MOST_WEIGHED))
+            slot.weigh_at = age + max(_FIRST_WEIGHING, 100 * (time.monotonic() - began))
 
     def _look_at_memory(self, slot: SlotProcess, pid: int, memory: int) -> None:
         members = procfs.family(slot.pid)[1:]
@@ -303,8 +319,6 @@ def _exit(_signal_number: int, _frame: object) -> None:
 
 def _leave(opened: Open) -> None:
     from pathlib import Path
-
-    from toil_core.worker import folders
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     procfs.end_all(opened.folder)

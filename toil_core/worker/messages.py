@@ -154,6 +154,7 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, tag=6):
         opened: Whether it opened the job store.
         log: File with what it printed; empty when nothing is to be kept.
         trash: Folder with the temporary files that it left; empty when there are none.
+        disk: The most bytes that its folder was seen to take while it ran.
     """
 
     work: int
@@ -169,6 +170,7 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, tag=6):
     opened: bool
     log: str
     trash: str
+    disk: int = 0
 
 
 class Left(msgspec.Struct, array_like=True, frozen=True, tag=7):

@@ -41,6 +41,10 @@ def load(setup: Setup) -> Runner:
                 _script(setup.script)
             elif setup.module:
                 sys.modules["__main__"] = sys.modules[MAIN] = import_module(setup.module)
+            if setup.job_hooks:
+                from toil_core.worker.around import around_of
+
+                around_of(setup)
             module, _, name = setup.runner.partition(":")
             return cast(Runner, getattr(import_module(module), name))
     finally:
@@ -72,12 +76,18 @@ def _claim(namespaces: Iterable[str], path: Sequence[str]) -> None:
 
     for name in namespaces:
         spec = PathFinder.find_spec(name, path)
-        if spec is not None and spec.origin is None:
-            for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
-                del sys.modules[known]
-            installed = PathFinder.find_spec(name)
-            if installed is not None and installed.origin is not None:
-                sys.modules[name] = module_from_spec(spec)
+        if spec is None or spec.origin is not None or spec.submodule_search_locations is None:
+            continue
+        known = sys.modules.get(name)
+        if known is not None and getattr(known, "__file__", None) is None:
+            if isinstance(known.__path__, list):  # made by a `.pth` file; others look at `sys.path` again
+                known.__path__[:0] = spec.submodule_search_locations
+            continue
+        installed = PathFinder.find_spec(name)
+        if installed is not None and installed.origin is not None:
+            for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+                del sys.modules[module]
+            sys.modules[name] = module_from_spec(spec)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import mmap
 SLOTS = 8192
 """The most slots of a fork server."""
 
-_FIELDS = 8
-_ENDED, _PID, _STARTED, _INDEX, _OPENED, _VERDICT, _PEAK, _CANCELLED = range(_FIELDS)
+_FIELDS = 9
+_ENDED, _PID, _STARTED, _INDEX, _OPENED, _VERDICT, _PEAK, _CANCELLED, _DISK = range(_FIELDS)
 
 
 class Notes:
@@ -40,6 +40,7 @@ class Notes:
         view[_OPENED] = 0
         view[_VERDICT] = 0
         view[_PEAK] = 0
+        view[_DISK] = 0
 
     def forked(self, pid: int, now: int) -> None:
         """The process is there, or (0) gone.
@@ -55,6 +56,11 @@ class Notes:
         """What the fork server decided about the process (0 for nothing), and its peak of memory in bytes."""
         verdict = self._view[_VERDICT]
         return verdict & 0xFF if verdict >> 8 == pid else 0, self._view[_PEAK]
+
+    @property
+    def disk(self) -> int:
+        """The most bytes that the process's folder was seen to take."""
+        return self._view[_DISK]
 
     # By the attempt
 
@@ -104,6 +110,10 @@ class Notes:
         """Decide about the process, unless that was done."""
         if self._view[_VERDICT] >> 8 != pid:
             self._view[_VERDICT] = pid << 8 | verdict
+
+    def disk_peak(self, disk: int) -> None:
+        """The process's folder was seen to take so many bytes."""
+        self._view[_DISK] = max(self._view[_DISK], disk)
 
     def peak(self, memory: int) -> None:
         """The process was seen to use so many bytes."""

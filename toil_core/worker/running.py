@@ -216,7 +216,7 @@ def failure_of(ended: Ended, kind: Kind) -> Failure:
 
 def usage_of(ended: Ended, disk: int = 0) -> Usage:
     """What an attempt with a process of its own used."""
-    return Usage(ended.wall, ended.cpu, ended.memory, disk, ended.read, ended.written, ended.started)
+    return Usage(ended.wall, ended.cpu, ended.memory, max(disk, ended.disk), ended.read, ended.written, ended.started)
 
 
 def signal_name(number: int) -> str:

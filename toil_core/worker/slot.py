@@ -129,6 +129,7 @@ class Slot:
                     notes.opened,
                     folder.take_log(status != 0 or (self._keep_logs and spec is not None)),
                     folder.take_trash(),
+                    notes.disk,
                 )
             )
         )

@@ -15,23 +15,25 @@ from toil_core.errors import BadOption
 from toil_core.options import Config
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Result
+from toil_core.wire.work import Estimate
 from toil_core.workflow.flatten import flatten_root
 from toil_core.workflow.job import Job
 from toil_core.workflow.policy import Policy
 
 
-def initial_commit(root: Job[Any], config: Config) -> bytes:
+def initial_commit(root: Job[Any], config: Config, estimates: Mapping[str, Estimate] | None = None) -> bytes:
     """The commit that holds the user's graph.
 
     Args:
         root: The job that all others come after.
         config: The run's options.
+        estimates: What jobs should be given where they do not say, by name.
 
     Raises:
         GraphError: The jobs form no graph that can be run.
         NotPicklable: Something that a job needs cannot be sent to a worker.
     """
-    flat, payload = flatten_root(root, keys.ROOT, Policy.of(config))
+    flat, payload = flatten_root(root, keys.ROOT, Policy.of(config, estimates))
     result = Result(keys.ROOT, kinds=flat.kinds, jobs=flat.jobs, children=flat.children)
     return commits.encode(keys.ROOT, 0, [(msgspec.msgpack.encode(result), payload, Usage())])
 

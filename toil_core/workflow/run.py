@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from toil_core.job_store import JobStore
     from toil_core.leader import Outcome
     from toil_core.options import OptionParser
-    from toil_core.wire.work import Setup
+    from toil_core.wire.work import Estimate, Setup
 
 T = TypeVar("T")
 
@@ -88,6 +88,7 @@ class Toil:
         self._tmp: TemporaryDirectory[str] | None = None
         self._fresh = False
         self._state = "new"
+        self._learnt: dict[str, Estimate] | None = None
 
     @staticmethod
     def parser(description: str | None = None) -> OptionParser:
@@ -151,7 +152,7 @@ class Toil:
             raise UsageError("--restart was given; call toil.restart() instead of toil.start(…)")
         if self._state != "new":
             raise UsageError("a Toil block runs one workflow; open another one, with another job store, for the next")
-        commit = initial_commit(root, self.config)
+        commit = initial_commit(root, self.config, self._estimates())
         leader.begin(store, self.locator, commit, self.config, _workflow_name(root))
         return self._lead(store, restart=False)  # type: ignore[no-any-return]
 
@@ -250,6 +251,14 @@ class Toil:
         self._state = "succeeded"
         return pickling.load(outcome.value, outcome.values)
 
+    def _estimates(self) -> dict[str, Estimate]:
+        """What earlier runs teach; read once."""
+        if self._learnt is None:
+            from toil_core.leader.learned import estimates
+
+            self._learnt = dict(estimates(self.config))
+        return self._learnt
+
     def _setup(self) -> Setup:
         from toil_core.wire.work import Setup
         from toil_core.workflow.initial import environment
@@ -262,6 +271,7 @@ class Toil:
             path=main_module.import_path(),
             environment=environment(self._options.set_env),
             options=self.config.as_dict(),
+            estimates=self._estimates(),
             python_requirements=() if self._options.disable_hot_deployment else collect(script, self._options.python_requirements),
         )
 
