@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_arrows_of_a_graph_without_rings_all_point_one_way(numbers: list[tuple[i
 
 
 def test_a_chain_is_a_straight_line() -> None:
-    drawing = layered({name: (80.0, 46.0) for name in NAMES}, list(zip(NAMES, NAMES[1:], strict=False)), down=False)
+    drawing = layered({name: (80.0, 46.0) for name in NAMES}, list(pairwise(NAMES)), down=False)
     assert len({box.y for box in drawing.boxes}) == 1
     assert [box.x for box in drawing.boxes] == sorted(box.x for box in drawing.boxes)
 

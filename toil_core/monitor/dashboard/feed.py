@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
@@ -164,8 +165,9 @@ class _Look:
             info = epoch.leader_info(self._store, last) if last else None
         alive = epoch.alive(info) if info else None
         if self._paths:
-            folders = (keys.page(last), keys.COMMITS[:-1], keys.CHECKPOINTS[:-1], keys.WORKFLOW)
-            return last, alive, *(_stamp(self._paths, key) for key in folders)
+            path = self._paths.path
+            commits, checkpoints = path(keys.commit(keys.ROOT, 0)).parent.parent, path(keys.checkpoint(1, 0)).parent
+            return last, alive, *map(_stamp, (path(keys.page(last)), path(keys.WORKFLOW), commits, checkpoints))
         try:
             with self._store.read(keys.page(last)) as stream:
                 return last, alive, stream.read()
@@ -173,12 +175,13 @@ class _Look:
             return last, alive, tuple(blob.key for blob in self._store.list(keys.COMMITS))
 
 
-def _stamp(paths: HasPaths, key: str) -> tuple[int, int, int]:
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What differs when the file was replaced, or something was added to the folder."""
     try:
-        found = paths.path(key).stat()
+        found = path.stat()
     except OSError:
-        return 0, 0, 0
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_nlink
 
 
 def running(store: JobStore, status: Status) -> dict[str, int]:
