@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,9 +33,9 @@ SCRIPT = """
 """
 
 
-def value(done: object) -> object:
-    assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
-    return json.loads(done.stdout)  # type: ignore[attr-defined]
+def value(done: subprocess.CompletedProcess[str]) -> object:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def codes(store: Path) -> list[Blob]:
@@ -288,3 +290,45 @@ def test_a_restart_brings_the_code_as_it_is_then(places: Places) -> None:
     assert value(places.run("look.py", f"file:{store}", "--restart", "--clean", "never")) == 2
     assert len(codes(store)) == 2
     assert len(list(places.tmp.glob("toil-code-*/code-*.used"))) == 2
+
+
+MEETING = """
+    from pathlib import Path
+    from toil_core import job, main
+    import helper
+
+    @job(cores=0.1, memory="64 MiB")
+    def say(fifo: str):
+        Path(fifo).write_text("here")
+        return helper.VERSION
+
+    @job(cores=0.1, memory="64 MiB")
+    def hear(fifo: str):
+        return Path(fifo).read_text()
+
+    @job(cores=0.1, memory="64 MiB")
+    def meet(job, fifo: str):
+        return [job.add_child(say(fifo)), job.add_child(hear(fifo))]
+
+    if __name__ == "__main__":
+        main(meet)
+"""
+
+
+def test_workers_of_one_machine_use_the_code_at_the_same_time(places: Places, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    write_files(places.project, {"meet.py": MEETING, "helper.py": "VERSION = 2"})
+    assert value(places.run("meet.py", f"file:{tmp_path}/store", "--fifo", str(tmp_path / "fifo"))) == [2, "here"]
+    assert len(list(places.tmp.glob("toil-code-*/code-*.used"))) == 1
+
+
+def test_where_jobs_run_on_the_leader_s_machine_nothing_is_sent(tmp_path: Path) -> None:
+    write_files(tmp_path, {"look.py": SCRIPT.replace("from tools.deep import inner", "inner = helper"), "helper.py": "VERSION = 2"})
+    write_files(tmp_path, {"late.py": "VERSION = 2", "table.txt": "a table"})
+    done = subprocess.run(
+        [sys.executable, "look.py", "file:store", "--clean", "never"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    found = value(done)
+    assert isinstance(found, list)
+    assert found[4:] == [str(tmp_path / "look.py"), str(tmp_path / "helper.py")]
+    assert codes(tmp_path / "store") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -13,12 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.places import build_wheel, install
+from toil_core.batch_system import Requirement, Update
 from toil_core.drivers.memory import MemoryJobStore
 from toil_core.errors import CorruptBlob
 from toil_core.options import Config
+from toil_core.plugins import open_job_store
 from toil_core.wire import keys
-from toil_core.wire.work import Code, Setup
+from toil_core.wire.jobs import Kind
+from toil_core.wire.work import Code, Setup, Task, Work, encode
 from toil_core.worker import deployment
+from toil_core.worker.host import WorkerHost
 from toil_core.worker.modules import explain
 from toil_core.worker.python_requirements import CannotInstall, missing, pip_install
 from toil_core.worker.shelf import Shelf
@@ -154,3 +159,27 @@ def test_why_modules_cannot_be_loaded() -> None:
     gone = FileNotFoundError(2, "No such file or directory", "/leader/run.py")
     assert explain(gone, Setup(script="/leader/run.py")).endswith("this worker has not the leader's files, and no code was sent")
     assert "\n" not in explain(SyntaxError("two\nlines"), Setup())
+
+
+def test_an_installer_ends_with_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "begun")
+    os.mkfifo(tmp_path / "never")
+    program(tmp_path / "bin", "uv", f"echo $$ > {tmp_path}/begun\nexec cat {tmp_path}/never")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    locator = f"file:{tmp_path / 'store'}"
+    updates: list[Update] = []
+    with open_job_store(locator, Config()) as store:
+        store.prepare()
+        store.create(keys.setup(1), encode(Setup(python_requirements=("surely-not-there==1",))))
+    host = WorkerHost(tmp_path / "work", updates.append, Config())
+    try:
+        work = Work("1-1", locator, keys.setup(1), (Kind("some", Requirement()),), (Task("0.0", 0, b""),))
+        host.start(work, Requirement())
+        pid = int((tmp_path / "begun").read_text())
+        end = os.pidfd_open(pid)
+    finally:
+        host.close()
+    ended, _, _ = select.select([end], [], [], 30)
+    os.close(end)
+    assert ended
+    assert [path.suffix for path in (tmp_path / "work").glob("toil-code-*/packages-*") if path.is_dir()] == []

@@ -131,6 +131,12 @@ def test_a_script_inside_a_package_takes_all_of_that(tmp_path: Path) -> None:
     assert found == Sources((Tree(str(tmp_path), ("pkg",)),), (0, "pkg/sub/run.py"), ((0, "pkg/sub"), (0, "")), ())
 
 
+def test_an_installed_command_is_sent_alone(tmp_path: Path) -> None:
+    write(tmp_path, "bin/mine", "bin/other", "bin/python3")
+    found = find(str(tmp_path / "bin/mine"), "", [str(tmp_path / "bin")], {})
+    assert found == Sources((Tree(str(tmp_path / "bin"), ("mine",)),), (0, "mine"), ((0, ""),), ())
+
+
 def test_the_order_of_the_import_path_is_kept(tmp_path: Path) -> None:
     write(tmp_path, "b/one.py", "a/two/__init__.py", "hooked/three/__init__.py")
     modules = {

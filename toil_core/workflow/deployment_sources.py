@@ -119,8 +119,10 @@ def _want(wanted: dict[str, set[str] | None], root: str, name: str | None) -> No
 
 
 def _of_script(script: str) -> tuple[str, str | None]:
-    """The script's folder as a whole; or when that is a package, the one that all of it lies in."""
+    """The script's folder as a whole; or when that is a package, the one that all of it lies in; or for an installed command, it alone."""
     folder = os.path.dirname(script)
+    if os.path.exists(os.path.join(folder, "python3")) or folder == os.path.expanduser("~/.local/bin"):
+        return os.path.split(script)
     top = None
     while os.path.exists(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
         folder, top = os.path.split(folder)
