@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -35,9 +36,9 @@ def test_a_run_is_followed_to_its_end(browser: Browser, tmp_path: Path) -> None:
     arguments = ["s", "--jobs", "6", "--fail", "--gate", str(gate), "--retry-count", "0", "--status-interval", "0.1"]
     with program(sys.executable, str(WORKFLOW), *arguments, cwd=tmp_path) as run:
         waiting(Path(f"{gate}.open").exists)
-        with program(*TOIL, "dashboard", "s", "--no-browser", cwd=tmp_path) as dashboard:
+        with program(*TOIL, "dashboard", "s", "--no-browser", "--json", cwd=tmp_path) as dashboard:
             assert dashboard.stdout is not None
-            url = dashboard.stdout.readline().strip()
+            url = json.loads(dashboard.stdout.readline())["url"]
             browser.complaints()
             browser.open(url)
             browser.wait("document.body.dataset.done === '5'")

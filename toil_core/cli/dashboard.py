@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import json
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
     parser.add_argument("--port", metavar="N", type=int, default=0, help="Where to listen on this machine. [any free port]")
+    parser.add_argument("--json", action="store_true", help="Print the address as JSON.")
     parser.add_argument("--no-browser", action="store_true", help="Print the page's address and open no browser.")
 
 
@@ -38,7 +40,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     with open_job_store(arguments.locator, config) as store:
         workflow_info(PatientStore(store, seconds=30.0), arguments.locator)
         dashboard = Dashboard(store, arguments.locator, arguments.port)
-        print(f"{dashboard.url}", flush=True)
+        print(json.dumps({"url": dashboard.url, "port": dashboard.port}) if arguments.json else dashboard.url, flush=True)
         print("keep the address to yourself: who has it can read this workflow's logs; Ctrl-C ends it", file=sys.stderr, flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it too ends in good order
         with _browser("" if arguments.no_browser or not _has_display() else dashboard.url):

@@ -22,6 +22,8 @@ from toil_core.wire.patient import PatientStore
 
 NEAR, FAR = 1.0, 5.0
 """Seconds between two looks at a store of files, and at one that answers over a network."""
+DETAILED = 200_000
+"""Workflows of more jobs than that are shown without what needs every attempt: reading these again and again would take too long."""
 _SHARE = 20
 """A part that took long to make is made anew only after so many times that long."""
 
@@ -144,7 +146,7 @@ class _Look:
         now = time.monotonic()
         if now >= self._status_due and (mark := self._marks()) != self._mark:
             status = glance(self._store, self._locator)
-            self._mark, self._stale = mark, True
+            self._mark, self._stale = mark, status.total <= DETAILED
             self._status_due = _SHARE * (time.monotonic() - now) / 4 + now
             yield "status", encoded(status, running(self._store, status))
         if self._stale and now >= self._details_due:
@@ -197,7 +199,7 @@ def encoded(status: Status, running: Mapping[str, int]) -> bytes:
         status: How far the workflow is.
         running: How many jobs of each name ran when the leader told of itself.
     """
-    return msgspec.json.encode({**msgspec.structs.asdict(status), "outcome": outcome(status), "now": time.time(), "told": running})
+    return msgspec.json.encode({**msgspec.structs.asdict(status), "outcome": outcome(status), "now": time.time(), "told": running, "detailed": status.total <= DETAILED})
 
 
 def log_tail(store: JobStore, job: str, request: str, most: int) -> tuple[bytes, int]:

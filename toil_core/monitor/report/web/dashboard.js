@@ -45,6 +45,7 @@ class Live {
     this.put("running", this.running(status));
     this.put("kinds", this.kinds(status));
     this.put("failures", this.failures(status));
+    if (!status.detailed) this.put("timeline", card("timeline", "When what ran", el("p", { class: "soft" }, "This workflow has too many jobs to follow each of them here; `toil report` tells of all.")));
     if (this.graph) this.graph.draw(this.graph.node.clientWidth);
     document.body.dataset.ready = "true";
     document.body.dataset.done = status.done;
