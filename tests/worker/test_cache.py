@@ -313,6 +313,15 @@ def test_a_file_that_is_gone_leaves_nothing(node: Node) -> None:
     assert nothing_half_made(node.cached)
 
 
+def test_any_key_has_an_entry(cache: Cache, tmp_path: Path) -> None:
+    keys = ["files/a", "files/A", "files/é", "files/" + "x" * 1000, "files/" + "x" * 999]
+    for key in keys:
+        assert cache.put(key, key.encode(), 0o444)
+    for number, key in enumerate(keys):
+        assert cache.provide(key, len(key.encode()), 0o444, tmp_path / str(number), Way.LINK, refusing)
+        assert (tmp_path / str(number)).read_bytes() == key.encode()
+
+
 # Room
 
 

@@ -2,8 +2,8 @@
 
     held            whose lock every worker host of the node shares while it lives
     ledger          how many bytes there may be, and how many there are
-    entries/HASH    a whole file, read-only, named after the hash of its key
-    filling/HASH    a file being fetched, locked by the process that fetches it
+    entries/KEY     a whole file, read-only, named after its key in hexadecimal digits, or after the hash of a long one
+    filling/KEY     a file being fetched, locked by the process that fetches it
 
 A key is never written anew once another job can know it, so an entry is right for ever. All
 waiting is done in flock(2), whose locks die with their process; an entry gets its name when it
@@ -20,7 +20,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -117,7 +116,12 @@ class Cache:
         return False
 
     def _path(self, key: str) -> str:
-        return f"{self._entries}/{sha256(key.encode()).hexdigest()[:40]}"
+        name = key.encode().hex()
+        if len(name) > 240:
+            from hashlib import sha256
+
+            name = sha256(key.encode()).hexdigest()
+        return f"{self._entries}/{name}"
 
     def _open(self, key: str, size: int) -> BinaryIO | None:
         """The entry, when it is there and as it was filled; it is marked as used."""

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -67,6 +68,7 @@ class Slot:
         self._kills = procfs.out_of_memory_kills()
         self._own_threads = [name for name in _THREAD_VARIABLES if name not in os.environ]
         self._cores = 0.0
+        self._warm = False
         os.environ["TMPDIR"] = self._folder.tmp
         tempfile = sys.modules.get("tempfile")
         if tempfile is not None:
@@ -133,6 +135,16 @@ class Slot:
                 )
             )
         )
+        if notes.opened and not self._warm:
+            self._warm = True
+            self._import_for_stores()
+
+    def _import_for_stores(self) -> None:
+        """Import once what every attempt that uses the job store would import anew."""
+        with suppress(Exception):  # an attempt tells it better
+            from toil_core.worker import stores
+
+            stores.warm(self._around.opened.store, self._around.opened.setup)
 
     def _be_child(self, batch: Batch, spec: Spec | None) -> NoReturn:
         try:

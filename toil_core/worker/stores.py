@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from toil_core.job_store import JobStore
+from toil_core.locators import parse_locator
 from toil_core.options import Config
-from toil_core.plugins import open_job_store
+from toil_core.plugins import driver, hooks, open_job_store
 from toil_core.wire.work import Setup, decode_setup
 
 
 def open_for(locator: str, setup: Setup) -> JobStore:
     """The job store, with the run's options."""
     return open_job_store(locator, Config.from_dict(setup.options))
+
+
+def warm(locator: str, setup: Setup) -> None:
+    """Import what an attempt needs that uses the job store, for those that are forked from here."""
+    import toil_core.worker.cache
+    import toil_core.workflow.files  # noqa: F401
+
+    config = Config.from_dict(setup.options)
+    hooks(config)
+    driver("job_store", parse_locator(locator)[0], config.plugins)
 
 
 def open_with_setup(locator: str, key: str, config: Config) -> tuple[JobStore, Setup]:
