@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from toil_core.batch_system import Reason, Requirement, Usage
-from toil_core.errors import BadOption, NoSuchJobStore, NoSuchKey, ToilError
+from toil_core.errors import BadOption, NoSuchKey, ToilError
 from toil_core.events import AttemptFailed, Event, JobDone
 from toil_core.job_store import JobStore
 from toil_core.leader.options import EngineOptions
@@ -177,10 +177,8 @@ def _from(place: str, config: Config) -> Profile:
     try:
         with open_job_store(canonical_locator(place), config) as store:
             profile = read(store)
-    except NoSuchJobStore:
-        raise BadOption(f"--estimate-from {place}: there is no such file, and no job store") from None
     except ToilError as error:
         raise BadOption(f"--estimate-from {place}: {error}") from None
     if not profile.jobs:
-        raise BadOption(f"--estimate-from {place}: no run in this job store has ended, so nothing is known of its jobs")
+        raise BadOption(f"--estimate-from {place}: there is neither such a file nor a run in such a job store that has ended")
     return profile

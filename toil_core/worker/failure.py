@@ -27,7 +27,12 @@ def failure_of(error: BaseException) -> Failure:
     message = one_line(error)
     if isinstance(error, MemoryError):
         return Failure(Reason.OUT_OF_MEMORY, message)
-    if isinstance(error, StoreFull) or (isinstance(error, OSError) and error.errno in _DISK):
+    if isinstance(error, OSError) and error.errno in _DISK:
+        from toil_core.worker.disks import full_disk
+
+        where = full_disk(error, os.environ.get("TMPDIR", os.getcwd()))
+        return Failure(Reason.OUT_OF_DISK, f"{message}; {where}" if where else message)
+    if isinstance(error, StoreFull):
         return Failure(Reason.OUT_OF_DISK, message)
     return Failure(Reason.FAILED, message, retry=not isinstance(error, UsageError))
 
