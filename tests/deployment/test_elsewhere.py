@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.places import Places, build_wheel, install, make_environment, site_packages, write_files
+from tests.fake_plugins import add_plugin
 from toil_core.job_store import Blob
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
@@ -332,3 +333,59 @@ def test_where_jobs_run_on_the_leader_s_machine_nothing_is_sent(tmp_path: Path) 
     assert isinstance(found, list)
     assert found[4:] == [str(tmp_path / "look.py"), str(tmp_path / "helper.py")]
     assert codes(tmp_path / "store") == []
+
+
+ENCRYPTING = """
+    from io import BytesIO
+    from toil_core import hookimpl
+    from toil_core.job_store import JobStore
+    from toil_core.plugins import driver
+
+    def hidden(data):
+        return bytes(byte ^ 0x5A for byte in data)
+
+    class Encrypting(JobStore):
+        def __init__(self, inner):
+            self.inner = inner
+            self.prepare, self.destroy, self.close = inner.prepare, inner.destroy, inner.close
+        def create(self, key, data):
+            self.inner.create(key, hidden(data))
+        def write(self, key, stream):
+            self.inner.write(key, BytesIO(hidden(stream.read())))
+        def read(self, key, start=0, stop=None):
+            with self.inner.read(key, start, stop) as stream:
+                return BytesIO(hidden(stream.read()))
+        def stat(self, key):
+            return self.inner.stat(key)
+        def delete(self, keys):
+            self.inner.delete(keys)
+        def list(self, prefix=""):
+            return self.inner.list(prefix)
+        def prepare(self): ...
+        def destroy(self): ...
+
+    @hookimpl
+    def toil_job_store(name, locator, config):
+        return Encrypting(driver("job_store", name, config.plugins)(locator, config))
+"""
+
+
+def test_where_the_store_encrypts_the_code_is_encrypted(places: Places) -> None:
+    for environment in (places.leader, places.worker):
+        packages = site_packages(environment.parent.parent)
+        add_plugin(packages, "toil-encrypting", {"toil": {"encrypting": "toil_encrypting"}}, {"toil_encrypting": ENCRYPTING})
+    store = places.project.parent / "store"
+    write_files(places.project, {"look.py": CHANGING, "helper.py": "VERSION = 2"})
+    assert value(places.run("look.py", f"file:{store}", "--clean", "never")) == 2
+    stored = [path.read_bytes() for path in store.rglob("*") if path.is_file()]
+    archive = b"PK\x03\x04"
+    assert not any(archive in data for data in stored)
+    assert any(bytes(byte ^ 0x5A for byte in archive) in data for data in stored)
+
+
+def test_a_module_with_a_mistake_is_told_in_a_line(places: Places) -> None:
+    write_files(places.project, {"look.py": SCRIPT.replace("from tools.deep import inner", "inner = helper"), "helper.py": "VERSION = 2"})
+    write_files(places.project, {"late.py": "VERSION = = 2", "table.txt": "a table"})
+    done = places.run("look.py", f"file:{places.project.parent}/store", "--retry-count", "0")
+    assert done.returncode == 1
+    assert "SyntaxError: invalid syntax (late.py, line 1)" in done.stderr

@@ -183,7 +183,7 @@ def test_strange_modules_do_no_harm(tmp_path: Path) -> None:
 def test_metadata_of_what_is_installed_in_place(tmp_path: Path) -> None:
     packages, project = tmp_path / "site-packages", tmp_path / "my project"
     write(project, "src/mine/__init__.py")
-    for name, editable in (("mine-2.0", True), ("other-1.0", False)):
+    for name, editable in (("mine-2.0", True), ("other-1.0", False), ("toil_core-1.0", True)):
         write(packages, f"{name}.dist-info/METADATA", f"{name}.dist-info/RECORD")
         origin = {"url": project.as_uri(), "dir_info": {"editable": editable}}
         (packages / f"{name}.dist-info" / "direct_url.json").write_text(json.dumps(origin))
@@ -262,6 +262,14 @@ def test_the_same_code_is_stored_once(tmp_path: Path, monkeypatch: pytest.Monkey
         assert deploy(store, setup, 1000) != first
         assert len(list(store.list("code/"))) == 2
         store.destroy()
+
+
+def test_a_script_that_is_ignored_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "run.py", "helper.py")
+    write(tmp_path, ".toilignore", text="r*.py")
+    monkeypatch.setattr(sys, "modules", {**sys.modules, "helper": module("helper", tmp_path / "helper.py")})
+    with MemoryJobStore("ignored", Config()) as store, pytest.raises(CannotDeploy, match="keeps the script .*run.py itself from workers"):
+        deploy(store, Setup(script=str(tmp_path / "run.py")), 100 << 20)
 
 
 def test_without_code_of_ones_own_nothing_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:

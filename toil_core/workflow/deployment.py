@@ -49,12 +49,15 @@ def deploy(store: JobStore, setup: Setup, limit: int, written: Iterable[str] = (
     sources = find(setup.script, setup.module, sys.path, sys.modules)
     if not sources.trees:
         return setup
-    data = pack(select(sources, limit, written))
+    files = select(sources, limit, written)
+    script = _inside(*sources.script) if sources.script else ""
+    if script and script not in {found.name for found in files}:
+        raise CannotDeploy(f"an ignore file ({IGNORE_FILE}) keeps the script {setup.script} itself from workers; take it in with a line `!NAME`")
+    data = pack(files)
     digest = hashlib.sha256(data).hexdigest()
     _put(store, keys.code(digest), data)
-    names = [os.path.join(str(number), inside).rstrip("/") for number, inside in (*sources.path, *filter(None, [sources.script]))]
-    script = names.pop() if sources.script else ""
-    return msgspec.structs.replace(setup, code=Code(digest, script, tuple(names), sources.namespaces))
+    path = tuple(_inside(number, folder) for number, folder in sources.path)
+    return msgspec.structs.replace(setup, code=Code(digest, script, path, sources.namespaces))
 
 
 def select(sources: Sources, limit: int, written: Iterable[str] = ()) -> list[Found]:
@@ -112,8 +115,12 @@ def pack(files: Sequence[Found]) -> bytes:
     return buffer.getvalue()
 
 
+def _inside(number: int, name: str) -> str:
+    return f"{number}/{name}".rstrip("/")
+
+
 def _below(number: int, name: str, found: Found) -> Found:
-    return Found(f"{number}/{name}", found.path, found.size, found.executable)
+    return Found(_inside(number, name), found.path, found.size, found.executable)
 
 
 def _put(store: JobStore, key: str, data: bytes) -> None:

@@ -119,9 +119,9 @@ def _want(wanted: dict[str, set[str] | None], root: str, name: str | None) -> No
 
 
 def _of_script(script: str) -> tuple[str, str | None]:
-    """The script's folder as a whole; or when that is a package, the one that all of it lies in; or for an installed command, it alone."""
+    """The script's folder as a whole; or when that is a package, the one that all of it lies in; or of what is installed, the script alone."""
     folder = os.path.dirname(script)
-    if os.path.exists(os.path.join(folder, "python3")) or folder == os.path.expanduser("~/.local/bin"):
+    if not _is_own(folder) or os.path.exists(os.path.join(folder, "python3")) or folder == os.path.expanduser("~/.local/bin"):
         return os.path.split(script)
     top = None
     while os.path.exists(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
@@ -159,7 +159,8 @@ def _metadata(folders: Iterable[str], roots: Sequence[str]) -> dict[str, list[st
         if os.path.basename(folder) not in _INSTALLED or not os.path.isdir(folder):
             continue
         for name in sorted(os.listdir(folder)):
-            project = _project(os.path.join(folder, name, "direct_url.json")) if name.endswith(".dist-info") else ""
+            is_theirs = name.endswith(".dist-info") and not name.startswith("toil_core-")
+            project = _project(os.path.join(folder, name, "direct_url.json")) if is_theirs else ""
             root = next((root for root in roots if project and (root == project or root.startswith(project + os.sep))), None)
             if root is not None:
                 found.setdefault(root, []).append(os.path.join(folder, name))

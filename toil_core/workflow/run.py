@@ -32,7 +32,7 @@ from toil_core.locators import canonical_locator
 from toil_core.options import Config
 from toil_core.wire import keys
 from toil_core.workflow import main_module, pickling
-from toil_core.workflow.files import File, Files
+from toil_core.workflow.files import Directory, File, Files
 from toil_core.workflow.job import Job, JobFunction
 
 if TYPE_CHECKING:
@@ -182,8 +182,24 @@ class Toil:
         """
         return self._with_files().import_url(os.fspath(url), name)
 
-    def export_file(self, file: File, url: str | os.PathLike[str]) -> None:
-        """Write a file that a job returned to a URL, or to a path.
+    def import_directory(self, path: str | os.PathLike[str], name: str = "", *, follow_symlinks: bool = False) -> Directory:
+        """Put a folder with everything in it into the job store; see `Files.write_directory`.
+
+        Args:
+            path: The folder.
+            name: What the directory is called; the path's own name if not given.
+            follow_symlinks: Keep what symbolic links lead to in the place of every one.
+
+        Raises:
+            UsageError: It is no folder, or something in it cannot be kept.
+        """
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {path} to import")
+        return self._with_files().write_directory(folder, name, follow_symlinks=follow_symlinks)
+
+    def export_file(self, file: File | Directory, url: str | os.PathLike[str]) -> None:
+        """Write a file that a job returned to a URL, or to a path; a directory to a path that does not exist.
 
         Raises:
             BadLocator: Nothing installed writes there.
@@ -233,8 +249,9 @@ class Toil:
         self._state = "failed"
         try:
             with watching(self.config) as listener, recorded(self.config) as recorders:
+                deploy = None if self._options.disable_hot_deployment else self._deploy
                 outcome: Outcome = leader.lead(
-                    store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, *recorders], deploy=self._deployer()
+                    store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, *recorders], deploy=deploy
                 )
         except (BadOption, CannotDeploy, NoSuchDriver):
             self._state = "new"  # nothing ran, so what was stored must not be in the way of another try
@@ -275,14 +292,12 @@ class Toil:
             python_requirements=() if self._options.disable_hot_deployment else collect(script, self._options.python_requirements),
         )
 
-    def _deployer(self) -> Callable[[JobStore, Setup], Setup] | None:
-        if self._options.disable_hot_deployment:
-            return None
+    def _deploy(self, store: JobStore, setup: Setup) -> Setup:
         from toil_core.workflow.deployment import deploy
 
         options = self._options
         written = [path for path in (options.log_file, options.write_logs, options.work_dir) if path]
-        return lambda store, setup: deploy(store, setup, options.max_deployment, written)
+        return deploy(store, setup, options.max_deployment, written)
 
     def _clean_now(self, *, failed: bool) -> bool:
         if self._state == "new":
@@ -390,7 +405,7 @@ def _run_main(function: Callable[..., Any] | JobFunction[..., Any], arguments: S
     line = CommandLine(function)
     found = line.parse(arguments)
     with Toil(found) as toil:
-        value = toil.restart() if toil.restarting else toil.start(line.root(found, toil.import_file))
+        value = toil.restart() if toil.restarting else toil.start(line.root(found, toil.import_file, toil.import_directory))
         text = line.show(value, found, toil.export_file)
     if text is not None:
         print(text)
