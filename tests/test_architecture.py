@@ -139,7 +139,8 @@ def test_plugins_import_only_public_modules(path: Path) -> None:
 
 
 def test_the_public_names() -> None:
-    assert toil_core.__all__ == ["Accelerator", "File", "Job", "Promise", "Toil", "hookimpl", "job", "main", "promised", "run"]
+    names = "Accelerator Directory File Job Promise Service Toil hookimpl job main promised run service"
+    assert toil_core.__all__ == names.split()
     for public in toil_core.__all__:
         assert getattr(toil_core, public).__doc__ or public == "hookimpl"
         assert public in dir(toil_core)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toil_core.batch_system import Accelerator as Accelerator
     from toil_core.plugins import hookimpl as hookimpl
+    from toil_core.workflow.files import Directory as Directory
     from toil_core.workflow.files import File as File
     from toil_core.workflow.job import Job as Job
     from toil_core.workflow.job import job as job
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Accelerator": "toil_core.batch_system",
+    "Directory": "toil_core.workflow.files",
     "File": "toil_core.workflow.files",
     "Job": "toil_core.workflow.job",
     "Promise": "toil_core.workflow.promise",

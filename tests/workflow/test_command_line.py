@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from toil_core import File, Job, job, main
+from toil_core import Directory, File, Job, job, main
 from toil_core.errors import BadOption, GraphError
 from toil_core.workflow.command_line import CommandLine
 
@@ -48,10 +49,14 @@ def align(  # type: ignore[no-untyped-def]
     """
 
 
+def directory(path: str) -> Directory:
+    return Directory(File(f"files/{path}", 1, "manifest"), 1, path, 1)
+
+
 def taken(*arguments: str) -> dict[str, Any]:
     line = CommandLine(align)
     found = line.parse(["store", *arguments])
-    node: Any = line.root(found, lambda url: File(f"files/{url}", 1, url))
+    node: Any = line.root(found, lambda url: File(f"files/{url}", 1, url), directory)
     return dict(node.kwargs)
 
 
@@ -108,7 +113,7 @@ def test_a_parameter_wins_over_an_option() -> None:
 
     line = CommandLine(function)
     found = line.parse(["store", "--retry-count", "x", "--retryCount", "3"])
-    node: Any = line.root(found, lambda url: File(url, 1, url))
+    node: Any = line.root(found, lambda url: File(url, 1, url), directory)
     assert node.kwargs == {"retry_count": "x"}
 
 
@@ -142,6 +147,22 @@ def test_what_is_shown(tmp_path: Path) -> None:
     written.clear()
     assert shown({"x": [one, (other,)]}) == f'{{\n  "x": [\n    "{out}/a.vcf.gz",\n    [\n      "{out}/a-2.vcf.gz"\n    ]\n  ]\n}}'
     assert [path.name for path in written] == ["a.vcf.gz", "a-2.vcf.gz"]
+
+
+def test_folders_in_and_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    (tmp_path / "in" / "below" / "x").write_text("abc")
+    monkeypatch.chdir(tmp_path)
+
+    def function(index: Directory) -> dict[str, Directory]:
+        return {"same": index}
+
+    main(function, ["./store", "--index", "in", "--output-dir", "out", "--disable-progress"])
+    assert json.loads(capsys.readouterr().out) == {"same": "out/in"}
+    assert (tmp_path / "out" / "in" / "below" / "x").read_text() == "abc"
+    with pytest.raises(SystemExit):
+        main(function, ["./store", "--index", "nothing"])
+    assert "there is no folder nothing to import" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["store"], ["nowhere:x", *NEEDED], ["--bad"], ["s", "--reads", "/no/such/file", "--reference", "x"]])

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from toil_core.errors import BadOption, GraphError
 from toil_core.options import OptionParser, add_engine_options
-from toil_core.workflow.files import File
+from toil_core.workflow.files import Directory, File
 from toil_core.workflow.job import Job, JobFunction, job, takes_job
 
 _PREFIX = "argument of the function: "
@@ -87,12 +87,15 @@ class CommandLine:
         found: argparse.Namespace = self.parser().parse_args(arguments)
         return found
 
-    def root(self, found: argparse.Namespace, import_file: Callable[[str], File]) -> Job[Any]:
+    def root(
+        self, found: argparse.Namespace, import_file: Callable[[str], File], import_directory: Callable[[str], Directory]
+    ) -> Job[Any]:
         """The job that calls the function with what the user gave.
 
         Args:
             found: The parsed arguments.
             import_file: Puts the content of a URL or path into the job store.
+            import_directory: Puts a folder into the job store.
 
         Raises:
             BadOption: An argument is missing.
@@ -101,18 +104,18 @@ class CommandLine:
         for parameter in self.parameters:
             given = getattr(found, _PREFIX + parameter.name)
             if given is not None:
-                values[parameter.name] = _import(parameter, given, import_file)
+                values[parameter.name] = _import(parameter, given, {File: import_file, Directory: import_directory})
             elif parameter.required:
                 raise BadOption(f"{parameter.flag} is missing; --help tells what it is")
         return self.function(**values)
 
-    def show(self, value: Any, found: argparse.Namespace, export_file: Callable[[File, Path], None]) -> str | None:
+    def show(self, value: Any, found: argparse.Namespace, export_file: Callable[[File | Directory, Path], None]) -> str | None:
         """What to print of the workflow's value; the files in it are written.
 
         Args:
             value: What the function returned.
             found: The parsed arguments.
-            export_file: Writes a file to a path.
+            export_file: Writes a file or directory to a path.
         """
         folder = Path(getattr(found, "output_dir", None) or ".")
         shown = _export(value, folder, export_file, set())
@@ -156,7 +159,7 @@ def _kind(hint: Any) -> tuple[Any, Any]:
         inner = [part for part in typing.get_args(hint) if part is not Ellipsis] or [str]
         kind, many = _kind(inner[0])
         return (kind if many is None and len(inner) == 1 else None), origin
-    if origin is Literal or hint in (str, int, float, bool, Path, File) or (isinstance(hint, type) and issubclass(hint, enum.Enum)):
+    if origin is Literal or hint in (str, int, float, bool, Path, File, Directory) or (isinstance(hint, type) and issubclass(hint, enum.Enum)):
         return hint, None
     return None, None
 
@@ -181,7 +184,7 @@ def _metavar(kind: Any) -> str:
         return "{" + ",".join(str(choice) for choice in typing.get_args(kind)) + "}"
     if issubclass(kind, enum.Enum):
         return "{" + ",".join(member.name for member in kind) + "}"
-    return {int: "NUMBER", float: "NUMBER", bool: "true|false", str: "TEXT", Path: "PATH", File: "FILE"}[kind]
+    return {int: "NUMBER", float: "NUMBER", bool: "true|false", str: "TEXT", Path: "PATH", File: "FILE", Directory: "FOLDER"}[kind]
 
 
 def _converter(kind: Any) -> Callable[[str], Any]:
@@ -215,14 +218,13 @@ def _number(kind: type) -> Callable[[str], Any]:
     return convert
 
 
-def _import(parameter: Parameter, given: Any, import_file: Callable[[str], File]) -> Any:
-    if parameter.many is not None:
-        return parameter.many(import_file(url) if parameter.kind is File else url for url in given)
-    return import_file(given) if parameter.kind is File else given
+def _import(parameter: Parameter, given: Any, importers: dict[type, Callable[[str], File | Directory]]) -> Any:
+    imported = importers.get(parameter.kind, lambda value: value)
+    return imported(given) if parameter.many is None else parameter.many(map(imported, given))
 
 
-def _export(value: Any, folder: Path, export_file: Callable[[File, Path], None], names: set[str]) -> Any:
-    if isinstance(value, File):
+def _export(value: Any, folder: Path, export_file: Callable[[File | Directory, Path], None], names: set[str]) -> Any:
+    if isinstance(value, File | Directory):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / _free_name(value.name, names)
         export_file(value, path)
