@@ -59,7 +59,7 @@ def speaks(job: Job[Any], pipe: Path, big: int = 0) -> str:
 
 @pytest.mark.parametrize(("isolated", "big"), [(True, 0), (False, 0), (True, 300_000)])
 def test_a_message_arrives_while_the_job_runs_and_only_once(tmp_path: Path, pipe: Path, opener: Opener, isolated: bool, big: int) -> None:
-    node = job(speaks, isolated=isolated)(pipe, big)
+    node: Job[Any] = job(speaks, isolated=isolated)(pipe, big)
     assert run(node, job_store=f"file:{tmp_path}/store", log_level="DEBUG") == "now"
     assert [(level, text.partition(": ")[2][:20]) for level, text in opener.said] == [
         (logging.WARNING, ("started" + "x" * big)[:20]), (logging.INFO, "go on"), (logging.DEBUG, "very detailed")

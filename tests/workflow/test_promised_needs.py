@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.workflow.flatten import flatten_root
 from toil_core.workflow.policy import Policy
+from toil_core.workflow.stand_in import stand_in
 
 MIB = 1 << 20
 
@@ -121,6 +123,14 @@ def test_a_job_that_needs_the_value_of_what_comes_after_it_is_refused() -> None:
         flatten_root(root, "0", Policy.of(Config()))
 
 
+def test_the_needs_of_a_service_are_no_promises() -> None:
+    node = size(1)
+    service = needed.requiring(memory=node.rv("size"))()
+    service._toil_wanted = replace(service._toil_wanted, service=True)
+    with pytest.raises(GraphError, match="service 'needed' has promised needs"):
+        stand_in(service, None)
+
+
 def test_only_amounts_can_be_promised() -> None:
     with pytest.raises(BadOption, match="is a function|name="):
-        needed.requiring(name=size(1))  # type: ignore[typeddict-item]
+        needed.requiring(name=size(1))  # type: ignore[arg-type]

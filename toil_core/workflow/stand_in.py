@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from toil_core.errors import GraphError
 from toil_core.workflow.job import FunctionJob, Job, JobFunction, job
 from toil_core.workflow.pickling import find_reference
 from toil_core.workflow.promise import Computed
@@ -45,8 +46,13 @@ def stand_in(node: Job[Any], most: int | None) -> Job[Any]:
     Args:
         node: That job.
         most: The most memory that a job may ask for.
+
+    Raises:
+        GraphError: It is a service, which must be known before it starts.
     """
     given = node._toil_wanted
+    if given.service:
+        raise GraphError(f"service '{node.name}' has promised needs; only those of jobs may be promises")
     later = tuple(
         (what, value.function, value.args) if isinstance(value, Computed) else (what, None, (value,)) for what, value in given.promised
     )
