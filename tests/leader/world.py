@@ -24,16 +24,20 @@ from toil_core.leader.moves import (
     Committed,
     Delete,
     Done,
+    Dropped,
     Event,
     Failed,
     Finish,
+    Interrupt,
     RequestEnded,
     Said,
     Submit,
+    Sweep,
     TimePassed,
     Wake,
 )
 from toil_core.leader.retries import Policy
+from toil_core.leader.services import Limits
 from toil_core.leader.state import JobState
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Kind, NewJob, Ref, Result
@@ -59,6 +63,10 @@ class Plan:
     requirement: Requirement = field(default_factory=Requirement)
     tries: int | None = None
     size: int = 0
+    services: list[Plan] = field(default_factory=list)
+    adds_services: list[Plan] = field(default_factory=list)
+    service: bool = False
+    checkpoint: bool = False
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -73,6 +81,9 @@ class Node:
     body: bytes
     promises: tuple[str, ...] = ()
     value: bytes = b""
+    adder: str = ""
+    above: list[str] = field(default_factory=list)
+    services: tuple[str, ...] = ()
 
 
 def below(tops: Iterable[Plan], *, dynamic: bool = True) -> list[Plan]:
@@ -83,8 +94,8 @@ def below(tops: Iterable[Plan], *, dynamic: bool = True) -> list[Plan]:
         plan = stack.pop()
         if plan not in found:
             found[plan] = None
-            added = [*plan.adds_children, *plan.adds_follow_ons] if dynamic else []
-            stack.extend(reversed([*plan.children, *plan.follow_ons, *added]))
+            added = [*plan.adds_children, *plan.adds_follow_ons, *plan.adds_services] if dynamic else []
+            stack.extend(reversed([*plan.children, *plan.follow_ons, *plan.services, *added]))
     return list(found)
 
 
@@ -107,9 +118,16 @@ class World:
         sizing: Sizing | None = None,
         chain: bool = False,
         carried: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         self.random = random.Random(seed)
         self.policy, self.sizing, self.chain, self.carried = policy or Policy(), sizing or Sizing(slots=4), chain, carried
+        self.limits = limits
+        self.up: dict[str, str] = {}
+        """The request of each service that is up, by its job."""
+        self.asked: set[str] = set()
+        """Requests of services that are to stop, and requests that are to end at once."""
+        self.swept: list[str] = []
         self.nodes: dict[str, Node] = {}
         self.blobs: dict[str, bytes] = {}
         self.open: dict[str, list[Task]] = {}
@@ -126,14 +144,14 @@ class World:
         self.finish: Finish | None = None
         self.wake = 0.0
         self.now = 0.0
-        self.graph = Graph(1, self.policy, self.sizing, chain=chain)
+        self.graph = Graph(1, self.policy, self.sizing, chain=chain, limits=limits)
         jobs, kinds, payload, ids = self.new_jobs("0", [root])
         result = Result("0", kinds=kinds, jobs=jobs, children=(ids[root],))
         data = commits.encode("0", 0, [(msgspec.msgpack.encode(result), payload, Usage())])
         self.blobs[INITIAL] = data
         commit, start = commits.whole(data, INITIAL)
         self.graph.load(commit, INITIAL, start, data[start:] if carried else None)
-        self.saved, self.saved_done = snapshot.encode(self.graph), 0
+        self.saved, self.saved_done = snapshot.encode(self.graph), dict(self.done)
         self.take(self.graph.resume())
 
     # What happens
@@ -147,9 +165,10 @@ class World:
                 case Submit():
                     self.submitted(command)
                 case Done():
-                    assert command.job not in self.done
-                    self.done[command.job] = None
-                    self.log.append(self.nodes[command.job].plan)
+                    if not self.nodes[command.job].plan.service:
+                        assert command.job not in self.done
+                        self.done[command.job] = None
+                        self.log.append(self.nodes[command.job].plan)
                 case Failed():
                     self.failed.append(command)
                 case Finish():
@@ -163,6 +182,14 @@ class World:
                     self.deleted.extend(command.keys)
                 case Cancel():
                     self.cancelled.extend(command.requests)
+                    self.asked.update(command.requests)
+                case Interrupt():
+                    self.check_interrupt(command)
+                    self.asked.update(command.requests)
+                case Dropped():
+                    self.drop(command.job)
+                case Sweep():
+                    self.swept.extend(command.prefixes)
                 case _:
                     pass
 
@@ -173,6 +200,7 @@ class World:
             assert task.job not in self.done, "what committed must not run again"
             assert self.nodes[task.job].plan not in self.log
             self.check(task)
+            self.check_services(task.job)
         self.requests.append(submit)
         self.open[submit.request] = list(submit.tasks)
         self.numbers[submit.request] = 0
@@ -189,6 +217,40 @@ class World:
                 stack.extend(self.nodes[id].promises)
         assert {id: self.read(value) for id, value in task.values} == wanted
 
+    def check_services(self, id: str) -> None:
+        """All services of those above the job are up; of a service, those that it starts after."""
+        node = self.nodes[id]
+        if node.plan.service:
+            assert not self.nodes[node.above[0]].plan.service or node.above[0] in self.up
+            return
+        seen, stack = set(), list(node.above)
+        while stack:
+            upper = stack.pop()
+            if upper not in seen:
+                seen.add(upper)
+                services = list(self.nodes[upper].services)
+                for service in services:
+                    assert service in self.up and self.up[service] not in self.asked, f"{id} runs without {service}"
+                    services.extend(self.nodes[service].services)
+                stack.extend(self.nodes[upper].above)
+
+    def check_interrupt(self, command: Interrupt) -> None:
+        """Only services are asked to stop, each after those that started after it."""
+        for request in command.requests:
+            (task,) = self.open[request]
+            node = self.nodes[task.job]
+            assert node.plan.service and request not in self.asked
+            assert not any(service in self.up for service in node.services)
+
+    def drop(self, job: str) -> None:
+        """All that the job added, and what that added, and the job's own run, count no more."""
+        gone = {job}
+        for id, node in self.nodes.items():  # what adds comes before what is added
+            if node.adder in gone:
+                gone.add(id)
+        self.done = {id: None for id in self.done if id not in gone}
+        self.log = [self.nodes[id].plan for id in self.done]
+
     def read(self, held: bytes | Ref) -> bytes:
         if isinstance(held, Ref):
             return commits.check(self.blobs[held.key][held.start : held.stop], held)
@@ -196,7 +258,7 @@ class World:
 
     # Workers
 
-    def new_jobs(self, prefix: str, tops: Sequence[Plan]) -> tuple[tuple[NewJob, ...], tuple[Kind, ...], bytes, dict[Plan, str]]:
+    def new_jobs(self, prefix: str, tops: Sequence[Plan], adder: str = "") -> tuple[tuple[NewJob, ...], tuple[Kind, ...], bytes, dict[Plan, str]]:
         """Describe the static graph under the tops, with new ids."""
         plans = below(tops, dynamic=False)
         ids = {plan: f"{prefix}.{number}" for number, plan in enumerate(plans)}
@@ -204,29 +266,90 @@ class World:
         jobs, payload = [], b""
         for plan, id in ids.items():
             body = f"body of {id} ".encode() + b"." * plan.size
-            node = self.nodes[id] = Node(plan, tuple(ids[need] for need in plan.needs), body)
-            kind = kinds.setdefault(Kind(plan.name, plan.requirement, tries=plan.tries), len(kinds))
+            services = tuple(ids[p] for p in plan.services)
+            node = self.nodes[id] = Node(plan, tuple(ids.get(need, adder) for need in plan.needs), body, adder=adder, services=services)
+            kind = Kind(plan.name, plan.requirement, True, plan.tries, plan.service, plan.checkpoint)
+            kind = kinds.setdefault(kind, len(kinds))
             span = (len(payload), len(payload) + len(body))
             payload += body
             children, follow_ons = (tuple(ids[p] for p in plans) for plans in (plan.children, plan.follow_ons))
-            jobs.append(NewJob(id, kind, span, zlib.crc32(body), node.needs, children, follow_ons))
+            jobs.append(NewJob(id, kind, span, zlib.crc32(body), node.needs, children, follow_ons, services))
+        for new in jobs:
+            for id in (*new.children, *new.follow_ons, *new.services):
+                self.nodes[id].above.append(new.id)
         return tuple(jobs), tuple(kinds), payload, ids
 
     def attempt(self, request: str, task: Task) -> tuple[Result, bytes]:
         """Run a task's body."""
         plan = self.nodes[task.job].plan
         self.runs[plan] = self.runs.get(plan, 0) + 1
-        jobs, kinds, payload, ids = self.new_jobs(f"{request}.{task.job.rpartition('-')[2]}", [*plan.adds_children, *plan.adds_follow_ons])
+        tops = [*plan.adds_children, *plan.adds_follow_ons, *plan.adds_services]
+        jobs, kinds, payload, ids = self.new_jobs(f"{request}.{task.job.rpartition('-')[2]}", tops, task.job)
         node = self.nodes[task.job]
+        added = tuple(ids[p] for p in plan.adds_services)
+        node.services = (*(id for id in node.services if self.nodes[id].adder != task.job), *added)
+        for top in tops:
+            self.nodes[ids[top]].above.append(task.job)
         node.promises = tuple(ids[p] for p in plan.promises)
         node.value = f"value of {task.job} ".encode() + b"." * plan.size
         span = (len(payload), len(payload) + len(node.value))
         result = Result(
             task.job, span, zlib.crc32(node.value), node.promises, kinds, jobs,
-            tuple(ids[p] for p in plan.adds_children), tuple(ids[p] for p in plan.adds_follow_ons), plan.deletes, plan.says,
+            tuple(ids[p] for p in plan.adds_children), tuple(ids[p] for p in plan.adds_follow_ons), plan.deletes, plan.says, services=added,
             temporary=plan.temporary,
         )  # fmt: skip
         return result, payload + node.value
+
+    def serve(self, request: str, *, applied: bool = True) -> str:
+        """The request's service commits that it is up."""
+        (task,) = self.open[request]
+        node = self.nodes[task.job]
+        self.runs[node.plan] = self.runs.get(node.plan, 0) + 1
+        node.value = f"value {self.runs[node.plan]} of {task.job} ".encode() + b"." * node.plan.size
+        result = Result(task.job, (0, len(node.value)), zlib.crc32(node.value))
+        self.up[task.job] = request
+        return self._service_commit(request, result, node.value, final=False, applied=applied)
+
+    def end_service(self, request: str, failure: Failure | None = None, *, applied: bool = True) -> str:
+        """The request's service commits its end."""
+        (task,) = self.open.pop(request)
+        self.up.pop(task.job, None)
+        self.asked.discard(request)
+        return self._service_commit(request, Result(task.job, failure=failure), b"", final=True, applied=applied)
+
+    def _service_commit(self, request: str, result: Result, payload: bytes, *, final: bool, applied: bool) -> str:
+        number = self.numbers[request]
+        key = keys.commit(request, number)
+        self.blobs[key] = commits.encode(request, number, [(msgspec.msgpack.encode(result), payload, Usage(wall=0.001))], final=final)
+        self.numbers[request] += 1
+        if applied:
+            self.tell(key)
+        return key
+
+    def is_service(self, request: str) -> bool:
+        return self.nodes[self.open[request][0].job].plan.service if self.open[request] else False
+
+    def is_up(self, request: str) -> bool:
+        return request in self.up.values()
+
+    @property
+    def busy(self) -> list[str]:
+        """Open requests of which something will come by itself."""
+        return [id for id in self.open if not (self.is_service(id) and self.is_up(id) and id not in self.asked)]
+
+    def move(self, request: str, fails: Callable[[Plan], Failure | None]) -> None:
+        """What comes of the request, when nothing goes wrong but what is to fail."""
+        if not self.is_service(request):
+            if request in self.asked:
+                self.end(request, Reason.CANCELLED)
+            else:
+                self.commit(request, fails=fails)
+        elif request in self.asked:
+            self.end_service(request)
+        elif failure := fails(self.nodes[self.open[request][0].job].plan):
+            self.end_service(request, failure)
+        else:
+            self.serve(request)
 
     def commit(
         self,
@@ -301,7 +424,9 @@ class World:
         self.end(request, reason, message)
 
     def end(self, request: str, reason: Reason, message: str = "") -> None:
-        del self.open[request]
+        for task in self.open.pop(request):
+            self.up.pop(task.job, None)
+        self.asked.discard(request)
         self.apply(RequestEnded(request, reason, message, self.now))
 
     def pass_time(self) -> None:
@@ -311,8 +436,8 @@ class World:
 
     def run(self, fails: Callable[[Plan], Failure | None] = lambda plan: None) -> Finish:
         while self.finish is None:
-            if self.open:
-                self.commit(self.random.choice(list(self.open)), fails=fails)
+            if self.busy:
+                self.move(self.random.choice(self.busy), fails)
             else:
                 self.pass_time()
         return self.finish
@@ -321,7 +446,7 @@ class World:
 
     def checkpoint(self) -> None:
         """Fold, and remove what is not needed any more."""
-        self.saved, self.saved_done = snapshot.encode(self.graph), len(self.log)
+        self.saved, self.saved_done = snapshot.encode(self.graph), dict(self.done)
         self.collect()
 
     def collect(self) -> None:
@@ -336,16 +461,19 @@ class World:
         """A new leader takes over with the checkpoint and the commits made since, but for those that cannot be read."""
         counted = list(self.done)
         saved = snapshot.decode(self.saved, "checkpoint")
-        self.graph = Graph(saved.epoch, self.policy, self.sizing, chain=self.chain)
+        self.graph = Graph(saved.epoch, self.policy, self.sizing, chain=self.chain, limits=self.limits)
         snapshot.restore(self.graph, saved)
-        self.log, self.done = self.log[: self.saved_done], dict.fromkeys(counted[: self.saved_done])
+        self.done = dict(self.saved_done)
+        self.log = [self.nodes[id].plan for id in self.done]
+        self.up.clear()
+        self.asked.clear()
         later = sorted((*keys.request_order(request), number, key) for key in self.blobs if (request := keys.commit_parts(key)[0]) != "0"
                        for number in [keys.commit_parts(key)[1]])  # fmt: skip
         wanted = set(self.graph.requests)
         for epoch, sequence, _, key in later:
             if key not in corrupt and epoch == saved.epoch and (sequence > saved.sequence or keys.commit_parts(key)[0] in wanted):
                 for command in self.graph.replay(self.event(key)):
-                    if isinstance(command, Done):
+                    if isinstance(command, Done | Delete | Dropped):
                         self.take([command])
         if not corrupt:
             assert set(counted) <= set(self.done), "what counted must count after a restart"
@@ -358,7 +486,7 @@ class World:
 
     def checkpoint_and_drop(self) -> None:
         """As a new leader does: fold at once, and remove what nobody needs."""
-        self.saved, self.saved_done = snapshot.encode(self.graph), len(self.log)
+        self.saved, self.saved_done = snapshot.encode(self.graph), dict(self.done)
         self.graph.garbage.clear()
         for key in [key for key in self.blobs if key not in self.graph.held]:
             del self.blobs[key]
@@ -376,6 +504,9 @@ def state_of(graph: Graph) -> dict[str, object]:
         "failures": graph.failures,
         "failed": sorted(graph.failed),
         "finished": graph.finished,
+        "services": {id: (s.crew.owner.id, s.parent.job.id if s.parent else "", s.known) for id, s in graph.services.members.items()},
+        "serving": {id: crew.hold for id, crew in graph.services.crews.items() if crew.active},
+        "scopes": {id: (list(s.members), s.files, s.deleted, s.added, s.ran) for id, s in graph.redo.scopes.items()},
     }
 
 
@@ -386,7 +517,7 @@ def _slots(job: JobState, stages: dict[int, int]) -> dict[str, object]:
         if name in ("waiters", "value_waiters"):
             value = sorted(waiter.id for waiter in value or ())
         elif name == "stage":
-            value = stages.get(value, int(value))
+            value = 0 if job.kind.service else stages.get(value, int(value))  # a new leader starts all services anew
         elif isinstance(value, tuple):
             ids = [other if isinstance(other, str) else other.id for other in value]
             value = sorted(ids) if name == "above" else ids

@@ -1,0 +1,202 @@
+"""The rules of checkpoint jobs in the graph, one small case each."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.leader.test_graph import failing, finish, names, request_of, running
+from tests.leader.test_services import service, up
+from tests.leader.world import Plan, World
+from toil_core.batch_system import Reason
+from toil_core.leader.retries import Policy
+from toil_core.wire import keys
+from toil_core.wire.jobs import Failure
+
+QUICK = Policy(tries=3, backoff=0.0)
+
+
+def fail(world: World, name: str) -> None:
+    world.commit(request_of(world, name), fails=failing(name))
+
+
+def broken(name: str = "broken", **more: object) -> Plan:
+    return Plan(name, tries=1, **more)  # type: ignore[arg-type]
+
+
+def test_all_below_is_dropped_and_it_runs_again_with_one_try_less() -> None:
+    top = Plan("top", checkpoint=True, adds_children=[Plan("fine"), broken()], adds_follow_ons=[Plan("last")])
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top", "fine")
+    fail(world, "broken")
+    assert running(world) == {"top"} and names(world.log) == ["root"]
+    assert world.open[request_of(world, "top")][0].attempt == 2
+    assert [(failed.final, failed.tries_left) for failed in world.failed] == [(False, 2)]
+    assert (world.graph.total, world.graph.ran) == (2, 1)
+    assert world.run().outcome == "succeeded"
+    assert world.runs[top] == 2 and sorted(names(world.log)) == ["broken", "fine", "last", "root", "top"]
+    assert len(world.graph.jobs) == 1 and not world.graph.redo.scopes and not world.graph.redo.scope_of
+    assert (world.graph.total, world.graph.ran) == (5, 5)
+    world.collect()
+    assert set(world.blobs) == set(world.graph.held)
+
+
+def test_its_tries_are_used_up_in_the_end() -> None:
+    world = World(Plan("root", adds_children=[Plan("top", checkpoint=True, adds_children=[broken()])]), policy=QUICK)
+    assert world.run(failing("broken")).outcome == "failed"
+    assert [failed.final for failed in world.failed] == [False, False, True]
+    assert [world.nodes[id].plan.name for id in world.graph.failed] == ["broken"]
+
+
+def test_it_waits_as_after_any_failure() -> None:
+    world = World(Plan("top", checkpoint=True, adds_children=[broken()]), policy=Policy(tries=3, backoff=2.0, backoff_factor=3.0))
+    for wait in (2.0, 6.0):
+        world.now = 100.0
+        finish(world, "top")
+        fail(world, "broken")
+        assert not world.open and world.wake == 100.0 + wait
+        world.pass_time()
+    assert running(world) == {"top"}
+
+
+def test_what_runs_below_is_cancelled_and_never_counts() -> None:
+    world = World(Plan("top", checkpoint=True, adds_children=[Plan("slow"), broken()]), policy=QUICK)
+    finish(world, "top")
+    slow, job = request_of(world, "slow"), world.open[request_of(world, "slow")][0].job
+    fail(world, "broken")
+    assert world.cancelled == [slow] and slow in world.graph.requests
+    world.commit(slow)
+    assert names(world.log) == [] and keys.attempt_files(slow, job) in world.swept
+    assert slow not in world.graph.requests
+    assert world.run().outcome == "succeeded"
+
+
+def test_files_of_what_was_dropped_go_and_what_it_deleted_stays() -> None:
+    top = Plan("top", checkpoint=True, deletes=("files/top",), adds_children=[Plan("fine", deletes=("files/a",)), broken()])
+    world = World(top, policy=QUICK)
+    first = request_of(world, "top")
+    finish(world, "top")
+    second, job = request_of(world, "fine"), world.open[request_of(world, "fine")][0].job
+    finish(world, "fine")
+    fail(world, "broken")
+    assert world.deleted == []
+    assert set(world.swept) == {keys.attempt_files(first, "0.0"), keys.attempt_files(second, job)}
+    finish(world, "top", "fine")
+    assert world.deleted == [], "it can still be run again"
+    finish(world, "broken")
+    assert sorted(world.deleted) == ["files/a", "files/top"]
+
+
+@pytest.mark.parametrize("reason", [Reason.FAILED, Reason.TOO_BIG])
+def test_nested(reason: Reason) -> None:
+    inner = Plan("inner", checkpoint=True, tries=2, adds_children=[broken(), Plan("side", deletes=("files/a",))])
+    outer = Plan("outer", checkpoint=True, adds_children=[inner, Plan("other")])
+    world = World(Plan("root", children=[outer]), policy=QUICK)
+
+    def fails(plan: Plan) -> Failure | None:
+        return Failure(reason, "no") if plan.name == "broken" and world.runs[outer] < 3 else None
+
+    assert world.run(fails).outcome == "succeeded"
+    assert (world.runs[outer], world.runs[inner]) == (3, 5)
+    assert sorted(names(world.log)) == ["broken", "inner", "other", "outer", "root", "side"]
+    assert world.deleted == ["files/a"]
+    assert len(world.graph.jobs) == 1 and not world.graph.redo.scope_of
+    assert (world.graph.total, world.graph.ran) == (6, 6)
+
+
+def test_its_value_counts_for_others_only_when_all_below_it_is_done() -> None:
+    top = Plan("top", checkpoint=True, adds_children=[broken()])
+    world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)
+    finish(world, "root", "top")
+    assert running(world) == {"broken"}
+    fail(world, "broken")
+    finish(world, "top", "broken")
+    assert running(world) == {"user"}
+    assert world.run().outcome == "succeeded"
+
+
+def test_a_value_that_promises_it_waits_too() -> None:
+    child = Plan("child")
+    top = Plan("top", checkpoint=True, adds_children=[child, broken()], promises=[child])
+    outer = Plan("outer", adds_children=[top], promises=[top])
+    world = World(Plan("root", children=[outer, Plan("user", needs=[outer])]), policy=QUICK)
+    finish(world, "root", "outer", "top", "child")
+    assert running(world) == {"broken"}
+    finish(world, "broken")
+    assert running(world) == {"user"}
+
+
+def test_services_below_it_are_stopped() -> None:
+    top = Plan("top", checkpoint=True, adds_services=[service("db", service("web"))], adds_children=[broken(), Plan("user")])
+    world = World(top, policy=QUICK)
+    finish(world, "top")
+    up(world, "db", "web")
+    fail(world, "broken")
+    assert {world.nodes[tasks[0].job].plan.name for id, tasks in world.open.items() if id in world.asked} == {"web", "user"}
+    finish(world, "top")
+    assert world.run().outcome == "succeeded"
+    assert len(world.graph.jobs) == 1 and not world.graph.services.members
+
+
+def test_a_service_that_fails_for_good_below_it() -> None:
+    top = Plan("top", checkpoint=True, adds_services=[service("db", tries=1)], adds_children=[Plan("user")])
+    world = World(top, policy=QUICK)
+    finish(world, "top")
+    world.end_service(request_of(world, "db"), Failure(Reason.FAILED, "no port"))
+    assert running(world) == {"top"}
+    assert world.run().outcome == "succeeded"
+
+
+def test_after_a_crash_that_followed_a_drop() -> None:
+    top = Plan("top", checkpoint=True, adds_children=[Plan("fine"), broken()])
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top", "fine")
+    world.checkpoint()
+    fail(world, "broken")
+    finish(world, "top", "fine")
+    world.crash()
+    assert running(world) == {"broken"} and sorted(names(world.log)) == ["fine", "root", "top"]
+    assert world.run().outcome == "succeeded"
+
+
+def test_a_new_leader_believes_what_ran_below_when_the_drop_left_no_trace() -> None:
+    top = Plan("top", checkpoint=True, adds_children=[Plan("fine"), broken()])
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top", "fine")
+    fail(world, "broken")
+    world.crash()
+    assert running(world) == {"broken"} and sorted(names(world.log)) == ["fine", "root", "top"]
+    assert world.run().outcome == "succeeded"
+
+
+def test_a_drop_that_was_folded() -> None:
+    top = Plan("top", checkpoint=True, adds_children=[Plan("fine", size=2000), broken()], size=2000)
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top", "fine")
+    fail(world, "broken")
+    world.checkpoint()
+    world.crash()
+    assert running(world) == {"top"} and names(world.log) == ["root"]
+    assert world.run().outcome == "succeeded"
+
+
+def test_jobs_that_it_added_are_given_its_own_value_at_once() -> None:
+    first = Plan("first")
+    top = Plan("top", checkpoint=True, adds_children=[first], promises=[first])
+    child = broken("child", needs=[top])
+    top.adds_children.append(child)
+    world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)
+    finish(world, "root", "top")
+    assert running(world) == {"first"}
+    finish(world, "first")
+    assert running(world) == {"child"}
+    assert len(world.open[request_of(world, "child")][0].values) == 2
+    world.checkpoint()
+    world.crash()
+    assert running(world) == {"child"}
+    fail(world, "child")
+    finish(world, "top")
+    world.checkpoint()
+    world.crash()
+    finish(world, "first", "child")
+    assert running(world) == {"user"}
+    assert world.run().outcome == "succeeded"
