@@ -96,11 +96,14 @@ def test_a_job_that_is_done_says_since_when(tmp_path: Path, by_name: bool) -> No
     assert (cause.what, cause.job) == ("done", "0.1") and "it took 2.00 s" in cause.text
 
 
-def test_a_failure_for_good_says_why_and_where_its_log_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_failure_for_good_says_why_and_where_its_log_is(tmp_path: Path, folded: bool) -> None:
     store = workflow(tmp_path / "s", job("0.0", (), ("0.1",)), job("0.1"))
     log = keys.log("0.0", "1-1")
     commit(store, "1-1", Result("0.0", failure=Failure(Reason.OVER_TIME, "ran for 9 s", log=log, retry=False)))
     stores.led(store, pid=stores.dead_process())
+    if folded:
+        stores.folded(store, ended=True)
     causes = why_job(store, "s", "0.1")
     assert steps(causes) == [("waits for job", "0.1"), ("failed", "0.0")]
     assert "over time: ran for 9 s" in causes[1].text and "`toil logs s 0.0`" in causes[1].advice

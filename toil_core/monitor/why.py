@@ -184,7 +184,8 @@ class _Chain:
         following: JobState | None = job
         while following is not None and following.id not in self._seen:
             self._seen.add(following.id)
-            cause, following = self._by_stage[following.stage](following)
+            stage = FAILED if following.id in self._graph.failed else following.stage  # a graph that was read is ready to try all again
+            cause, following = self._by_stage[stage](following)
             yield cause
 
     def _done(self, job: JobState) -> tuple[Cause, JobState | None]:
@@ -201,7 +202,8 @@ class _Chain:
         return Cause("failed", f"{_name(job)} failed for good{tries}{reason}", job.id, advice)
 
     def _ran(self, job: JobState) -> tuple[Cause, JobState | None]:
-        below = next((each for each in self._under(job) if each.stage is not DONE), None)
+        left = [each for each in self._under(job) if each.stage is not DONE]
+        below = next((each for each in left if each.id in self._graph.failed), left[0] if left else None)
         sort = "children" if job.stage is CHILDREN else "follow-ons"
         waits = f" and waits for what is below its {sort}" + (f", such as {_name(below)}" if below else "")
         return Cause("waits for jobs below", f"{_name(job)} itself is done{waits}", job.id), below
