@@ -52,7 +52,8 @@ def main() -> None:
             save(found)
         if not given.no_leader:
             found["leader"] = leader_rows()
-            save(found)
+        found["machine"]["Load after"] = machine.load()
+        save(found)
     results = Results(Trial(**trial) for trial in found["trials"])
     show(results, found["leader"], found["machine"])
     if given.document:

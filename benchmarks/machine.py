@@ -22,8 +22,13 @@ def describe(cores: int, scratch: Path) -> dict[str, str]:
         "Job stores on": _file_system(scratch),
         "Commit": _commit(),
         "Versions": ", ".join(f"{subject.package} {version(subject.key)}" for subject in SUBJECTS if version(subject.key)),
-        "Load before": f"{os.getloadavg()[0]:.2f}",
+        "Load before": load(),
     }
+
+
+def load() -> str:
+    """How many processes have wanted a core, on the average of the last minute."""
+    return f"{os.getloadavg()[0]:.2f}"
 
 
 def _find(path: str, pattern: str) -> str:
