@@ -197,6 +197,23 @@ def test_copies_can_be_changed(files: Files, tmp_path: Path) -> None:
     assert files.copy(file, tmp_path / "y").read_text() == "abc"
 
 
+def test_who_kept_the_key_alone_finds_the_file(files: Files) -> None:
+    with files.create("a.txt") as out:
+        early = out.key
+        out.write(b"abc")
+    assert early == out.file.key
+    found = files.find(early)
+    assert (found.key, found.size, found.name) == (early, 3, "a.txt")
+    assert files.read(found).read_bytes() == b"abc"
+    with files.create("b.txt", encoding="utf-8") as text:
+        assert text.key != early
+    for wrong in ("jobs/0", "files/../run", "files/x/"):
+        with pytest.raises(UsageError):
+            files.find(wrong)
+    with pytest.raises(NoSuchKey):
+        files.find("files/1-1/0.0/99/a.txt")
+
+
 def test_deleting_waits(files: Files) -> None:
     file = files.write("abc")
     files.delete(file)

@@ -136,6 +136,7 @@ class Files:
         key, name = self._key(name)
         out = Output(
             self._access.scratch(name, self._tmp),
+            key,
             lambda path: self._wrote(self._access.keep(path, key, name, take=True), cleanup),
         )
         return out if encoding is None else TextOutput(out, encoding, errors)
@@ -232,6 +233,19 @@ class Files:
             NoSuchKey: The directory was deleted.
         """
         return {entry.path: entry.file for entry in self._entries(directory) if entry.file is not None}
+
+    def find(self, key: str) -> File:
+        """The file that has a key, for those who kept the key alone: `job.files.find(file.key)`.
+
+        Whether the file may be executed is not told by its key.
+
+        Raises:
+            NoSuchKey: It was deleted, or never kept.
+            UsageError: This is no key of a file.
+        """
+        file = File(key, 0, key.rpartition("/")[2])
+        check_file(file)
+        return File(key, self._store.stat(key).size, file.name)
 
     def exists(self, source: File | Directory) -> bool:
         """Whether the file or directory is still in the job store."""

@@ -19,10 +19,12 @@ class Output(BufferedWriter):
     error leaves the block.
     """
 
-    def __init__(self, path: Path, keep: Callable[[Path], File]) -> None:
+    def __init__(self, path: Path, key: str, keep: Callable[[Path], File]) -> None:
         super().__init__(FileIO(path, "xb"))
         self.path = path
         """Where it is written; the name ends like the file's."""
+        self.key = key
+        """The key that the file will have; `Files.find` finds it by that."""
         self._keep: Callable[[Path], File] | None = keep
         self._file: File | None = None
 
@@ -64,6 +66,11 @@ class TextOutput(TextIOWrapper):
     def path(self) -> Path:
         """Where it is written; the name ends like the file's."""
         return self._output.path
+
+    @property
+    def key(self) -> str:
+        """The key that the file will have."""
+        return self._output.key
 
     @property
     def file(self) -> File:
