@@ -126,8 +126,8 @@ def test_directories(tmp_path: Path, store: str) -> None:
 
 @job(cores=0.1)
 def write_something(job: Job[Any], before: list[bool]) -> list[bool]:
-    """Whether what files need was there when the job began."""
-    found = [*before, "toil_core.workflow.files" in sys.modules]
+    """Whether what opens job stores was there when the job began."""
+    found = [*before, "toil_core.worker.stores" in sys.modules]
     job.files.write("x")
     return found
 

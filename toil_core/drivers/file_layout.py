@@ -45,7 +45,7 @@ def prepare(root: bytes) -> None:
                 file.write(_MARK)
         for folder in (BLOBS, STAGING):
             if not os.path.isdir(root + b"/" + folder):
-                _make_apart(root, folder)
+                make_apart(root, folder)
         sweep(root)
         _probe(root)
     except OSError as error:
@@ -159,7 +159,7 @@ def _mark(root: bytes) -> bytes | None:
         return None
 
 
-def _make_apart(root: bytes, folder: bytes) -> None:
+def make_apart(root: bytes, folder: bytes) -> None:
     """Make one of our folders, far from others on the disk where the file system can do that.
 
     For minutes ext4 avoids the inode of a deleted file, and looks at each of them for every new

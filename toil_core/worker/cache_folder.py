@@ -10,8 +10,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from toil_core.drivers import file_layout
 from toil_core.job_store import HasPaths, JobStore
 from toil_core.leader.options import EngineOptions
+from toil_core.options import Config
 from toil_core.wire.names import staged_name
 from toil_core.wire.work import Setup
 from toil_core.worker.cache_ledger import ENTRIES, FILLING, Ledger
@@ -60,7 +62,7 @@ class CacheFolder:
                 _sweep(other)
             if isinstance(store, HasPaths) or not options.caching or not setup.workflow:
                 return None
-            kind = _file_system(root)
+            kind = file_layout.file_system(os.fsencode(root))
             if kind.startswith(_SHARED) and kind not in _LOCAL:
                 _log.info("files are not cached: %s lies on %s, which machines may share; choose a local --work-dir", root, kind)
                 return None
@@ -83,7 +85,8 @@ class CacheFolder:
                 break
             os.close(held)  # removed since
         for part in (ENTRIES, FILLING):
-            (path / part).mkdir(exist_ok=True)
+            if not (path / part).is_dir():
+                file_layout.make_apart(os.fsencode(path), part.encode())
         if keep:
             os.pwrite(held, _KEEP, 0)
         disk = os.statvfs(path)
@@ -143,12 +146,4 @@ def _check_ours(path: Path) -> None:
 
 
 def _options(setup: Setup) -> EngineOptions:
-    from toil_core.options import Config
-
     return Config.from_dict(setup.options)[EngineOptions]
-
-
-def _file_system(path: Path) -> str:
-    from toil_core.drivers.file_layout import file_system
-
-    return file_system(os.fsencode(path))
