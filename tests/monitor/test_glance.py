@@ -13,7 +13,7 @@ import pytest
 
 from tests.monitor import stores
 from toil_core.batch_system import Requirement, Usage
-from toil_core.leader import begin
+from toil_core.leader import begin, page
 from toil_core.leader.checkpoints import Checkpoints, load_initial
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
@@ -23,7 +23,7 @@ from toil_core.leader.watch import Watch
 from toil_core.leader.watch_options import WatchOptions
 from toil_core.monitor import glance as glances
 from toil_core.monitor.glance import glance
-from toil_core.monitor.status import Status, examine
+from toil_core.monitor.status import Status, examine, examine_graph
 from toil_core.options import Config
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Kind, NewJob, Result
@@ -143,3 +143,16 @@ def test_a_page_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
     run.commit(3)
     run.store.write(keys.page(1), BytesIO(b"rubbish"))
     assert glance(run.store, "s").done == 3
+
+
+def test_a_job_that_failed_for_good_after_the_leader_told_of_its_first_failure(tmp_path: Path) -> None:
+    store = stores.begun(tmp_path / "s")
+    stores.led(store)
+    stores.committed(store)
+    graph = examine_graph(store, "file:s")[1]
+    told = page.of(graph, time.time())
+    before = [(job, name, False, why) for job, name, _, why in told.failures]
+    store.write(keys.page(1), BytesIO(page.encode(msgspec.structs.replace(told, failures=before, failed=0))))
+    found = glance(store, "file:s")
+    assert found.failed == 1
+    assert [(failure.job, failure.final) for failure in found.failures] == [("1-1.0.2", True), ("1-1.0.1", False)]

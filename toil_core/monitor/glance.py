@@ -82,7 +82,9 @@ def _with_running(found: Status, graph: Graph, told: Page) -> Status:
     requests = [request for request in told.requests if request.started and (job := graph.jobs.get(request.first)) and not job.ran]
     running = Counter(request.name for request in requests)
     failed = {kind.name: kind.failed for kind in told.kinds}  # not every failure is in a commit
-    known = {failure.job for failure in _failures(told)}
+    final = {failure.job: failure for failure in found.failures if failure.final}  # it may have failed for good since the leader told
+    newest = [final.pop(failure.job, failure) for failure in _still_open(told, graph)]
+    known = {failure.job for failure in _failures(told)} - final.keys()
     return msgspec.structs.replace(
         found,
         kinds=tuple(
@@ -90,7 +92,7 @@ def _with_running(found: Status, graph: Graph, told: Page) -> Status:
         ),
         failed=max(found.failed, told.failed),
         open=min(found.open, found.total - found.done - told.failed),
-        failures=(*_still_open(told, graph), *(failure for failure in found.failures if failure.job not in known)),
+        failures=tuple(sorted([*newest, *(f for f in found.failures if f.job not in known)], key=lambda failure: not failure.final)),
         running=len(requests),
         running_jobs=tuple(RunningJob(r.first, r.name, r.id, r.node, r.started, r.jobs - 1) for r in requests[: page.SHOWN]),
         submitted=sum(not request.started for request in told.requests),

@@ -20,7 +20,7 @@ WORTH = 0.02
 _LEAST_MEMORY, _LEAST_DISK = 32 << 20, 64 << 20
 _MANY = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ROUND = (
-    1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 50, 60, 64, 80, 96, 100, 128, 150, 192, 200, 256, 300, 384, 400, 500, 512, 600, 640, 700, 768,
+    1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 50, 60, 64, 80, 96, 100, 128, 150, 192, 200, 256, 300, 384, 400, 500, 512, 600, 640, 700, 768,
     800, 900, 1000,
 )  # fmt: skip
 _LOST = (Reason.NODE_LOST.value, Reason.PREEMPTED.value)
@@ -88,7 +88,7 @@ def _cores(kinds: Sequence[KindUse]) -> Iterator[Advice]:
     whole = _whole(kinds, lambda kind: kind.cores.requested.usual if kind.cores.requested else 0)
     for kind in kinds:
         used, asked = kind.cores.used, kind.cores.requested
-        if asked is None or used.count < ENOUGH:
+        if asked is None or used.count < max(ENOUGH, kind.attempts / 2):
             continue
         if used.high > asked.usual * 1.5 and used.high - asked.usual > 0.5:
             yield Advice(
@@ -168,8 +168,8 @@ def _brief(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "time",
-                f"Three quarters of the {used.count:,} attempts at {kind.name} took less than {span(used.high)}: let one do the work of many,"
-                " or declare it with `isolated=False`, so that many share a process.",
+                f"Three quarters of the {used.count:,} attempts at {kind.name} took less than {_brief_span(used.high)}: let one do the work of many,"
+                " or, unless it says so already, declare it with `isolated=False`, so that many share a process.",
                 0.5 * kind.attempts / total,
             )
 
@@ -192,7 +192,7 @@ def rounded_up(size: float) -> int:
     for unit in (1 << 20, 1 << 30, 1 << 40):
         for rounded in _ROUND:
             if rounded * unit >= size:
-                return rounded * unit
+                return int(rounded * unit)
     return math.ceil(size / (1 << 40)) << 40
 
 
@@ -213,6 +213,10 @@ def _times(factor: float) -> str:
         return f"{factor - 1:.0%} more"
     many = math.floor(factor)
     return f"{_MANY[many] if many < len(_MANY) else f'{many:,}'} times as many" if many > 2 else "twice as many"
+
+
+def _brief_span(seconds: float) -> str:
+    return f"{seconds * 1000:.2g} ms"
 
 
 def _cores_text(cores: float) -> str:

@@ -22,7 +22,7 @@ from toil_core.monitor.status import FailedJob, Status
 LISTED = 200
 """Of failed attempts, so many are listed one by one."""
 SLOWEST = 20
-_TICKS = 10_000
+_TICKS = 100_000
 """Of a second; times in the timeline are whole numbers of them."""
 
 

@@ -14,7 +14,7 @@ function header({ status, facts: f, made }) {
     facts([
       ["jobs done", number(f.done), [`of ${number(f.jobs)}`, f.failed ? `${number(f.failed)} failed for good` : "", open ? `${number(open)} not done` : ""].filter(Boolean).join(", ")],
       ["attempts", number(f.attempts), f.again ? `${number(f.again)} of them without success` : "all successful"],
-      f.attempts ? ["from first start to last end", span(elapsed), elapsed - f.busy > 0.01 * elapsed + 1 ? `something ran in ${span(f.busy)} of it` : moment(f.started)] : null,
+      f.attempts ? ["elapsed", span(elapsed), elapsed - f.busy > 0.01 * elapsed + 1 ? `something ran in ${span(f.busy)} of it` : moment(f.started)] : null,
       f.attempts ? ["time in jobs", span(f.wall), f.busy ? `${short(f.wall / f.busy)} ran at once on average, ${number(f.peak)} at most` : ""] : null,
       f.attempts ? ["CPU time", span(f.cpu), f.requested ? `${percent(f.cpu / f.requested)} of the requested cores' time` : ""] : null,
       f.nodes ? ["machines", number(f.nodes)] : null,
@@ -122,12 +122,13 @@ function failuresCard({ failures, facts: f, kinds }) {
     { name: "kind", text: true, value: (row) => row.kind.name }, { name: "reason", text: true, value: (row) => row.reason }, { name: "attempts", value: (row) => row.many, show: (row) => number(row.many) },
     { name: "of all its attempts", value: (row) => row.many / row.kind.attempts, show: (row) => percent(row.many / row.kind.attempts) },
   ];
-  const lost = failures.filter((item) => item.fate !== "done"), others = failures.filter((item) => item.fate === "done");
+  const jobs = new Set(), lost = [], others = [];
+  for (const item of failures) (item.fate === "done" || jobs.has(item.job) ? others : lost).push(item) && jobs.add(item.job);
   const listed = (items) => items.map((item) => failure(item));
   return card("failures", "What failed",
     rows.length ? table(columns, rows, { by: 2, most: 12 }) : null, listed(lost.slice(0, 10)),
     lost.length > 10 ? el("details", {}, el("summary", {}, `${number(lost.length - 10)} more that failed`), listed(lost.slice(10))) : null,
-    others.length ? el("details", {}, el("summary", {}, `${count(others.length, "attempt")} whose jobs succeeded later`), listed(others)) : null,
+    others.length ? el("details", {}, el("summary", {}, `${count(others.length, "attempt")} after which the job was tried again`), listed(others)) : null,
     f.again > failures.length ? el("p", { class: "soft small" }, `The first ${number(failures.length)} of ${number(f.again)} are listed; toil status --json and toil logs tell of all.`) : null);
 }
 
