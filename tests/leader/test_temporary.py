@@ -80,3 +80,28 @@ def test_a_leader_that_died_before_it_folded() -> None:
     world.crash()
     world.run()
     assert world.deleted == ["files/a"]
+
+
+def test_below_a_checkpoint_job_they_stay_until_that_is_done() -> None:
+    writer = Plan("writer", temporary=("files/a",))
+    point = Plan("point", checkpoint=True, adds_children=[writer, Plan("other")], temporary=("files/p",))
+    world = world_of(point)
+    for name in ("root", "point", "writer"):
+        step(world, name)
+        assert world.deleted == []
+    step(world, "other")
+    assert sorted(world.deleted) == ["files/a", "files/p"]
+
+
+def test_what_is_dropped_and_run_again_deletes_once() -> None:
+    writer = Plan("writer", temporary=("files/a",))
+    point = Plan("point", checkpoint=True, adds_children=[writer, Plan("fails", tries=1)])
+    world = world_of(point)
+    for name in ("root", "point", "writer"):
+        step(world, name)
+    (request,) = world.open
+    world.commit(request, fails=lambda plan: Failure(Reason.FAILED, "no"))
+    assert world.deleted == []
+    world.run()
+    assert world.runs[point] == world.runs[writer] == 2
+    assert world.deleted == ["files/a"]

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.worker.without_paths import WithoutPaths
+from toil_core import Toil
 from toil_core.drivers import file_layout
 from toil_core.drivers.file import FileJobStore
 from toil_core.job_store import JobStore
 from toil_core.leader.options import EngineOptions
-from toil_core.options import Config
+from toil_core.options import Config, config_from
 from toil_core.wire.work import Setup
 from toil_core.worker import cache_folder
 from toil_core.worker.cache import Cache
@@ -168,3 +169,18 @@ def test_somebody_elses_folder_is_not_used(root: Path, store: JobStore, caplog: 
     trap.rename(root / "trap")
     trap.symlink_to(root)
     assert CacheFolder.open(root, store, setup(), keep=False) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "caching", "size"),
+    [
+        ([], True, None),
+        (["--disable-caching"], False, None),
+        (["--disableCaching"], False, None),
+        (["--caching", "false"], False, None),
+        (["--caching=true", "--cacheSize", "10 GiB"], True, 10 << 30),
+    ],
+)
+def test_options(arguments: list[str], caching: bool, size: int | None) -> None:
+    options = config_from(Toil.parser().parse_args(["store", *arguments]))[EngineOptions]
+    assert (options.caching, options.cache_size) == (caching, size)

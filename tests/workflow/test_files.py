@@ -264,7 +264,7 @@ def test_sources_that_are_none(files: Files, tmp_path: Path) -> None:
         files.write(5)  # type: ignore[arg-type]
     for use in (files.read, files.copy, files.open, files.delete):
         with pytest.raises(UsageError, match="'x.txt' is no File"):
-            use("x.txt")  # type: ignore[arg-type]
+            use("x.txt")  # type: ignore[arg-type, call-overload]
 
 
 def test_urls_in_and_out(files: Files, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def unpack(job: Job[Any], directory: Directory) -> tuple[str, str, list[str]]:
 
 
 @job(cores=0.1)
-def directories(job: Job[Any]) -> Job[Any]:
+def directories(job: Job[Any]) -> Any:
     packed = job.add_child(pack())
     return packed.add_child(unpack(packed.rv()))
 
