@@ -140,7 +140,7 @@ class Update:
         number: Which of the request's commits that is, from 0; when `commit` is None and the
             worker committed, the leader reads it from the job store.
         commits: How many commits the request made in all; told with ENDED, None when unknown.
-        messages: What running jobs tell the user: the job's id, a level of the logging module, and the text. Such
+        messages: What running jobs tell the user: the job's id and name, a level of the logging module, and the text. Such
             news comes with RUNNING, and says nothing else. What comes this way is in no commit.
     """
 
@@ -154,7 +154,7 @@ class Update:
     commit: bytes | None = field(default=None, repr=False)
     number: int = 0
     commits: int | None = None
-    messages: tuple[tuple[str, int, str], ...] = ()
+    messages: tuple[tuple[str, str, int, str], ...] = ()
 
 
 class BatchSystem(ABC):

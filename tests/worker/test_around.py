@@ -67,6 +67,16 @@ def test_a_message_arrives_while_the_job_runs_and_only_once(tmp_path: Path, pipe
 
 
 @job(**SMALL)
+def adds(job: Job[Any], pipe: Path) -> Any:
+    return job.add_child(speaks(pipe))
+
+
+def test_a_job_that_goes_on_in_the_same_request_is_heard_before_its_predecessors_commit_is(tmp_path: Path, pipe: Path, opener: Opener) -> None:
+    assert run(adds(pipe), job_store=f"file:{tmp_path}/store") == "now"
+    assert [text.partition(" ")[0] for _, text in opener.said] == ["speaks", "speaks"]
+
+
+@job(**SMALL)
 def logs(pipe: Path) -> str:
     logger = logging.getLogger("my.tool")
     logger.debug("too detailed")

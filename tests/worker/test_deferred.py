@@ -19,6 +19,7 @@ from toil_core.testing.batch_system import await_death
 from toil_core.wire import keys
 from toil_core.wire.work import Setup
 from toil_core.worker import deferred, folders
+from toil_core.workflow.pickling import Writer
 
 SMALL: dict[str, Any] = {"cores": 0.5, "memory": 64 << 20, "disk": 1 << 20}
 SECONDS = 60.0
@@ -186,6 +187,23 @@ def test_after_everything_was_killed_the_next_host_runs_them(tmp_path: Path) -> 
     await_removal(tmp_path / "work")
     assert list((tmp_path / "work").iterdir()) == [folder.path]
     folder.remove()
+
+
+def leave(path: Path) -> None:
+    child = os.fork()
+    if not child:
+        signal.pause()
+    path.write_text(str(child))
+
+
+def test_what_a_function_leaves_running_is_ended(tmp_path: Path) -> None:
+    path = deferred.path_of(str(tmp_path), f"{tmp_path}/0", 0)
+    writer = Writer({})
+    writer.add((leave, (tmp_path / "pid",), {}), list)
+    deferred.append(path, Setup(path=(os.getcwd(),)), "leave", writer.payload())
+    deferred.run_left([path])
+    await_death(int((tmp_path / "pid").read_text()), SECONDS)
+    assert not os.path.exists(path)
 
 
 @pytest.mark.parametrize("spoilt", ["", "deferred", "deferred/0-0"])

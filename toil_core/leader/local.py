@@ -90,7 +90,7 @@ class LocalJobs(BatchSystem):
         while self._waiting and len(self._running) < self._most and not self._closed:
             request = self._waiting.popleft()
             if self._host is None:
-                self._host = WorkerHost(self._root, self._deliver, self._config, node=socket.gethostname())
+                self._host = WorkerHost(self._root, self._deliver, self._config, node=socket.gethostname(), live=True)
             self._running.add(request.id)
             self._host.start(decode_work(request.work), request.requirement, dict(request.environment))
 

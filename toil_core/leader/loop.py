@@ -183,10 +183,8 @@ class Loop:
 
     def _said(self, update: Update) -> None:
         """Pass on what running jobs tell the user."""
-        for id, level, text in update.messages:
-            job = self._graph.jobs.get(id)
-            if job is not None:
-                self._teller.command(Said(id, job.kind.name, level, text))
+        for said in update.messages:
+            self._teller.command(Said(*said))
 
     def _ended(self, update: Update) -> None:
         """Settle what the worker did not: read its commits, and close the door behind them."""

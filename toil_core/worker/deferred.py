@@ -122,9 +122,14 @@ def left(run: str, prefix: str = "") -> list[str]:
 def run_left(paths: list[str]) -> None:
     """Run what is noted in files in a new process, wait for it, and log what it printed."""
     import logging
+    import tempfile
 
-    if paths:
-        for line in _start("", paths, subprocess.PIPE).decode(errors="replace").splitlines():
+    if not paths:
+        return
+    with tempfile.TemporaryFile() as output:
+        _start("", paths, output.fileno())
+        output.seek(0)
+        for line in output.read().decode(errors="replace").splitlines():
             logging.getLogger("toil.worker").info("deferred: %s", line)
 
 
@@ -133,13 +138,12 @@ def run_and_remove(folder: str, paths: list[str]) -> None:
     _start(folder, paths, subprocess.DEVNULL)
 
 
-def _start(folder: str, paths: list[str], output: int) -> bytes:
+def _start(folder: str, paths: list[str], output: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name != procfs.MARK}
-    done = subprocess.run(
+    subprocess.run(
         [sys.executable, "-P", "-c", _MAIN, folder, *paths],
         stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True, check=False,
     )  # fmt: skip
-    return done.stdout or b""
 
 
 def main() -> None:
@@ -169,7 +173,7 @@ def _be_loaded(path: str) -> NoReturn:
             setup = work.decode_setup(header[1])
             os.environ.update(setup.environment)
             modules.load(setup)
-            for trouble in run_all(path, seconds_of(setup), lambda: os.setpgid(0, 0)):
+            for trouble in run_all(path, seconds_of(setup), lambda: _enter(path)):
                 print(trouble, flush=True)
     except FileNotFoundError:  # another has just run and removed it
         pass
@@ -177,6 +181,14 @@ def _be_loaded(path: str) -> NoReturn:
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(0)
+
+
+def _enter(path: str) -> None:
+    """Go where the attempt was, if its folder is still there."""
+    os.setpgid(0, 0)
+    server, _, slot = os.path.basename(path).partition(".")[0].rpartition("-")
+    folder = f"{os.path.dirname(os.path.dirname(path))}/{server}/{slot}/tmp"
+    os.chdir(folder if os.path.isdir(folder) else os.path.dirname(path))
 
 
 def seconds_of(setup: Setup) -> float:
@@ -200,6 +212,7 @@ def _run(call: bytes, seconds: float, enter: Callable[[], None]) -> str:
     if not ended:
         for each in procfs.family(pid):
             procfs.kill(each)
+    procfs.kill(pid)  # it has ended, and is not reaped: its group is what it left running
     _, status = os.waitpid(pid, 0)
     if not ended:
         return f"did not end in its {seconds:g} s"

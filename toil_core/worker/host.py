@@ -210,7 +210,7 @@ class WorkerHost:
             elif isinstance(message, Ended):
                 self._ended(epoch, running, message)
             elif isinstance(message, Said):
-                said = ((running.said(message.index), message.level, message.text),)
+                said = ((*running.said(message.index), message.level, message.text),)
                 self._deliver(Update(running.id, State.RUNNING, node=self._node, messages=said))
             else:
                 running.flying.clear()

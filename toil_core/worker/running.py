@@ -38,7 +38,7 @@ class Running:
         self.kinds = list(work.kinds)
         self.tasks: dict[int, Task] = dict(enumerate(work.tasks))
         """Tasks of which nothing is known yet."""
-        self._names = [task.job for task in work.tasks]
+        self._names = [(task.job, work.kinds[task.kind].name) for task in work.tasks]
         self.ready: deque[int] = deque()
         self.after: dict[int, list[int]] = {}
         self.flying: set[int] = set()
@@ -140,8 +140,8 @@ class Running:
             if self.work.chain and not self.tasks and not self.ending:
                 self._chain(index, task, result, value, payload)
 
-    def said(self, index: int) -> str:
-        """The job of a task, also of one that has ended."""
+    def said(self, index: int) -> tuple[str, str]:
+        """Id and name of a task's job, also of one that has ended."""
         return self._names[index]
 
     def up(self, finished: Finished) -> None:
@@ -182,7 +182,7 @@ class Running:
             return
         self.kinds.append(kind)
         values = tuple(known.items()) if new.needs else ()
-        self._names[index + 1 :] = [new.id]
+        self._names[index + 1 :] = [(new.id, kind.name)]
         self.tasks[index + 1] = Task(new.id, len(self.kinds) - 1, payload[slice(*new.body)], values)
         self.ready.append(index + 1)
         self.chained = new.id
