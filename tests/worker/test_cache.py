@@ -504,6 +504,13 @@ def test_locks_that_the_file_system_does_not_have(node: Node, monkeypatch: pytes
     assert node.files().read(file).read_text() == "abc"
 
 
+def test_an_entry_that_became_another_users(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = node.files().write("abc")
+    failing(monkeypatch, "utime", errno.EPERM)
+    assert node.files().read(file).stat().st_nlink == 2
+    assert node.store.reads == []
+
+
 def test_a_full_disk_while_fetching(cache: Cache, folder: Path, tmp_path: Path) -> None:
     def fetch(target: BinaryIO) -> None:
         raise OSError(errno.ENOSPC, "full")

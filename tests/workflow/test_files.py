@@ -142,6 +142,19 @@ def test_a_store_that_cannot_link(files: Files, monkeypatch: pytest.MonkeyPatch)
     assert (path.read_text(), path.stat().st_mode & 0o777, path.is_symlink()) == ("abc", 0o444, False)
 
 
+def test_a_link_that_is_made_and_refused(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = files.write("abc", "x.txt")
+    real = os.link
+
+    def link(source: str, target: str) -> None:
+        real(source, target)
+        if str(target).endswith("x.txt"):
+            raise FileExistsError(errno.EEXIST, "said by a server that was asked twice")
+
+    monkeypatch.setattr(os, "link", link)
+    assert files.read(file, symlink=False).read_text() == "abc"
+
+
 def test_a_symbolic_link_is_followed(files: Files, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("abc")
     (tmp_path / "link").symlink_to("there")

@@ -135,7 +135,8 @@ class Cache:
             entry.close()
             os.unlink(path)
             return None
-        os.utime(entry.fileno(), ns=(time.time_ns(), facts.st_mtime_ns))
+        with suppress(PermissionError):  # a container made it another user's
+            os.utime(entry.fileno(), ns=(time.time_ns(), facts.st_mtime_ns))
         return entry
 
     # Handing out

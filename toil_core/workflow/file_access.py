@@ -230,8 +230,10 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
 def _linked(blob: Path, path: Path) -> bool:
     try:
         os.link(blob, path)
+    except FileExistsError:
+        return path.samefile(blob)  # NFS may say so of a link that it has just made
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EEXIST):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         return False
     return True
