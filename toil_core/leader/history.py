@@ -21,7 +21,7 @@ import msgspec
 
 from toil_core.batch_system import Usage
 from toil_core.errors import CorruptBlob
-from toil_core.leader.state import FOLLOWING, JobState
+from toil_core.leader.state import FOLLOWING, JobState, Stage
 from toil_core.wire.jobs import Failure, Kind, Result
 
 PART = 2048
@@ -153,8 +153,8 @@ class Past:
         self._logs: dict[int, str] = {}
         self._kinds: dict[int, tuple[int, Kind]] = {}  # by identity, which is quicker than by value; holding it keeps that one's own
         self._requests: dict[tuple[str, str], int] = {}
-        self._edges: dict[object, int] = {}
-        self._edge_table: list[Edges] = []
+        self._edges: dict[Edges, int] = {}
+        self._last: tuple[JobState | None, Stage | None, int] = (None, None, 0)
 
     def committed(self, job: JobState, request: str, node: str, result: Result, usage: Usage) -> None:
         """An attempt has ended with a result; to be told before the graph takes it in."""
@@ -191,17 +191,16 @@ class Past:
             self._pack()
 
     def _edges_of(self, job: JobState) -> int:
-        above, needs = job.above, job.needs
-        if len(above) == 1 and not needs:
-            key: object = (above[0].id, above[0].stage is FOLLOWING)
-        elif not above and not needs:
-            key = ""
-        else:
-            key = _edges(job)
-        number = self._edges.get(key)
-        if number is None:
-            number = self._edges[key] = len(self._edge_table)
-            self._edge_table.append(_edges(job))
+        above = job.above
+        if len(above) != 1 or job.needs:
+            return self._edges.setdefault(_edges(job), len(self._edges))
+        (upper,) = above
+        known, stage, number = self._last
+        if upper is known and upper.stage is stage:  # a sibling of the one before
+            return number
+        edges: Edges = ((), (upper.id,), ()) if upper.stage is FOLLOWING else ((upper.id,), (), ())
+        number = self._edges.setdefault(edges, len(self._edges))
+        self._last = upper, upper.stage, number
         return number
 
     def _pack(self) -> None:
@@ -211,7 +210,7 @@ class Past:
         columns = Columns(
             [(k.name, k.requirement.cores, k.requirement.memory, k.requirement.disk, k.requirement.preemptible) for _, k in self._kinds.values()],
             list(self._requests),
-            self._edge_table,
+            list(self._edges),
             base,
             self._jobs,
             self._kind,
