@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from toil_core import Job, job, run
 from toil_core.batch_system import Reason, Requirement, Usage
 from toil_core.errors import BadOption, WorkflowFailed
 from toil_core.events import AttemptFailed, JobDone
+from toil_core.job_store import JobStore
 from toil_core.leader.learned import Learner, Measured, Profile, estimates, read
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
@@ -33,8 +35,33 @@ def failed(reason: Reason, memory: int) -> AttemptFailed:
     return AttemptFailed(0.0, "0.1", "align", reason, "", "", "", False, 1, 0.0, Usage(5.0, memory=memory * MIB))
 
 
+def store() -> JobStore:
+    opened = open_job_store(f"memory:{os.urandom(4).hex()}", Config())
+    opened.prepare()
+    return opened
+
+
+def test_what_was_learnt_is_stored_now_and_then() -> None:
+    kept = store()
+    learner = Learner(Profile(), kept)
+    for _ in range(2500):
+        learner(done(10))
+    assert read(kept).jobs["align"].count == 2000
+    learner.save()
+    assert read(kept).jobs["align"].count == 2500
+
+
+def test_names_without_end_are_not_all_learnt() -> None:
+    learner = Learner(Profile(), store())
+    for number in range(10_100):
+        learner(done(10, name=f"job-{number}"))
+    learner(done(20, name="job-3"))
+    assert len(learner.profile.jobs) == 10_000
+    assert learner.profile.jobs["job-3"].count == 2
+
+
 def test_peaks_and_means() -> None:
-    learner = Learner(Profile())
+    learner = Learner(Profile(), store())
     for event in (done(10, 1, 1.0), done(30, 5, 3.0), failed(Reason.OUT_OF_MEMORY, 200), failed(Reason.FAILED, 900)):
         learner(event)
     found = learner.profile.jobs["align"]
@@ -48,7 +75,7 @@ def test_an_estimate_is_never_below_what_was_measured() -> None:
 
 
 def test_wrong_requests_are_told_once_for_each_kind(caplog: pytest.LogCaptureFixture) -> None:
-    learner = Learner(Profile())
+    learner = Learner(Profile(), store())
     with caplog.at_level(logging.WARNING, "toil.leader"):
         for event in (done(95, 11), done(120, 12), done(50, 5), done(101, name="sort")):
             learner(event)

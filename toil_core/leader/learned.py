@@ -28,6 +28,9 @@ _LEAST = 64 << 20
 """No estimate of memory or disk is smaller: short attempts are not measured well."""
 _LEAST_SECONDS = 60.0
 _NEAR = 0.9
+_OFTEN = 2000
+"""After so many jobs what was learnt is stored, so that a leader that is killed does not take it all along."""
+_MOST_NAMES = 10_000
 _TELLING = (Reason.OUT_OF_MEMORY, Reason.OVER_TIME, Reason.OUT_OF_DISK)
 
 
@@ -93,28 +96,35 @@ class Learner:
     """Hears every event, and learns what jobs use.
 
     Args:
-        profile: What is known from before.
+        profile: What is known from before. Of more than 10,000 names those that come first are learnt.
+        store: Where to keep it.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, store: JobStore) -> None:
         self.profile = profile
+        self._store = store
+        self._new = 0
         self._told: set[tuple[str, str]] = set()
 
     def __call__(self, event: Event) -> None:
         """Take an event in."""
         if isinstance(event, JobDone):
             self._of(event.name).add(event.usage)
+            self._new += 1
+            if self._new >= _OFTEN:
+                self.save()
             if event.requirement is not None:
                 self._compare(event.job, event.name, event.usage, event.requirement)
         elif isinstance(event, AttemptFailed) and event.usage is not None and event.reason in _TELLING:
             self._of(event.name).at_least(event.usage)
 
-    def save(self, store: JobStore, path: str | None) -> None:
+    def save(self, path: str | None = None) -> None:
         """Keep what was learnt in the job store, and in a file if one is named; a file that cannot be written is a warning."""
         if not self.profile.jobs:
             return
         data = msgspec.json.format(msgspec.json.encode(self.profile), indent=1)
-        store.write(keys.LEARNED, BytesIO(data))
+        self._store.write(keys.LEARNED, BytesIO(data))
+        self._new = 0
         if path:
             try:
                 Path(path).write_bytes(data)
@@ -124,7 +134,9 @@ class Learner:
     def _of(self, name: str) -> Measured:
         found = self.profile.jobs.get(name)
         if found is None:
-            found = self.profile.jobs[name] = Measured()
+            found = Measured()
+            if len(self.profile.jobs) < _MOST_NAMES:
+                self.profile.jobs[name] = found
         return found
 
     def _compare(self, job: str, name: str, usage: Usage, given: Requirement) -> None:

@@ -127,7 +127,7 @@ def lead(
         if not graph.finished:
             if deploy is not None and not batch.here:
                 setup = deploy(patient, setup)
-            learner = Learner(learned.read(patient))
+            learner = Learner(learned.read(patient), patient)
             teller = Teller([learner, *listeners, *_hooked()])
             info = _info(patient)
             known = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
@@ -143,7 +143,7 @@ def lead(
                     finish = loop.run()
                 batch.close()
             checkpoints.write(graph, ended=True)
-            learner.save(patient, options.save_profile)
+            learner.save(options.save_profile)
             watch.write(graph, time.time(), finish.outcome)
             teller.tell(RunEnded(time.time(), finish.outcome, graph.ran, len(graph.failed), graph.total))
             _judge(finish, graph, locator, [*received, *([signal.SIGTERM] if watch.killed else [])])
