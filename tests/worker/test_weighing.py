@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from toil_core.worker.forkserver import ForkServer
 from toil_core.worker.folders import size
+from toil_core.worker.forkserver import ForkServer
 from toil_core.worker.notes import Notes, new_page
 
 MIB = 1 << 20
