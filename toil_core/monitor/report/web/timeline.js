@@ -33,12 +33,12 @@ class Timeline {
     this.first = first;
     this.lines = lines;
     this.lineHeight = this.bySlot ? Math.max(6, Math.min(18, Math.floor(360 / Math.max(lines, 1)))) : Math.max(10, Math.min(16, Math.floor(400 / lines)));
-    this.height = lines * this.lineHeight + (this.bySlot ? meta.lanes.length * 4 : 0) + AXIS;
+    this.height = 4 + lines * this.lineHeight + (this.bySlot ? meta.lanes.length * 4 : 0) + AXIS;
     this.rows = Array.from({ length: lines }, () => []);
     for (let row = 0; row < data.rows; row += 1) this.rows[first[data.node[row]] + (this.bySlot ? data.lane[row] : 0)].push(row);
     this.nodeOf = meta.lanes.flatMap((many, node) => Array(this.bySlot ? many : 1).fill(node));
   }
-  top(line) { return line * this.lineHeight + (this.bySlot ? this.nodeOf[line] * 4 : 0); }
+  top(line) { return 4 + line * this.lineHeight + (this.bySlot ? this.nodeOf[line] * 4 : 0); }
 
   legend() {
     const { meta } = this;
@@ -179,7 +179,9 @@ class Timeline {
       }
       pen.globalAlpha = 1;
       pen.fillStyle = bad;
-      for (const x of ends) pen.fillRect(gutter + Math.max(0, x - 1), top + 1, 2, tall);
+      // Where many attempts share a line, one that failed is a small part of it, and so is its mark.
+      const [wide, high] = this.bySlot ? [2, tall] : [1, Math.min(3, tall)];
+      for (const x of ends) pen.fillRect(gutter + Math.max(0, Math.round(x) - wide / 2), top + 1, wide, high);
     }
     this.drawNames(pen);
     this.mapNote.textContent = this.bySlot
