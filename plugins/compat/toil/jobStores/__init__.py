@@ -1,0 +1,1 @@
+"""Job stores, as scripts see them."""
