@@ -74,7 +74,7 @@ def test_a_workflow_runs_and_gives_the_root_s_value_and_what_it_promises(store: 
     assert run.told[-1] == RunEnded(run.told[-1].time, "succeeded", 2, 0, 2)
     assert folding.ended(store) == 1
     with store.read(keys.setup(1)) as stream:
-        assert decode_setup(stream.read()) == Setup()
+        assert decode_setup(stream.read()) == Setup(workflow=run.told[0].workflow)
 
 
 def test_a_store_takes_one_workflow(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
