@@ -12,9 +12,7 @@ little endian), then the MessagePack of `Columns`, compressed by zlib.
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
-from array import array
 from collections.abc import Iterator
 
 import msgspec
@@ -34,7 +32,6 @@ Edges = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 _FRAME = struct.Struct("<II")
 _NO_EDGES: Edges = ((), (), ())
-_LITTLE = sys.byteorder == "little"
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -296,14 +293,8 @@ def _edges(job: JobState) -> Edges:
 
 
 def _floats(values: list[float]) -> bytes:
-    packed = array("f", values)
-    if not _LITTLE:
-        packed.byteswap()
-    return packed.tobytes()
+    return struct.pack(f"<{len(values)}f", *values)
 
 
-def _numbers(data: bytes) -> array[float]:
-    numbers = array("f", data)
-    if not _LITTLE:
-        numbers.byteswap()
-    return numbers
+def _numbers(data: bytes) -> tuple[float, ...]:
+    return struct.unpack(f"<{len(data) // 4}f", data)
