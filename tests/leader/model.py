@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 from tests.leader.world import Plan, below
+
+
+def jobs(plans: Iterable[Plan]) -> list[Plan]:
+    """Those that are no services."""
+    return [plan for plan in plans if not plan.service]
 
 
 class Model:
@@ -17,12 +22,12 @@ class Model:
 
     def __init__(self, root: Plan) -> None:
         self.root = root
-        self.plans = below([root])
+        self.plans = [plan for plan in below([root]) if not plan.service]
 
     @cached_property
     def adder(self) -> dict[Plan, Plan]:
         """Which plan's body makes a plan known; none for those that the user's program made."""
-        return {new: plan for plan in self.plans for new in below([*plan.adds_children, *plan.adds_follow_ons], dynamic=False)}
+        return {new: plan for plan in self.plans for new in below([*plan.adds_children, *plan.adds_follow_ons], dynamic=False) if not new.service}
 
     @cached_property
     def before(self) -> dict[Plan, set[Plan]]:
@@ -31,10 +36,10 @@ class Model:
         for plan in self.plans:
             children, follow_ons = [*plan.children, *plan.adds_children], [*plan.follow_ons, *plan.adds_follow_ons]
             for follow_on in follow_ons:
-                rules[follow_on].update([plan, *below(children)])
+                rules[follow_on].update([plan, *jobs(below(children))])
             for child in children:
                 rules[child].add(plan)
-            rules[plan].update(self.promised(plan.needs))
+            rules[plan].update(self.awaited(plan.needs))
             if plan in self.adder:
                 rules[plan].add(self.adder[plan])
         return rules
@@ -42,13 +47,18 @@ class Model:
     def promised(self, plans: Sequence[Plan]) -> set[Plan]:
         """The plans whose values a promise of these stands for in the end."""
         found: set[Plan] = set()
-        stack = list(plans)
+        stack = jobs(plans)
         while stack:
             plan = stack.pop()
             if plan not in found:
                 found.add(plan)
                 stack.extend(plan.promises)
         return found
+
+    def awaited(self, plans: Sequence[Plan]) -> set[Plan]:
+        """The plans that have to run before such promises are kept: all below checkpoint jobs too."""
+        promised = self.promised(plans)
+        return promised.union(jobs(below(plan for plan in promised if plan.checkpoint)))
 
     def can_run(self, failing: Collection[Plan] = ()) -> set[Plan]:
         """Every plan that gets to run for good when some never do."""

@@ -18,7 +18,7 @@ from toil_core.leader.retries import Policy
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure
 
-_many = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+_many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 PATIENT = Policy(tries=1000, losses=1000, backoff=1.0, backoff_factor=1.0)
 
 
@@ -39,6 +39,7 @@ def groups(draw: st.DrawFn, depth: int, names: list[int]) -> list[Plan]:
         if plans:
             plan.needs = draw(st.lists(st.sampled_from(plans), max_size=2))
         plans.append(plan)
+    _checks(draw, plans)
     return plans
 
 
@@ -49,6 +50,35 @@ def _adds(draw: st.DrawFn, plan: Plan, new: list[Plan]) -> None:
         if top not in led or draw(st.integers(0, 5)) == 0:
             (plan.adds_children if draw(st.booleans()) else plan.adds_follow_ons).append(top)
     plan.promises = draw(st.lists(st.sampled_from(new), max_size=2))
+    if draw(st.integers(0, 2)) == 0:
+        _serves(draw, plan, new)
+
+
+def _serves(draw: st.DrawFn, plan: Plan, new: list[Plan]) -> None:
+    """The plan's body adds services too, one after another or side by side, and some of the new ones are given what they give."""
+    former: list[Plan] = []
+    for number in range(draw(st.integers(1, 3))):
+        service = Plan(f"{plan.name}s{number}", service=True, size=draw(st.sampled_from([0, 1100])))
+        if len(former) > 0 and draw(st.booleans()):
+            parent = draw(st.sampled_from(former))
+            parent.services.append(service)
+            service.needs = draw(st.sampled_from([[parent], []]))
+        else:
+            plan.adds_services.append(service)
+        former.append(service)
+    for user in new:
+        if draw(st.booleans()):
+            user.needs = [*user.needs, draw(st.sampled_from(former))]
+
+
+def _checks(draw: st.DrawFn, plans: list[Plan]) -> None:
+    """Some that have no successors are checkpoint jobs; what is below them gives up soon."""
+    for plan in plans:
+        if not plan.children and not plan.follow_ons and draw(st.integers(0, 2)) == 0:
+            plan.checkpoint = True
+            for inner in below([plan]):
+                if inner is not plan:
+                    inner.tries = draw(st.sampled_from([1, 2, 3]))
 
 
 @st.composite
@@ -77,6 +107,7 @@ def check_end(world: World, model: Model) -> None:
     if len(ran) == len(model.plans):
         assert world.finish.outcome == "succeeded" and not world.finish.stuck
         assert set(world.graph.jobs) == kept(world, model)
+        assert not world.graph.services.members and not world.graph.redo.scopes and not world.graph.redo.scope_of
         world.collect()
         assert set(world.blobs) == set(world.graph.held), "every commit is garbage in the end, but for the root's value"
     else:
@@ -101,12 +132,17 @@ def test_any_order_of_completion_holds_the_rules(root: Plan, seed: int) -> None:
 
 def step(world: World, fails: Callable[[Plan], Failure | None]) -> None:
     """Something happens: a commit of all or a part, a chain, a loss, or time passing."""
-    if not world.open:
+    eager = world.busy
+    if not eager:
         world.pass_time()
         return
-    request = world.random.choice(list(world.open))
+    request = world.random.choice(eager if world.random.random() < 0.9 else list(world.open))
     chance, tasks = world.random.random(), world.open[request]
-    if chance < 0.1:
+    if world.is_service(request):
+        serve(world, request, chance, fails)
+    elif request in world.asked and chance < 0.5:
+        world.end(request, Reason.CANCELLED)
+    elif chance < 0.1:
         world.lose(request)
     elif chance < 0.2:
         world.end(request, Reason.CANCELLED)
@@ -125,13 +161,26 @@ def step(world: World, fails: Callable[[Plan], Failure | None]) -> None:
         world.commit(request, fails=fails)
 
 
+def serve(world: World, request: str, chance: float, fails: Callable[[Plan], Failure | None]) -> None:
+    """Something happens to a service: it comes up, ends, fails or is lost."""
+    failure = fails(world.nodes[world.open[request][0].job].plan)
+    if chance < 0.1:
+        world.lose(request, Reason.PREEMPTED)
+    elif failure is not None:
+        world.end_service(request, failure)
+    elif not world.is_up(request) and (request not in world.asked or chance < 0.3):
+        world.serve(request)
+    elif request in world.asked:
+        world.end_service(request)
+
+
 def first_of_its_own(plan: Plan) -> Plan | None:
     """A job that the plan adds and that waits for nothing but the plan."""
     new = below([*plan.adds_children, *plan.adds_follow_ons], dynamic=False)
     tops = plan.adds_children or ([] if plan.children else plan.adds_follow_ons)
     for top in tops:
         led = sum(top in (*other.children, *other.follow_ons) for other in new)
-        if not led and not top.needs and [*plan.adds_children, *plan.adds_follow_ons].count(top) == 1:
+        if not led and not top.needs and not plan.adds_services and not top.adds_services and [*plan.adds_children, *plan.adds_follow_ons].count(top) == 1:
             return top
     return None
 
@@ -175,6 +224,8 @@ def test_what_fails_for_good_stops_only_what_needs_it(root: Plan, seed: int, dat
 
 def check_restore(world: World) -> None:
     """A checkpoint keeps everything, and reading it back and writing it again changes nothing."""
+    if any(service.leaving and not service.again for service in world.graph.services.members.values()):
+        return  # they are known only until they have stopped
     data = snapshot.encode(world.graph)
     saved = snapshot.decode(data, "checkpoint")
     copy = Graph(saved.epoch, world.policy, world.sizing)
@@ -202,7 +253,12 @@ def test_a_new_leader_goes_on_where_the_old_one_died(root: Plan, seed: int) -> N
         if deaths < 5 and world.random.random() < 0.15:
             for request in list(world.open):  # some workers commit after the leader's last breath
                 if world.random.random() < 0.5:
-                    world.commit(request, fails=fails, applied=False)
+                    if not world.is_service(request):
+                        world.commit(request, fails=fails, applied=False)
+                    elif world.is_up(request):
+                        world.end_service(request, applied=False)
+                    else:
+                        world.serve(request, applied=False)
             world.crash()
             deaths += 1
     check_end(world, model)

@@ -268,8 +268,7 @@ class World:
             body = f"body of {id} ".encode() + b"." * plan.size
             services = tuple(ids[p] for p in plan.services)
             node = self.nodes[id] = Node(plan, tuple(ids.get(need, adder) for need in plan.needs), body, adder=adder, services=services)
-            kind = Kind(plan.name, plan.requirement, True, plan.tries, plan.service, plan.checkpoint)
-            kind = kinds.setdefault(kind, len(kinds))
+            kind = kinds.setdefault(Kind(plan.name, plan.requirement, True, plan.tries, plan.service, plan.checkpoint), len(kinds))
             span = (len(payload), len(payload) + len(body))
             payload += body
             children, follow_ons = (tuple(ids[p] for p in plans) for plans in (plan.children, plan.follow_ons))

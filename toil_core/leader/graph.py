@@ -344,14 +344,15 @@ class Graph:
         job.body = None
         needs, job.needs = job.needs, ()
         for need in needs:
-            self._unhold(need)
+            self.unhold(need)
 
-    def _unhold(self, job: JobState) -> None:
+    def unhold(self, job: JobState) -> None:
+        """One less asks for the job's value."""
         stack = [job]
         while stack:
             job = stack.pop()
             job.holders -= 1
-            if job.holders or not job.ran:
+            if job.holders or not (job.ran or job.value is not None):  # a service has a value also while it is started anew
                 continue
             self.unref(job.value)
             job.value = None

@@ -31,16 +31,18 @@ def prepare(graph: Graph, event: Committed) -> bool:
         scope = graph.redo.scopes.get(job.id)
         if scope is not None and graph.jobs.get(job.id) is job:
             graph.redo.drop(graph, scope)
-    named = [job for job in known if graph.jobs.get(job.id) is job and not job.ran and not job.pending]
+    named = [job for job in known if graph.jobs.get(job.id) is job and (job.kind.service or not job.ran) and not job.pending]
     if request is None:
         if not named:
             return False
         request = graph.requests[commit.request] = OpenRequest(named[0].kind, ())
     request.next = commit.number  # what is missing before it cannot be read, and runs again
     for job in named:
-        job.stage = ISSUED
         request.jobs[job.id] = job
-        if job.kind.service:
+        if not job.kind.service:
+            job.stage = ISSUED
+        elif (former := graph.services.members[job.id].request) != commit.request:  # it was started anew
+            graph.requests.pop(former, None)
             graph.services.adopt(commit.request, job)
     return True
 

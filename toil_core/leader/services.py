@@ -98,7 +98,7 @@ class Crew:
         owner: The job.
         services: Its services, parents before children.
         active: Whether the job's body ran and not all below it is done.
-        hold: Whether the job counts them among what is open below it, so that it waits for them although nothing else is there.
+        hold: Whether the job counts them among what is open below it: until each was up once, also when nothing else is there.
         aside: Jobs below it that are ready but for a service that is not up.
     """
 
@@ -219,8 +219,11 @@ class Services:
     def adopt(self, request: str, job: JobState) -> None:
         """The request is the service's."""
         service = self.members[job.id]
+        self.requests.pop(service.request, None)  # whatever became of it
+        if service.again:
+            service.leaving = service.again = False
         service.request = request
-        service.phase = UP if service.known else STARTING
+        service.phase = STOPPING if service.leaving else UP if service.known else STARTING
         self.requests[request] = service
 
     def issued(self, request: str, service: Service) -> None:
@@ -233,27 +236,26 @@ class Services:
         """The service is up, and its value is known."""
         service = self.members[job.id]
         service.known = True
-        if service.phase is STOPPING:
-            return
-        service.phase = UP
-        for child in service.children:
-            self.consider(child)
         crew = service.crew
+        if service.phase is not STOPPING:
+            service.phase = UP
+            for child in service.children:
+                self.consider(child)
         if crew.complete:
             self._graph.gate_changed()
             aside, crew.aside = crew.aside, []
             for waiting in aside:
                 if waiting.stage is READY:
                     self._graph.ready(waiting)
-            if crew.hold:
-                crew.hold = False
-                self._graph.below_ended(crew.owner)
+        if crew.hold and all(each.known for each in crew.services):  # not all at once: commits are replayed in the order of their requests
+            crew.hold = False
+            self._graph.below_ended(crew.owner)
 
     def told_end(self, job: JobState, failure: Failure | None, usage: Usage) -> None:
         """The service's last commit says how it ended."""
         service = self.members[job.id]
         service.usage = usage
-        service.failure = failure or (None if service.phase is STOPPING else Failure(Reason.FAILED, "the service ended while it was in use"))
+        service.failure = failure or (None if service.leaving else Failure(Reason.FAILED, "the service ended while it was in use"))
 
     def closed(self, request: str, failure: Failure, now: float, *, told: bool) -> None:
         """The service's request has ended.
@@ -267,7 +269,7 @@ class Services:
         service = self.requests.pop(request)
         service.request = ""
         failed = service.failure if told else failure
-        if service.phase is STOPPING:
+        if service.leaving:
             if failed is not None and failed.reason is not Reason.CANCELLED:
                 self._graph.tell(Said(service.job.id, service.job.kind.name, _WARNING, f"the service did not stop in good order: {failed.message}"))
             self._stopped(service)
@@ -320,7 +322,7 @@ class Services:
             self._retire(service)
         for crew in list(self.crews.values()):
             crew.aside.clear()
-            for service in list(crew.services):
+            for service in [service for service in crew.services if service.phase is not OVER]:
                 service.phase, service.request = IDLE, ""
                 service.leaving = service.again = False
                 job = service.job

@@ -12,7 +12,7 @@ from toil_core.errors import CorruptBlob
 from toil_core.leader.graph import Graph
 from toil_core.leader.redo import Scope
 from toil_core.leader.services import OVER, Crew, Service
-from toil_core.leader.state import CHILDREN, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
+from toil_core.leader.state import CHILDREN, DONE, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
 from toil_core.wire.jobs import Failure, Kind, Ref
 
 
@@ -107,20 +107,21 @@ def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = 
     assert graph.root is not None
     numbers: dict[int, int] = {}  # by identity: equal kinds are one object
     members = graph.services.members
-    kept = [job for job in graph.jobs.values() if not (members and job.id in members and members[job.id].dropped)]
+    gone = {id for id, service in members.items() if service.leaving and not service.again}  # nobody needs them: a new leader has nothing to stop
+    kept = [job for job in graph.jobs.values() if job.id not in gone] if gone else list(graph.jobs.values())
     jobs = [_record(job, numbers.setdefault(id(job.kind), len(numbers)), members.get(job.id)) for job in kept]
     kinds = {numbers[id(job.kind)]: job.kind for job in kept}
-    requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items() if not _of_dropped(graph, id)]
+    requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items() if gone.isdisjoint(request.jobs)]
     services = tuple(
         ServiceRecord(service.job.id, owner, service.parent.job.id if service.parent else "", service.known)
-        for owner, crew in graph.services.crews.items() for service in crew.services if service.phase is not OVER
+        for owner, crew in graph.services.crews.items() for service in crew.services if service.phase is not OVER and service.job.id not in gone
     )  # fmt: skip
     serving = {owner: crew.hold for owner, crew in graph.services.crews.items() if crew.active}
     issuer = graph.issuer
     data = msgspec.msgpack.encode(
         Snapshot(
             issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds[number] for number in range(len(kinds))), jobs, requests,
-            graph.tallies, graph.failures, tuple(graph.failed), graph.finished, ended, dict(histories), services, serving,
+            _tallies(graph, gone), {id: failure for id, failure in graph.failures.items() if id not in gone}, tuple(graph.failed), graph.finished, ended, dict(histories), services, serving,
             tuple(_scope_record(scope) for scope in graph.redo.scopes.values()),
         )
     )  # fmt: skip
@@ -155,16 +156,19 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
     for record in snapshot.jobs:
         _connect(graph, jobs[record.id], record)
     _restore_scopes(graph, snapshot)
-    _count(graph)
     _restore_services(graph, snapshot)
+    _count(graph)
     graph.root = jobs[snapshot.root]
     graph.root.holders += 1
     graph.tallies, graph.failures = snapshot.tallies, snapshot.failures
     graph.failed = {id: jobs[id] for id in snapshot.failed}
     graph.finished = snapshot.finished
-    for job in jobs.values():
+    for job in list(jobs.values()):
         if job.stage is WAITING and not job.pending:
             job.stage = READY
+        if job.ran and not job.holders and (job.stage is DONE or job.value is not None):  # only services that are gone held it
+            job.holders = 1
+            graph.unhold(job)
     for id, number, members in snapshot.requests:
         open_jobs = [jobs[member] for member in members]
         if open_jobs:
@@ -261,6 +265,12 @@ def _scope_record(scope: Scope) -> ScopeRecord:
     return ScopeRecord(scope.job.id, tuple(scope.members), tuple(scope.files), tuple(scope.deleted), scope.added, scope.ran)
 
 
-def _of_dropped(graph: Graph, request: str) -> bool:
-    service = graph.services.requests.get(request)
-    return service is not None and service.dropped
+def _tallies(graph: Graph, gone: set[str]) -> dict[str, Tally]:
+    """The tallies, with services that are about to stop as done."""
+    tallies = dict(graph.tallies)
+    for id in gone:
+        service = graph.services.members[id]
+        if not service.dropped:
+            name = service.job.kind.name
+            tallies[name] = msgspec.structs.replace(tallies[name], ran=tallies[name].ran + 1)
+    return tallies

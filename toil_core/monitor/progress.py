@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdded, JobStarted, RunEnded, RunStarted
+from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdded, JobsDropped, JobStarted, RunEnded, RunStarted, ServiceUp
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.tell import Listener
 from toil_core.monitor.logging import logged
@@ -111,6 +111,8 @@ class Progress:
             JobDone: self._job_done,
             JobStarted: self._job_started,
             JobsAdded: self._jobs_added,
+            JobsDropped: self._jobs_dropped,
+            ServiceUp: self._service_up,
             AttemptFailed: self._attempt_failed,
             JobMessage: self._message,
             RunStarted: self._run_started,
@@ -144,6 +146,19 @@ class Progress:
         for name, added in event.names.items():
             self._kind(name).total += added
             self.total += added
+
+    def _jobs_dropped(self, event: JobsDropped) -> None:
+        for name, (total, done) in event.names.items():
+            kind = self._kind(name)
+            kind.total -= total
+            kind.done -= done
+            self.total -= total
+            self.done -= done
+        dropped = sum(total for total, _ in event.names.values())
+        _run.warning("%s %s: runs again; %s below it dropped", event.name, event.job, count(dropped, "job"))
+
+    def _service_up(self, event: ServiceUp) -> None:
+        _run.debug("%s %s: the service is up", event.name, event.job)
 
     def _attempt_failed(self, event: AttemptFailed) -> None:
         kind = self._kind(event.name)

@@ -7,7 +7,6 @@ workers must be able to reach, with the runner of `toil_core.testing.runners`.
 from __future__ import annotations
 
 import io
-import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, pairwise
@@ -22,7 +21,8 @@ from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
 from toil_core.testing import runners
-from toil_core.testing.runners import body, kind
+from toil_core.testing.interrupts import InterruptCases
+from toil_core.testing.runners import await_death, body, kind
 from toil_core.wire import commits, keys, work
 from toil_core.wire.commits import Commit
 from toil_core.wire.jobs import Kind, Result
@@ -139,22 +139,7 @@ def letter(place: int) -> str:
     return f"x{place}"
 
 
-def await_death(pid: int, seconds: float) -> None:
-    """Return once the process is no more."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    import select
-
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    ended = poll.poll(seconds * 1000)
-    os.close(fd)
-    assert ended, f"process {pid} still runs"
-
-
-class BatchSystemContract:
+class BatchSystemContract(InterruptCases):
     """What every batch system must do. Workers must see this machine's files and processes."""
 
     seconds = 60.0

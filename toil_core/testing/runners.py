@@ -60,6 +60,19 @@ def await_file(path: str | Path) -> None:
     os.close(notices)
 
 
+def await_death(pid: int, seconds: float) -> None:
+    """Return once the process is no more."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    ended = poll.poll(seconds * 1000)
+    os.close(fd)
+    assert ended, f"process {pid} still runs"
+
+
 def _chain(task: Task, kind: Kind, values: Mapping[str, bytes], left: int) -> tuple[Result, bytes]:
     """Add one child after another; each one's value is its parent's and one byte more."""
     value = max(values.values(), key=len, default=b"") + b"."
@@ -148,6 +161,26 @@ def _ignore(place: Place, task: Task, values: Mapping[str, bytes], started: str,
     _wait(place, task, values, started, until)
 
 
+def _until_asked(place: Place, task: Task, values: Mapping[str, bytes], started: str, pids: str = "") -> bytes:
+    """Make the first file, then last until SIGTERM comes; with a child whose id is written down, tell whether that still ran."""
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) if pids else None
+    if child is not None:
+        Path(pids).write_text(str(child.pid))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    _announce(started, os.getpid())
+    signal.sigwait([signal.SIGTERM])
+    return b"asked" + (b"; the child still ran" if child is not None and child.poll() is None else b"")
+
+
+def _serve(place: Place, task: Task, values: Mapping[str, bytes], address: str) -> None:
+    """Tell that the service is up, then last until SIGTERM comes."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    data = address.encode()
+    assert place.up is not None
+    place.up(Result(task.job, (0, len(data)), zlib.crc32(data)), data)
+    signal.sigwait([signal.SIGTERM])
+
+
 def _background(place: Place, task: Task, values: Mapping[str, bytes], pids: str, session: bool, until: str) -> None:
     """Start a process that would last for ever, write down its id, and, if a file is named, last until it appears."""
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=session)
@@ -234,6 +267,8 @@ _ACTIONS: dict[str, Callable[..., bytes | None]] = {
     "compute": _compute,
     "wait": _wait,
     "ignore signals": _ignore,
+    "until asked": _until_asked,
+    "serve": _serve,
     "background": _background,
     "daemon": _daemon,
     "environment": _environment,
