@@ -7,12 +7,13 @@ that fetches the same bytes from the job store.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from types import TracebackType
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
+
+from toil_core.closing import Closing
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Update:
     messages: tuple[tuple[str, str, int, str], ...] = ()
 
 
-class BatchSystem(ABC):
+class BatchSystem(Closing):
     """Four primitives, event-driven and many at a time. The core owns retries and limits on tries.
 
     Ending every worker when the leader is gone is the driver's duty wherever the engine allows it.
@@ -198,12 +199,6 @@ class BatchSystem(ABC):
     @abstractmethod
     def close(self) -> None:
         """End everything that runs here and let go; no process is left. Doing it twice is harmless."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
 
 @runtime_checkable

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Protocol, Self, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
+from toil_core.closing import Closing
 from toil_core.errors import BadKey
 
 KEY_BYTES = 1024
@@ -44,7 +44,7 @@ class Blob:
     size: int
 
 
-class JobStore(ABC):
+class JobStore(Closing):
     """Eight primitives. All workflow meaning is built on them in the core.
 
     Keys are relative paths of printable Unicode with `/` between the parts, at most 1,024
@@ -119,12 +119,6 @@ class JobStore(ABC):
 
     def close(self) -> None:
         """Let go of connections. The blobs stay."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
 
 @runtime_checkable

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from toil_core.batch_system import Accelerator
+from toil_core.closing import Closing
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class Shortage:
     until: float
 
 
-class Provisioner(ABC):
+class Provisioner(Closing):
     """Six primitives. The core decides how many nodes of which type, and when."""
 
     @abstractmethod
@@ -126,9 +125,3 @@ class Provisioner(ABC):
 
     def close(self) -> None:
         """Let go of connections. The machines stay."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()

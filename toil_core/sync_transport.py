@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from subprocess import CompletedProcess
-from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from toil_core.closing import Closing
 from toil_core.provisioner import Node
 
 
-class SyncTransport(ABC):
+class SyncTransport(Closing):
     """Three primitives. Raises `Transient` when the node cannot be reached (yet)."""
 
     @abstractmethod
@@ -30,12 +30,6 @@ class SyncTransport(ABC):
 
     def close(self) -> None:
         """Let go of connections."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
 
 @runtime_checkable

@@ -84,7 +84,7 @@ class Run:
 
     def succeed(self, *options: str, restart: bool = False, **variables: str) -> str:
         """Run a leader that must succeed; what it said on standard error."""
-        code, out, said = end_of(self.start(*options, restart=restart, **variables))
+        code, out, said = end_of(self.start(*options, restart=restart, script=SCRIPT, **variables))
         assert code == 0, said
         assert int(out) == workflow.expected(self.step), said
         return said

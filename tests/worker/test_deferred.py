@@ -15,7 +15,7 @@ from toil_core import Job, job, run
 from toil_core.errors import WorkflowFailed
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
-from toil_core.testing.batch_system import await_death
+from toil_core.testing.runners import await_death
 from toil_core.wire import keys
 from toil_core.wire.work import Setup
 from toil_core.worker import deferred, folders

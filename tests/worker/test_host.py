@@ -20,8 +20,8 @@ from toil_core.errors import StoreFull, Transient
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.testing import runners
-from toil_core.testing.batch_system import Run, await_death
-from toil_core.testing.runners import body, kind
+from toil_core.testing.batch_system import Run
+from toil_core.testing.runners import await_death, body, kind
 from toil_core.wire.work import Setup
 from toil_core.worker import procfs, stores
 from toil_core.worker.folders import RunFolder
