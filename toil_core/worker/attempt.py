@@ -14,7 +14,7 @@ from toil_core.wire.work import Setup, Task
 from toil_core.worker.around import around_of
 from toil_core.worker.runner import Place
 from toil_core.workflow import job as jobs
-from toil_core.workflow.body import unpack
+from toil_core.workflow.body import know_functions, unpack
 from toil_core.workflow.flatten import flatten_added
 from toil_core.workflow.job import Job
 from toil_core.workflow.order import check_order
@@ -26,6 +26,12 @@ REHEARSAL = pickle.dumps(("toil_core.worker.rehearsal:nothing", (), {}))
 """The body of a job that does nothing; see `toil_core.worker.rehearsal`."""
 REHEARSED = "0-0"
 """The request of that job."""
+
+
+def prepare(setup: Setup) -> None:
+    """Find once what every attempt would find anew."""
+    around_of(setup)
+    know_functions()
 
 
 def run(

@@ -41,12 +41,11 @@ def load(setup: Setup) -> Runner:
                 _script(setup.script)
             elif setup.module:
                 sys.modules["__main__"] = sys.modules[MAIN] = import_module(setup.module)
-            if setup.job_hooks:
-                from toil_core.worker.around import around_of
-
-                around_of(setup)
             module, _, name = setup.runner.partition(":")
-            return cast(Runner, getattr(import_module(module), name))
+            home = import_module(module)
+            if prepare := getattr(home, "prepare", None):
+                prepare(setup)
+            return cast(Runner, getattr(home, name))
     finally:
         loading = False
 

@@ -1,7 +1,8 @@
 """The seam between the process machinery and what runs in it.
 
 A runner is a function `run(task, kind, values, place) -> (Result, payload)`, named by
-`Setup.runner`. The fork server calls it in a fresh process (or, for jobs that are not
+`Setup.runner`. If its module has a function `prepare(setup)`, that is called once before any task
+runs, to find what every task would look for anew. The fork server calls it in a fresh process (or, for jobs that are not
 isolated, again and again in one). It turns what the user's code raises into a failed
 `Result`; whatever it raises itself counts as a failure of the attempt.
 """

@@ -7,6 +7,7 @@ As every process that an attempt leaves behind becomes the slot's child, it find
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -80,6 +81,7 @@ class Slot:
         buffer = bytearray(messages.INLINE + 1024)
         while size := commands.recv_into(buffer):
             batch = messages.to_slot.decode(messages.unpack(memoryview(buffer)[:size]))
+            gc.freeze()  # else the first collection in an attempt would write to all that was made here
             self._run(batch)
         os._exit(0)
 

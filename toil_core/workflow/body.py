@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any, cast
 
 from toil_core.errors import UsageError
@@ -47,8 +48,9 @@ class Packer:
         function = node.function
         if function.reference is None:
             function.reference = pickling.find_reference(function)
-        if function.reference is not None:
-            return self._writer.add((function.reference, node.args, node.kwargs), lambda: _parts_of_call(node))
+        reference = function.reference or pickling.find_reference(function.function)  # `job(function)` of one made elsewhere
+        if reference is not None:
+            return self._writer.add((reference, node.args, node.kwargs), lambda: _parts_of_call(node))
         whole, needs = self._whole.get(id(function)) or self._pack_whole(function)
         span, crc, more = self._writer.add((whole, node.args, node.kwargs), lambda: _parts_of_call(node))
         return span, crc, tuple(dict.fromkeys(needs + more))
@@ -115,6 +117,17 @@ def find_function(reference: str) -> Callable[..., Any]:
         UsageError: There is none.
     """
     return (_found.get(reference) or _find(reference))[0]
+
+
+def know_functions() -> None:
+    """Find the functions of jobs that the main module has, or a module that it has imported, before they are asked for."""
+    main = sys.modules["__main__"]
+    for module in (main, *(value for value in vars(main).values() if isinstance(value, ModuleType))):
+        for value in list(vars(module).values()):
+            if type(value) is JobFunction and (reference := pickling.find_reference(value) or pickling.find_reference(value.function)):
+                _find(reference)
+                if reference.startswith("__mp_main__:"):  # what the user's program calls `__main__`
+                    _find(f"__main__:{value.__qualname__}")
 
 
 def _find(reference: str) -> tuple[Callable[..., Any], bool]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -36,6 +34,9 @@ from toil_core.workflow.files import Directory, File, Files
 from toil_core.workflow.job import Job, JobFunction
 
 if TYPE_CHECKING:
+    import argparse
+    from tempfile import TemporaryDirectory
+
     from toil_core.job_store import JobStore
     from toil_core.leader import Outcome
     from toil_core.options import OptionParser
@@ -236,6 +237,8 @@ class Toil:
 
     def _with_files(self) -> Files:
         if self._files is None:
+            from tempfile import TemporaryDirectory  # it imports `random`, which every process forked from workers would seed anew
+
             self._tmp = TemporaryDirectory(prefix="toil-")
             prefix = keys.attempt_files(keys.ROOT, os.urandom(6).hex())
             self._files = Files(self._open(), prefix, Path(self._tmp.name), self.config)
