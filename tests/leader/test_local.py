@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -29,7 +29,7 @@ class Elsewhere(SingleMachine):
     """Says that it is not here."""
 
     here = False
-    names: list[str] = []
+    names: ClassVar[list[str]] = []
 
     def submit(self, requests: Sequence[Request]) -> None:
         self.names.extend(request.name for request in requests)
