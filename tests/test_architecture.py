@@ -17,7 +17,7 @@ from toil_core import install_hints
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "toil_core"
 MODULES = sorted(CORE.rglob("*.py"))
-PLUGIN_MODULES = sorted((ROOT / "plugins").glob("*/toil_*/**/*.py"))
+PLUGIN_MODULES = sorted((ROOT / "plugins").glob("*/toil*/**/*.py"))
 
 CONTRACTS = ("job_store", "batch_system", "provisioner", "sync_transport", "hookspecs", "events", "errors", "options")
 """The plugin surface; nothing of it may need the engine."""

@@ -84,8 +84,9 @@ class _Switches(OptionParser):
     """Knows which flags may stand alone."""
 
     def joined(self, args: Sequence[str]) -> list[str]:
-        """The words of a command line, each such flag with its value."""
-        return self._joined(args)
+        """The words of a command line, each such flag with its value; `--writeLogs` may stand alone too, for the folder that this is."""
+        pairs = zip(args, [*args[1:], "-"], strict=False)
+        return self._joined([f"{word}=." if word == "--writeLogs" and after.startswith("-") else word for word, after in pairs])
 
 
 class _Adapter:

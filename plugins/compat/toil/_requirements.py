@@ -50,6 +50,11 @@ class Requirer:
         self._toil_name = ""
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes that a script set, and the needs; where it stands in a graph stays behind."""
+        kept = {name: value for name, value in vars(self).items() if name != "_toil_links"}
+        return kept | {"_toil_needs": dict(self._toil_needs)}
+
     def _toil_require(self, needs: Mapping[str, Any], *names: str | None) -> None:
         self._toil_needs = {name: value for name, value in needs.items() if value is not None}
         if "preemptable" in self._toil_needs:
@@ -141,9 +146,8 @@ class Requirer:
         return needs
 
     def _toil_need(self, name: str, parse: Callable[[Any], Any], core_name: str = "") -> Any:
-        if self._toil_links.running is not None:
-            return getattr(self._toil_links.running.requirements, core_name or name)
-        value = self._toil_needs.get(name)
+        running = self._toil_links.running
+        value = self._toil_needs.get(name) if running is None else getattr(running.requirements, core_name or name)
         return value if value is None or isinstance(value, (Promise, PromisedRequirement)) else parse(value)
 
     def __repr__(self) -> str:

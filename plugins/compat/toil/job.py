@@ -11,6 +11,7 @@ import toil_core
 from toil_core.errors import GraphError
 
 from toil import _graph
+from toil import service as services
 from toil._graph import Promise, PromisedRequirement
 from toil._requirements import RESERVED, Derived, Requirer
 from toil.exceptions import (
@@ -19,7 +20,6 @@ from toil.exceptions import (
     JobGraphDeadlockException,
     JobPromiseConstraintError,
 )
-from toil.service import Service
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -112,10 +112,10 @@ class Job(Requirer):
         self._toil_add(followOnJob, self._toil_links.follow_ons)
         return followOnJob
 
-    def addService(self, service: Service, parentService: Service | None = None) -> Promise:
+    def addService(self, service: services.Service, parentService: services.Service | None = None) -> Promise:
         """Have a service run beside all below this job, once the parent service is up; the promise of what it returns."""
         links = self._toil_links
-        if not isinstance(service, Service):
+        if not isinstance(service, services.Service):
             raise JobException(f"{service!r} is no Job.Service")
         if self.hasService(service):
             raise JobException(f"the service {service} was added to {self} already")
@@ -152,7 +152,7 @@ class Job(Requirer):
         """Whether this job was added to the other."""
         return any(each is job for each in self._toil_links.before)
 
-    def hasService(self, service: Service) -> bool:
+    def hasService(self, service: services.Service) -> bool:
         """Whether the service was added."""
         return any(each is service for each, _ in self._toil_links.services)
 
@@ -241,7 +241,7 @@ class Job(Requirer):
         add_toil_options = addToilOptions
         start_toil = startToil
 
-    Service = Service
+    Service: TypeAlias = services.Service
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self, camel(type(self), name))
@@ -378,14 +378,14 @@ class ServiceHostJob(Job):
         service: The service.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: services.Service) -> None:
         super().__init__(unitName=service.jobName)
         self.service = service
 
     def _toil_add(self, job: Job, successors: list[Job]) -> None:
         raise GraphError(f"{self} is a service, and nothing can be added to it")
 
-    def addService(self, service: Service, parentService: Service | None = None) -> Promise:
+    def addService(self, service: services.Service, parentService: services.Service | None = None) -> Promise:
         """A service has no services.
 
         Raises:
