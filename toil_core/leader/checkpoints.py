@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 
 from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey
@@ -147,10 +149,15 @@ class Checkpoints:
         return [key for key in garbage if keys.commit_parts(key)[0] not in graph.requests]
 
 
-def load(store: JobStore, graph: Graph) -> Found:
+def load(store: JobStore, graph: Graph, readers: int = 16) -> Found:
     """Fill an empty graph from the store: the last good checkpoint and the commits after it.
 
     The graph then holds open requests of the earlier leader; `Graph.take_over` ends them.
+
+    Args:
+        store: The job store.
+        graph: The graph.
+        readers: How many commits are read at a time.
 
     Raises:
         CorruptBlob: Nothing that can be read says what the workflow is.
@@ -168,7 +175,7 @@ def load(store: JobStore, graph: Graph) -> Found:
         snapshot.restore(graph, saved)
         found.ended, found.base_epoch, found.base_sequence = saved.ended, saved.epoch, saved.sequence
         found.open, found.histories = frozenset(graph.requests), saved.histories
-    _replay(store, graph, found)
+    _replay(store, graph, found, readers)
     return found
 
 
@@ -253,7 +260,7 @@ def _last_good(store: JobStore, found: Found) -> snapshot.Snapshot | None:
     return None
 
 
-def _replay(store: JobStore, graph: Graph, found: Found) -> None:
+def _replay(store: JobStore, graph: Graph, found: Found, readers: int) -> None:
     wanted = []
     for blob in store.list(keys.COMMITS):
         request, number = keys.commit_parts(blob.key)
@@ -263,8 +270,10 @@ def _replay(store: JobStore, graph: Graph, found: Found) -> None:
         elif blob.key not in graph.held and (found.checkpoint or blob.key != _INITIAL):
             found.stale.append(blob.key)
     wanted.sort()
-    with ThreadPoolExecutor(16) as pool:
-        for key, read in zip((key for _, _, key in wanted), pool.map(lambda item: _read(store, item[2]), wanted), strict=True):
+    found_keys = [key for _, _, key in wanted]
+    with ThreadPoolExecutor(readers) if readers > 1 and len(wanted) > 1 else nullcontext() as pool:
+        reads = map(partial(_read, store), found_keys) if pool is None else pool.map(partial(_read, store), found_keys)
+        for key, read in zip(found_keys, reads, strict=True):
             if isinstance(read, CorruptBlob):
                 found.corrupt.append(f"{read}; its jobs run again")
                 found.stale.append(key)

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import toil_core
@@ -14,30 +15,6 @@ from toil_core.job_store import JobStore
 from toil_core.wire import keys, run
 from toil_core.wire.commits import create_once
 from toil_core.wire.run import LeaderInfo
-
-
-def claim(store: JobStore, locator: str, *, ended: int, take_over: bool) -> int:
-    """Become the leader of a new epoch.
-
-    Args:
-        store: The job store.
-        locator: What the user calls it.
-        ended: The epoch whose leader is known to have stopped in good order; 0 when none is.
-        take_over: Whether to go on although the last leader may live on a machine that cannot be asked.
-
-    Returns:
-        The epoch.
-
-    Raises:
-        LeaderRunning: Another leader is, or may be, at work.
-    """
-    last = last_epoch(store)
-    if last != ended:
-        _refuse_if_alive(store, locator, last, take_over)
-    epoch = last + 1
-    if not create_once(store, keys.leader(epoch), run.encode(this_leader(epoch))):
-        raise LeaderRunning(f"another leader has just taken up {locator}; wait for it or end it first")
-    return epoch
 
 
 def last_epoch(store: JobStore) -> int:
@@ -76,7 +53,41 @@ def alive(info: LeaderInfo) -> bool | None:
     return _born(info.pid) == info.born
 
 
-def _refuse_if_alive(store: JobStore, locator: str, epoch: int, take_over: bool) -> None:
+def claim(
+    store: JobStore,
+    locator: str,
+    *,
+    ended: int,
+    take_over: bool,
+    this_leader: Callable[[int], LeaderInfo] = this_leader,
+    alive: Callable[[LeaderInfo], bool | None] = alive,
+) -> int:
+    """Become the leader of a new epoch.
+
+    Args:
+        store: The job store.
+        locator: What the user calls it.
+        ended: The epoch whose leader is known to have stopped in good order; 0 when none is.
+        take_over: Whether to go on although the last leader may live on a machine that cannot be asked.
+        this_leader: Describes the new leader.
+        alive: Tells whether a leader is at work.
+
+    Returns:
+        The epoch.
+
+    Raises:
+        LeaderRunning: Another leader is, or may be, at work.
+    """
+    last = last_epoch(store)
+    if last != ended:
+        _refuse_if_alive(store, locator, last, take_over, alive)
+    epoch = last + 1
+    if not create_once(store, keys.leader(epoch), run.encode(this_leader(epoch))):
+        raise LeaderRunning(f"another leader has just taken up {locator}; wait for it or end it first")
+    return epoch
+
+
+def _refuse_if_alive(store: JobStore, locator: str, epoch: int, take_over: bool, alive: Callable[[LeaderInfo], bool | None]) -> None:
     info = leader_info(store, epoch)
     if info is None:
         return

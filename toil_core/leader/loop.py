@@ -7,9 +7,7 @@ and other threads put what they have to say into the same queue.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-import time
 from collections.abc import Collection, Iterable
 
 from toil_core.batch_system import BatchSystem, CanInterrupt, Reason, Request, State, Update
@@ -35,6 +33,7 @@ from toil_core.leader.moves import (
     TimePassed,
     Wake,
 )
+from toil_core.leader.surroundings import REAL, Surroundings
 from toil_core.leader.tell import Teller
 from toil_core.leader.watch import Watch
 from toil_core.wire import commits, keys, work
@@ -59,6 +58,7 @@ class Loop:
         watch: What it does for those outside, if anything.
         local: What runs local jobs, when the batch system does not.
         grace: Seconds that a service may take to stop.
+        around: The world around the leader.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Loop:
         watch: Watch | None = None,
         local: BatchSystem | None = None,
         grace: float = 30.0,
+        around: Surroundings = REAL,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -84,7 +85,8 @@ class Loop:
         self._watch = watch
         self._local = local
         self._grace = grace
-        self._inbox: queue.SimpleQueue[list[Update] | BaseException | None] = queue.SimpleQueue()
+        self._now, self._random_bytes = around.now, around.random_bytes
+        self._inbox = around.inbox()
         self._submits: list[Request] = []
         self._local_submits: list[Request] = []
         self._running: set[str] = set()
@@ -93,7 +95,7 @@ class Loop:
 
     def stop(self) -> None:
         """Ask for an orderly stop; may be called from a signal handler or another thread."""
-        self._inbox.put(None)
+        self._inbox.stop()
 
     def run(self) -> Finish:
         """Run to the end, and say what it was.
@@ -102,7 +104,7 @@ class Loop:
             LeaderReplaced: Another leader took over.
         """
         for batch in self._batches:
-            threading.Thread(target=self._pump, args=(batch,), name="toil-updates", daemon=True).start()
+            self._inbox.listen(batch)
         self._carry_out(self._graph.resume())
         self._flush()
         self._look(changed=True)
@@ -114,25 +116,10 @@ class Loop:
     def _batches(self) -> list[BatchSystem]:
         return [self._batch] if self._local is None else [self._batch, self._local]
 
-    def _pump(self, batch: BatchSystem) -> None:
-        """Pass the batch system's updates on until it is closed."""
-        try:
-            while updates := batch.updates(None):
-                self._inbox.put(updates)
-        except BaseException as error:  # noqa: BLE001  it is raised again where the loop runs
-            self._inbox.put(error)
-
     def _next(self) -> list[Update] | None:
         """What happened next; an empty list when only time passed."""
         times = [at for at in (self._wake, self._watch.at if self._watch else None) if at is not None]
-        timeout = min(max(0.0, min(times) - time.time()), threading.TIMEOUT_MAX) if times else None
-        try:
-            item = self._inbox.get(timeout=timeout)
-        except queue.Empty:
-            return []
-        if isinstance(item, BaseException):
-            raise item
-        return item
+        return self._inbox.get(min(max(0.0, min(times) - self._now()), threading.TIMEOUT_MAX) if times else None)
 
     def _take(self, item: list[Update] | None) -> None:
         if item is None:
@@ -141,9 +128,9 @@ class Loop:
             return
         for update in item:
             self._update(update)
-        if self._wake is not None and time.time() >= self._wake:
+        if self._wake is not None and self._now() >= self._wake:
             self._wake = None
-            self._apply(TimePassed(time.time()))
+            self._apply(TimePassed(self._now()))
         self._flush()
         if self._finish is None and self._checkpoints.due(self._graph):
             self._checkpoints.write(self._graph)
@@ -155,7 +142,7 @@ class Loop:
             return
         if changed:
             self._watch.changed()
-        if (at := self._watch.at) is not None and (now := time.time()) >= at and self._watch.turn(self._graph, now):
+        if (at := self._watch.at) is not None and (now := self._now()) >= at and self._watch.turn(self._graph, now):
             self._apply(StopAsked())
 
     # Updates
@@ -175,7 +162,7 @@ class Loop:
 
     def _started(self, update: Update) -> None:
         self._running.add(update.id)
-        now = time.time()
+        now = self._now()
         request = self._graph.requests[update.id]
         request.node, request.started = update.node, request.started or now
         for job in request.jobs.values() if self._teller.heard else ():
@@ -196,14 +183,14 @@ class Loop:
             may_live = update.id in self._running or reason not in (Reason.CANCELLED, Reason.TOO_BIG)
             if may_live and not self._graph.stopping:  # what is not issued again in this epoch needs no fence
                 self._void(update.id, reason)
-            self._apply(RequestEnded(update.id, reason, update.message, time.time()))
+            self._apply(RequestEnded(update.id, reason, update.message, self._now()))
         self._running.discard(update.id)
 
     def _void(self, id: str, reason: Reason) -> None:
         """Take the request's next commit away from a worker that may still live."""
         while request := self._graph.requests.get(id):
             key = keys.commit(id, request.next)
-            if create_once(self._store, key, commits.encode(id, request.next, void=reason)):
+            if create_once(self._store, key, commits.encode(id, request.next, void=reason, mark=self._random_bytes(8))):
                 self._graph.garbage.append(key)
                 if reason in (Reason.NODE_LOST, Reason.PREEMPTED):
                     self._sweep(id, request.jobs)
@@ -242,7 +229,7 @@ class Loop:
 
     def _commit(self, commit: Commit, key: str, start: int, payload: bytes | None) -> None:
         self._checkpoints.changed(len(commit.entries))
-        self._apply(Committed(commit, key, start, payload, time.time()))
+        self._apply(Committed(commit, key, start, payload, self._now()))
 
     # Commands
 

@@ -6,8 +6,6 @@ import logging
 import platform
 import signal
 import threading
-import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -35,6 +33,7 @@ from toil_core.leader.moves import Finish
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.retries import Policy
 from toil_core.leader.services import Limits
+from toil_core.leader.surroundings import REAL, Surroundings
 from toil_core.leader.tell import Listener, Teller
 from toil_core.leader.watch import Watch
 from toil_core.leader.watch_options import WatchOptions
@@ -42,7 +41,6 @@ from toil_core.options import Config
 from toil_core.secrets import refuse_secret
 from toil_core.wire import commits, keys, run, work
 from toil_core.wire.jobs import Ref
-from toil_core.wire.patient import PatientStore
 from toil_core.wire.work import Setup
 
 _log = logging.getLogger("toil.leader")
@@ -61,7 +59,7 @@ class Outcome:
     values: dict[str, bytes] = field(repr=False)
 
 
-def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: str = "workflow") -> None:
+def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: str = "workflow", *, around: Surroundings = REAL) -> None:
     """Put a new workflow into a prepared store.
 
     Args:
@@ -70,11 +68,12 @@ def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: s
         initial: The commit of request `0`, which holds the user's graph.
         config: The run's options.
         name: What people call the workflow.
+        around: The world around the leader.
 
     Raises:
         JobStoreExists: The store holds a workflow already.
     """
-    info = run.WorkflowInfo(uuid.uuid4().hex, name, time.time(), toil_core.__version__, platform.python_version(), config.as_dict())
+    info = run.WorkflowInfo(around.random_bytes(16).hex(), name, around.now(), toil_core.__version__, platform.python_version(), config.as_dict())
     record = run.encode(info)
     first = commits.create_once(store, keys.WORKFLOW, record)
     if not commits.create_once(store, keys.commit(keys.ROOT, 0), initial):
@@ -92,6 +91,8 @@ def lead(
     restart: bool = False,
     listeners: Sequence[Listener] = (),
     deploy: Callable[[JobStore, Setup], Setup] | None = None,
+    batch_system: BatchSystem | None = None,
+    around: Surroundings = REAL,
 ) -> Outcome:
     """Run the workflow that the store holds to its end.
 
@@ -105,6 +106,8 @@ def lead(
         restart: Whether an earlier leader has worked on it.
         listeners: Called with every event, beside the plugins' `toil_event` hooks.
         deploy: Puts the user's code into the store for workers elsewhere, and tells them of it in the setup.
+        batch_system: What runs the jobs, and is closed at the end; what the options name if not given.
+        around: The world around the leader.
 
     Raises:
         WorkflowFailed: Jobs failed for good.
@@ -114,48 +117,49 @@ def lead(
     """
     options = config[EngineOptions]
     stopping = threading.Event()
-    patient = PatientStore(store, give_up=stopping)
-    epoch = claim(patient, locator, ended=folding.ended(patient), take_over=options.take_over)
+    patient = around.patient(store, stopping)
+    ended = folding.ended(patient)
+    epoch = claim(patient, locator, ended=ended, take_over=options.take_over, this_leader=around.this_leader, alive=around.alive)
     if restart:
         folding.bury(patient, epoch)
-    with plugins.open_batch_system(options.batch_system, config) as batch:
+    with batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
         apart = not (batch.here or options.run_local_jobs_on_workers)
         sizing = _sizing(batch, apart=apart)
-        graph = Graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))
+        graph = around.graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))
         checkpoints = Checkpoints(patient, epoch)
-        _load(patient, graph, checkpoints, epoch, restart=restart)
+        _load(patient, graph, checkpoints, epoch, restart=restart, readers=around.readers)
         if not graph.finished:
             if deploy is not None and not batch.here:
                 setup = deploy(patient, setup)
             learner = Learner(learned.read(patient), patient)
-            teller = Teller([learner, *listeners, *_hooked()])
+            teller = Teller([learner, *listeners, *_hooked()], around.now)
             info = _info(patient)
             known = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
-            teller.tell(RunStarted(time.time(), info.id, locator, epoch, restart, graph.total, graph.ran, known))
+            teller.tell(RunStarted(around.now(), info.id, locator, epoch, restart, graph.total, graph.ran, known))
             key = keys.setup(epoch)
             setup = msgspec.structs.replace(setup, workflow=info.id, environment={**_environment(config), **setup.environment}, job_hooks=_job_hooks())
             patient.write(key, BytesIO(work.encode(setup)))
             worker_locator = store.worker_locator() if isinstance(store, HasWorkerLocator) else locator
-            watch = _watch(store, epoch, config, batch)
+            watch = _watch(store, epoch, config, batch, around)
             with LocalJobs(config) if apart else nullcontext() as local:
-                loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller, watch, local, options.service_grace)
+                loop = Loop(graph, patient, worker_locator, key, batch, checkpoints, teller, watch, local, options.service_grace, around)
                 with _signals(loop.stop, stopping) as received:
                     finish = loop.run()
                 batch.close()
             checkpoints.write(graph, ended=True)
             learner.save(options.save_profile)
-            watch.write(graph, time.time(), finish.outcome)
-            teller.tell(RunEnded(time.time(), finish.outcome, graph.ran, len(graph.failed), graph.total))
+            watch.write(graph, around.now(), finish.outcome)
+            teller.tell(RunEnded(around.now(), finish.outcome, graph.ran, len(graph.failed), graph.total))
             _judge(finish, graph, locator, [*received, *([signal.SIGTERM] if watch.killed else [])])
     return _outcome(patient, graph)
 
 
-def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *, restart: bool) -> None:
+def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *, restart: bool, readers: int) -> None:
     if not restart:
         folding.load_initial(store, graph)
         return
     former = folding.existing(store)
-    found = folding.load(store, graph)
+    found = folding.load(store, graph, readers)
     for trouble in found.corrupt:
         _log.warning("%s", trouble)
     graph.take_over(epoch)
@@ -220,9 +224,9 @@ def _limits(options: EngineOptions, batch: BatchSystem) -> Limits:
     return Limits(options.max_service_jobs, options.max_preemptible_service_jobs, options.deadlock_wait, room)
 
 
-def _watch(store: JobStore, epoch: int, config: Config, batch: BatchSystem) -> Watch:
+def _watch(store: JobStore, epoch: int, config: Config, batch: BatchSystem, around: Surroundings) -> Watch:
     capacity, slots = (batch.capacity(), batch.slots()) if isinstance(batch, HasCapacity) else (None, None)
-    return Watch(store, epoch, config[WatchOptions], capacity, slots, lease=batch.needs_lease)
+    return Watch(store, epoch, config[WatchOptions], capacity, slots, lease=batch.needs_lease, now=around.now)
 
 
 def _environment(config: Config) -> dict[str, str]:

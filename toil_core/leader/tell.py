@@ -18,10 +18,12 @@ class Teller:
 
     Args:
         listeners: Called with each event, in order. What one raises is logged once and it is not called again.
+        now: Tells the time in seconds since 1970.
     """
 
-    def __init__(self, listeners: Iterable[Listener]) -> None:
+    def __init__(self, listeners: Iterable[Listener], now: Callable[[], float] = time.time) -> None:
         self._listeners = list(listeners)
+        self._now = now
 
     @property
     def heard(self) -> bool:
@@ -41,7 +43,7 @@ class Teller:
         """Tell of a command that speaks of something that happened; others are ignored."""
         if not self._listeners:
             return
-        now = time.time()
+        now = self._now()
         match command:
             case Done():
                 self.tell(JobDone(now, command.job, command.name, command.usage, command.requirement))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from io import BytesIO
 
 from toil_core.batch_system import Requirement
@@ -27,13 +28,22 @@ class Watch:
         capacity: The largest request that the batch system can run; None when unknown.
         slots: How many cores it has; None when unknown.
         lease: Whether workers need a sign that the leader lives.
+        now: Tells the time in seconds since 1970.
 
     Attributes:
         killed: Whether somebody asked this leader to end.
     """
 
     def __init__(
-        self, store: JobStore, epoch: int, options: WatchOptions, capacity: Requirement | None = None, slots: float | None = None, *, lease: bool = False
+        self,
+        store: JobStore,
+        epoch: int,
+        options: WatchOptions,
+        capacity: Requirement | None = None,
+        slots: float | None = None,
+        *,
+        lease: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._epoch = epoch
@@ -42,7 +52,7 @@ class Watch:
         self._page_at: float | None = None
         self._written = 0.0
         self._check = options.kill_check_interval
-        self._check_at = time.time() + self._check if self._check else None
+        self._check_at = now() + self._check if self._check else None
         self._lease = options.leader_lease / 4 if lease else 0.0
         self._lease_at = 0.0 if self._lease else None
         self._beats = 0

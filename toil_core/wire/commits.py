@@ -95,6 +95,7 @@ def encode(
     final: bool = True,
     void: Reason | None = None,
     chained: str = "",
+    mark: bytes | None = None,
 ) -> bytes:
     """The bytes of a commit blob.
 
@@ -105,12 +106,13 @@ def encode(
         final: Whether the request ends with it.
         void: Set by a leader that gives the request up.
         chained: A new job that goes on in the same request.
+        mark: Bytes that no other writer has; 8 random ones if not given.
     """
     entries, base = [], 0
     for result, payload, usage in results:
         entries.append(RawEntry(msgspec.Raw(result), base, usage))
         base += len(payload)
-    header = _encoder.encode(_RawCommit(request, number, os.urandom(8), final, entries, void, chained, base))
+    header = _encoder.encode(_RawCommit(request, number, os.urandom(8) if mark is None else mark, final, entries, void, chained, base))
     frame = _FRAME.pack(_MAGIC, len(header), zlib.crc32(header))
     return b"".join([frame, header, *(payload for _, payload, _ in results)])
 

@@ -24,12 +24,25 @@ class PatientStore(JobStore):
         inner: The store below.
         seconds: For how long an operation is tried before its error is passed on.
         give_up: Set by another thread to stop waiting.
+        clock: Seconds of a clock that does not go back.
+        wait: Waits that many seconds, and tells whether to give up; on `give_up` if not given.
+        jitter: A number from 0.5 to 1.
     """
 
-    def __init__(self, inner: JobStore, seconds: float = 300.0, give_up: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        inner: JobStore,
+        seconds: float = 300.0,
+        give_up: threading.Event | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),
+    ) -> None:
         self.inner = inner
         self._seconds = seconds
-        self._give_up = give_up or threading.Event()
+        self._clock, self._jitter = clock, jitter
+        self._wait = wait or (give_up or threading.Event()).wait
 
     def prepare(self) -> None:
         self._try(self.inner.prepare)
@@ -66,12 +79,12 @@ class PatientStore(JobStore):
         self.inner.close()
 
     def _try(self, operation: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self._seconds
+        deadline = self._clock() + self._seconds
         wait = 0.1
         while True:
             try:
                 return operation()
             except Transient:
-                if time.monotonic() >= deadline or self._give_up.wait(wait * random.uniform(0.5, 1.0)):
+                if self._clock() >= deadline or self._wait(wait * self._jitter()):
                     raise
                 wait = min(2 * wait, 10.0)
