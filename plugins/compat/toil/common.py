@@ -256,6 +256,8 @@ def _told(locator: Any, root: Job | None = None) -> Iterator[None]:
             _log.warning("%s", error)
             raise SystemExit(error.exit_code) from None
         raise KeyboardInterrupt(str(error)) from None
+    except JobException:
+        raise
     except GraphError:
         if root is not None:
             root.checkJobGraphForDeadlocks()  # says so when it is that
