@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
+from pickle import dumps
 from typing import Any
+from zlib import crc32
 
 from toil_core.errors import GraphError, UsageError
 from toil_core.options import Config
 from toil_core.wire.jobs import Kind, NewJob, Result
 from toil_core.wire.work import Setup, Task
-from toil_core.worker.around import around_of
+from toil_core.worker.around import Around, around_of
 from toil_core.worker.runner import Place
 from toil_core.workflow import job as jobs
 from toil_core.workflow.body import know_functions, unpack
 from toil_core.workflow.flatten import flatten_added
 from toil_core.workflow.job import Job
 from toil_core.workflow.order import check_order
-from toil_core.workflow.pickling import UnknownJob, Writer
+from toil_core.workflow.pickling import PROTOCOL, UnknownJob, Writer
 from toil_core.workflow.policy import Policy
 from toil_core.workflow.running import Running
 
-REHEARSAL = pickle.dumps(("toil_core.worker.rehearsal:nothing", (), {}))
+REHEARSAL = dumps(("toil_core.worker.rehearsal:nothing", (), {}))
 """The body of a job that does nothing; see `toil_core.worker.rehearsal`."""
 REHEARSED = "0-0"
 """The request of that job."""
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+"""Types of values that hold nothing else, so that no promise can be in them."""
 
 
 def prepare(setup: Setup) -> None:
@@ -57,12 +60,17 @@ def run(
         return serve(task, kind, values, place)
     running = Running(task, kind, place)
     try:
-        node, call = _unpack(task, kind, values, running)
+        try:
+            node, function, args, kwargs = unpack(task.body, values, running)  # type: ignore[arg-type]
+        except (UsageError, LookupError) as error:
+            raise UsageError(f"job '{kind.name}': {error}") from error
         jobs.current = running
         try:
-            around = around_of(place.setup) if place.request != REHEARSED else None
-            function = call if through is None else partial(through, call)
-            value = function() if around is None else around.call(running, function)
+            around = around_of(place.setup)
+            if around is None and through is None:
+                value = function(*args, **kwargs)
+            else:
+                value = _call(partial(function, *args, **kwargs), running, around, through)
         finally:
             jobs.current = None
         return _gather(running, node, value)
@@ -74,17 +82,19 @@ def run(
         return Result(task.job, messages=tuple(running.messages), failure=failure_of(error)), b""
 
 
-def _unpack(task: Task, kind: Kind, values: Mapping[str, bytes], running: Running) -> tuple[Job[Any] | None, Callable[[], Any]]:
-    assert isinstance(task.body, bytes)
-    try:
-        return unpack(task.body, values, running)
-    except (UsageError, LookupError) as error:
-        raise UsageError(f"job '{kind.name}': {error}") from error
+def _call(call: Callable[[], Any], running: Running, around: Around | None, through: Callable[[Callable[[], Any]], Any] | None) -> Any:
+    function = call if through is None else partial(through, call)
+    if around is None or running.place.request == REHEARSED:
+        return function()
+    return around.call(running, function)
 
 
 def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result, bytes]:
     job, name = running.task.job, running.kind.name
     if node is None or not (node._toil_children or node._toil_follow_ons or node._toil_services):
+        if type(value) in _PLAIN and running.held is None and not (running.touched or running.messages):  # most tiny jobs
+            payload = dumps(value, PROTOCOL)
+            return Result(job, (0, len(payload)), crc32(payload)), payload
         if running.touched:
             _check_touched(running, {})
         writer = Writer({} if node is None else {id(node): job})

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
-
-import msgspec
 
 from toil_core.batch_system import Reason, Usage
 from toil_core.job_store import JobStore
 from toil_core.wire.jobs import Failure, Kind, Result
 from toil_core.wire.work import Task
 from toil_core.worker import messages
-from toil_core.worker.messages import Batch, Item, Open, Results, Said, Spec
+from toil_core.worker.messages import INLINE, Batch, Item, Open, Results, Said, Spec, encode
 from toil_core.worker.notes import Notes
 from toil_core.worker.runner import Place, Runner
 from toil_core.worker.slots import SlotFolder
@@ -28,12 +25,12 @@ GROUP_SECONDS = 0.01
 """How long results of attempts that share a process are held back, to send them together."""
 GROUP_BYTES = 48 * 1024
 
-_decode_task = msgspec.msgpack.Decoder(Task).decode
-_encode = msgspec.msgpack.Encoder().encode
-
 
 class Child:
-    """A forked process's view of itself.
+    """What a slot's forked processes have in common, and do. It is made once, before any of them.
+
+    Each object that a forked process touches costs it the copy of a page, so it is given what the slot can make for it,
+    and on its usual way it calls few functions.
 
     Args:
         opened: What to run in it.
@@ -59,32 +56,42 @@ class Child:
         self._store: JobStore | None = None
         self._spilled = 0
 
-    def isolated(self, batch: Batch, spec: Spec) -> NoReturn:
-        """Run one task and leave; the exit code is 0 when it succeeded."""
+    def isolated(self, batch: Batch, spec: Spec, place: Place, leave: Callable[[int], object] = os._exit) -> None:
+        """Run one task, send what came of it, and leave; the exit code is 0 when it succeeded.
+
+        Args:
+            batch: The task's batch.
+            spec: The task.
+            place: Where it runs; see `place`.
+            leave: Ends the process.
+        """
         code = 1
         try:
-            gc.enable()
-            code = 0 if self.run(batch, spec) else 1
+            os.setpgid(0, 0)
+            if batch.environment:
+                os.environ.update(batch.environment)
+            task = spec.task
+            try:
+                values: dict[str, bytes] = dict(task.values) if task.values else {}  # type: ignore[arg-type]
+                result, payload = self._runner(task, batch.kinds[spec.kind], values, place)
+            except BaseException as error:  # noqa: BLE001 - whatever the user's code raised must not leave this process
+                result, payload = _failed(task, error)
+            _flush()
+            ok = result.failure is None
+            message = encode(Results(batch.work, (Item(spec.index, ok, encode(result), payload),)))
+            self._sock.send(message if len(message) <= INLINE else messages.pack(message, self._spill("results")))
+            code = 0 if ok else 1
         except BaseException:  # noqa: BLE001 - nothing may leave this process
             _print_trace()
         finally:
-            os._exit(code)
-
-    def run(self, batch: Batch, spec: Spec) -> bool:
-        """Run one task and send what came of it; whether it succeeded."""
-        place = self._place(batch, spec)
-        task = _decode_task(spec.task)
-        result, payload = self._attempt(task, batch.kinds[spec.kind], dict(task.values), place)  # type: ignore[arg-type]
-        _flush()
-        ok = result.failure is None
-        self._send(batch.work, (Item(spec.index, ok, _encode(result), payload),))
-        return ok
+            leave(code)
 
     def shared(self, batch: Batch, keep_logs: bool) -> NoReturn:
         """Run the batch's tasks one after another and leave; the exit code is 0 when all of them were told of."""
         code = 1
         try:
-            gc.enable()
+            os.setpgid(0, 0)
+            os.environ.update(batch.environment)
             self._run_all(batch, keep_logs)
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may leave this process
@@ -106,7 +113,7 @@ class Child:
         values: dict[int, tuple[str, bytes]] = {}
         held, since = 0, time.perf_counter()
         for spec in batch.specs:
-            task = _decode_task(spec.task)
+            task = spec.task
             if task.after >= 0 and task.after not in values:
                 continue
             self._notes.task(spec.index)
@@ -114,8 +121,7 @@ class Child:
             known: dict[str, bytes] = dict(task.values)  # type: ignore[arg-type]
             if task.after >= 0:
                 known.update([values[task.after]])
-            place = self._place(batch, spec)
-            result, payload = self._attempt(task, batch.kinds[spec.kind], known, place)
+            result, payload = self._attempt(task, batch.kinds[spec.kind], known, self.place(batch, spec))
             _flush()
             if self._notes.deferred:
                 self._run_deferred()
@@ -125,7 +131,7 @@ class Child:
             if ok:
                 values[spec.index] = (task.job, payload[slice(*result.value)])
             log = self._slot.cut_log(keep_logs or not ok)
-            done.append(Item(spec.index, ok, _encode(result), payload, usage, log))
+            done.append(Item(spec.index, ok, encode(result), payload, usage, log))
             held += len(payload) + len(log)
             now = time.perf_counter()
             if now - since > GROUP_SECONDS or held > GROUP_BYTES:
@@ -134,7 +140,8 @@ class Child:
         self._send(batch.work, done)
         self._notes.task(-1)
 
-    def _place(self, batch: Batch, spec: Spec) -> Place:
+    def place(self, batch: Batch, spec: Spec) -> Place:
+        """Where the task runs."""
         opened = self._opened
         say = partial(self._say, batch.work, spec.index) if opened.live else None
         up = partial(self._up, batch.work, spec.index) if batch.kinds[spec.kind].service else None
@@ -143,13 +150,11 @@ class Child:
     def _up(self, work: int, index: int, result: Result, payload: bytes) -> None:
         """Tell that a service is up."""
         _flush()
-        self._send(work, (Item(index, True, _encode(result), payload, up=True),))
+        self._send(work, (Item(index, True, encode(result), payload, up=True),))
 
     def _say(self, work: int, index: int, level: int, text: str) -> None:
         """Tell the user something at once."""
-        self._spilled += 1
-        spill = f"{self._slot.folder}/said-{os.getpid()}-{self._spilled}"
-        self._sock.send(messages.pack(messages.encode(Said(work, index, level, text)), spill))
+        self._sock.send(messages.pack(encode(Said(work, index, level, text)), self._spill("said")))
 
     def _defer(self, name: str, call: bytes) -> None:
         from toil_core.worker import deferred
@@ -169,8 +174,7 @@ class Child:
         try:
             return self._runner(task, kind, values, place)
         except BaseException as error:  # noqa: BLE001 - whatever the user's code raised must not leave this process
-            _print_trace()
-            return Result(task.job, failure=_failure(error)), b""
+            return _failed(task, error)
 
     def _clean(self) -> None:
         os.chdir(self._slot.tmp)
@@ -181,9 +185,17 @@ class Child:
 
     def _send(self, work: int, items: Sequence[Item]) -> None:
         if items:
-            self._spilled += 1
-            spill = f"{self._slot.folder}/results-{os.getpid()}-{self._spilled}"
-            self._sock.send(messages.pack(messages.encode(Results(work, tuple(items))), spill))
+            self._sock.send(messages.pack(encode(Results(work, tuple(items))), self._spill("results")))
+
+    def _spill(self, what: str) -> str:
+        """A file that is not there yet, for a message that is too large."""
+        self._spilled += 1
+        return f"{self._slot.folder}/{what}-{os.getpid()}-{self._spilled}"
+
+
+def _failed(task: Task, error: BaseException) -> tuple[Result, bytes]:
+    _print_trace()
+    return Result(task.job, failure=_failure(error)), b""
 
 
 def _failure(error: BaseException) -> Failure:
@@ -197,11 +209,14 @@ def _failure(error: BaseException) -> Failure:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed or replaced by the user's code
-            pass
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):  # closed or replaced by the user's code
+        pass
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass
 
 
 def _print_trace() -> None:

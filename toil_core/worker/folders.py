@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 from pathlib import Path
+from typing import Any
 
 from toil_core.worker import procfs
 
@@ -34,12 +33,14 @@ class RunFolder:
             except FileExistsError:
                 continue
         self.path = path
+        import fcntl
+
         self._lock = os.open(path / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
         """Remove the folder with everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove_tree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
@@ -55,9 +56,15 @@ def empty(folder: str) -> None:
 
 def remove(path: str) -> None:
     """Remove a folder, also where its owner took away his own right to."""
-    shutil.rmtree(path, onerror=lambda _function, name, _error: _open_up(name))
+    _remove_tree(path, onerror=lambda _function, name, _error: _open_up(name))
     if os.path.lexists(path):
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_tree(path, ignore_errors=True)
+
+
+def _remove_tree(path: str | Path, **how: Any) -> None:
+    import shutil  # it maps libraries for compression; every fork of a process that has them would pay for that
+
+    shutil.rmtree(path, **how)
 
 
 def size(folder: str, most: int | None = None) -> int:
@@ -102,10 +109,12 @@ def sweep(path: Path) -> None:
         if left:
             deferred.run_and_remove(str(path), left)
             return
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_tree(path, ignore_errors=True)
 
 
 def _dead(path: Path) -> bool:
+    import fcntl
+
     pid, _, start = path.name.removeprefix(_PREFIX).partition("-")
     if pid.isdigit() and procfs.start_time(int(pid)) == start.partition("-")[0]:
         return False

@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 from toil_core.worker import folders, messages, procfs
-from toil_core.worker.messages import Batch, Interrupt, Kill, Lost, Open, Ready
+from toil_core.worker.messages import Interrupt, Kill, Lost, Open, Outline, Ready
 from toil_core.worker.modules import explain, load
 from toil_core.worker.notes import Notes, new_page
 from toil_core.worker.slot import Slot, Surroundings
@@ -50,7 +50,7 @@ class SlotProcess:
         self.commands = commands
         self.notes = notes
         self.death = os.pidfd_open(pid)
-        self.batch: Batch | None = None
+        self.batch: Outline | None = None
         self.given = notes.ended
         self.interrupted = False
         """Whether its attempt is to get SIGTERM."""
@@ -103,7 +103,7 @@ class ForkServer:
             return False
         message = messages.unpack(data)
         command = messages.to_server.decode(message)
-        if isinstance(command, Batch):
+        if isinstance(command, Outline):
             self._begin(command, bytes(message))
         elif isinstance(command, Kill):
             self._kill(command.work)
@@ -111,7 +111,7 @@ class ForkServer:
             self._interrupt(command.work)
         return True
 
-    def _begin(self, batch: Batch, message: bytes) -> None:
+    def _begin(self, batch: Outline, message: bytes) -> None:
         slot = self._slots.get(batch.slot) or self._fork(batch.slot)
         slot.batch = batch
         slot.interrupted = False
@@ -185,7 +185,7 @@ class ForkServer:
             if slot.batch is not None and not slot.over:
                 self._look_at_slot(slot, slot.batch)
 
-    def _look_at_slot(self, slot: SlotProcess, batch: Batch) -> None:
+    def _look_at_slot(self, slot: SlotProcess, batch: Outline) -> None:
         notes = slot.notes
         pid, started = notes.running()
         if notes.cancelled(batch.work):
@@ -213,7 +213,7 @@ class ForkServer:
             self._look_at_memory(slot, pid, memory)
             self._look_at_disk(slot, batch, pid, age)
 
-    def _look_at_disk(self, slot: SlotProcess, batch: Batch, pid: int, age: float) -> None:
+    def _look_at_disk(self, slot: SlotProcess, batch: Outline, pid: int, age: float) -> None:
         """Weigh the attempt's folder now and then, so rarely that it costs next to nothing."""
         if slot.weighed != pid:
             slot.weighed, slot.weigh_at = pid, _FIRST_WEIGHING
@@ -247,7 +247,7 @@ def _terminate(pid: int) -> None:
         pass
 
 
-def _limits(batch: Batch, index: int) -> tuple[float | None, int]:
+def _limits(batch: Outline, index: int) -> tuple[float | None, int]:
     """Seconds and bytes that the task may use; those of a process that it shares are the batch's."""
     if not batch.isolated:
         needed = batch.kinds[batch.specs[0].kind].requirement

@@ -14,7 +14,7 @@ import msgspec
 
 from toil_core.batch_system import Reason, Usage
 from toil_core.wire.jobs import Kind
-from toil_core.wire.work import Setup
+from toil_core.wire.work import Setup, Task
 
 INLINE = 96 * 1024
 """The largest message; what is larger is spilled into a file."""
@@ -52,12 +52,12 @@ class Spec(msgspec.Struct, array_like=True, frozen=True):
     Args:
         index: Its number in the work.
         kind: Index in the batch's kinds.
-        task: The task, encoded; everything in it is at hand.
+        task: The task; everything in it is at hand.
     """
 
     index: int
     kind: int
-    task: msgspec.Raw
+    task: Task
 
 
 class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
@@ -82,6 +82,26 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
     environment: dict[str, str]
     kinds: tuple[Kind, ...]
     specs: tuple[Spec, ...]
+
+
+class Part(msgspec.Struct, array_like=True, frozen=True):
+    """The beginning of a `Spec`."""
+
+    index: int
+    kind: int
+
+
+class Outline(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """A batch as the fork server reads it, who has no use for the tasks."""
+
+    work: int
+    slot: int
+    request: str
+    isolated: bool
+    cores: float
+    environment: dict[str, str]
+    kinds: tuple[Kind, ...]
+    specs: tuple[Part, ...]
 
 
 class Kill(msgspec.Struct, array_like=True, frozen=True, tag=3):
@@ -203,7 +223,7 @@ class Said(msgspec.Struct, array_like=True, frozen=True, tag=9):
 
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
-to_server = msgspec.msgpack.Decoder(Open | Batch | Kill | Interrupt)
+to_server = msgspec.msgpack.Decoder(Open | Outline | Kill | Interrupt)
 to_slot = msgspec.msgpack.Decoder(Batch)
 to_host = msgspec.msgpack.Decoder(Ready | Results | Ended | Left | Lost | Said)
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-
-import msgspec
 
 from toil_core.batch_system import Requirement
 from toil_core.wire.jobs import Kind
@@ -26,7 +23,7 @@ from toil_core.worker.slots import SlotFolder
 _TIMES = 50
 
 
-def rehearse(opened: Open, runner: Runner, folder: SlotFolder, notes: Notes, enter: Callable[[Batch], None]) -> None:
+def rehearse(opened: Open, runner: Runner, folder: SlotFolder, notes: Notes) -> None:
     """Run a task that does nothing, when the runner's module has one: the body `REHEARSAL`.
 
     Args:
@@ -34,19 +31,18 @@ def rehearse(opened: Open, runner: Runner, folder: SlotFolder, notes: Notes, ent
         runner: Runs one task.
         folder: The slot's folder.
         notes: The slot's part of the shared page.
-        enter: What an attempt's process does first.
     """
     body = getattr(sys.modules.get(runner.__module__), "REHEARSAL", None)
     if body is None:
         return
     task = Task("0.0", 0, body)
-    spec = Spec(0, 0, msgspec.Raw(messages.encode(task)))
+    spec = Spec(0, 0, task)
     batch = Batch(0, 0, "0-0", True, 1.0, {}, (Kind("rehearsal", Requirement()),), (spec,))
     ours, theirs = messages.socket_pair()
     with ours, theirs:
+        child = Child(opened, runner, theirs, folder, notes)
         for _ in range(_TIMES):
-            enter(batch)
-            Child(opened, runner, theirs, folder, notes).run(batch, spec)
+            child.isolated(batch, spec, child.place(batch, spec), os.WCOREDUMP)  # built in, like the function that ends a process
             ours.recv(messages.INLINE)
     os.ftruncate(folder.log_fd, 0)
 

@@ -10,17 +10,17 @@ isolated, again and again in one). It turns what the user's code raises into a f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from toil_core.job_store import JobStore
 from toil_core.wire.jobs import Kind, Result
 from toil_core.wire.work import Setup, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where an attempt runs.
 
     Args:

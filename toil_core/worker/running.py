@@ -116,7 +116,7 @@ class Running:
         indexes = list(self.ready)
         self.ready.clear()
         self.flying.update(indexes)
-        specs = tuple(Spec(index, self.tasks[index].kind, msgspec.Raw(encode(self.tasks[index]))) for index in indexes)
+        specs = tuple(Spec(index, self.tasks[index].kind, self.tasks[index]) for index in indexes)
         cores = self.requirement.cores
         return Batch(self.number, self.slot, self.id, self.isolated, cores, self.environment, tuple(self.kinds), specs)
 

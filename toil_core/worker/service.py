@@ -6,6 +6,7 @@ import os
 import select
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
@@ -175,14 +176,14 @@ class _Function:
 def _unpack(task: Task, kind: Kind, values: Mapping[str, bytes], running: Running) -> _Served:
     assert isinstance(task.body, bytes)
     try:
-        node, call = unpack(task.body, values, running)
+        node, function, args, kwargs = unpack(task.body, values, running)
     except (UsageError, LookupError) as error:
         raise UsageError(f"service '{kind.name}': {error}") from error
     if isinstance(node, Service):
         job = RunningJob.__new__(RunningJob)
         job._toil_running = running
         return _Object(node, job)
-    return _Function(call, node, kind.name)
+    return _Function(partial(function, *args, **kwargs), node, kind.name)
 
 
 def _check_alone(*nodes: Job[Any] | None) -> None:

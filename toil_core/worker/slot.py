@@ -74,14 +74,16 @@ class Slot:
         tempfile = sys.modules.get("tempfile")
         if tempfile is not None:
             tempfile.tempdir = None  # type: ignore[attr-defined]
-        rehearse(around.opened, around.runner, self._folder, notes, self._enter)
+        rehearse(around.opened, around.runner, self._folder, notes)
+        self._child = Child(around.opened, around.runner, self._host, self._folder, notes)
+        gc.enable()  # for those who are forked from here
 
     def serve(self, commands: socket.socket) -> NoReturn:
         """Run the batches that come until the other end is closed."""
         buffer = bytearray(messages.INLINE + 1024)
         while size := commands.recv_into(buffer):
             batch = messages.to_slot.decode(messages.unpack(memoryview(buffer)[:size]))
-            gc.freeze()  # else the first collection in an attempt would write to all that was made here
+            gc.freeze()  # else a collection, in an attempt above all, would write to all that was made here
             self._run(batch)
         os._exit(0)
 
@@ -99,12 +101,16 @@ class Slot:
         notes.end()
 
     def _attempt(self, batch: Batch, spec: Spec | None) -> None:
-        notes = self._notes
+        notes, child = self._notes, self._child
+        isolated = child.isolated  # looked up here, as what the child looks up costs it copies
+        place = None if spec is None else child.place(batch, spec)
         notes.next(-1 if spec is None else spec.index)
         started, began = time.time(), time.monotonic_ns()
         pid = os.fork()
         if not pid:
-            self._be_child(batch, spec)
+            if place is None or spec is None:
+                child.shared(batch, self._keep_logs)
+            isolated(batch, spec, place)
         notes.forked(pid, began)
         _, status, usage = os.wait4(pid, 0)
         wall = (time.monotonic_ns() - began) / 1e9
@@ -140,6 +146,7 @@ class Slot:
         if notes.opened and not self._warm:
             self._warm = True
             self._import_for_stores()
+            gc.freeze()
 
     def _import_for_stores(self) -> None:
         """Import once what every attempt that uses the job store would import anew."""
@@ -148,25 +155,9 @@ class Slot:
 
             stores.warm(self._around.opened.store, self._around.opened.setup)
 
-    def _be_child(self, batch: Batch, spec: Spec | None) -> NoReturn:
-        try:
-            self._enter(batch)
-            child = Child(self._around.opened, self._around.runner, self._host, self._folder, self._notes)
-            if spec is None:
-                child.shared(batch, self._keep_logs)
-            child.isolated(batch, spec)
-        except BaseException:  # noqa: BLE001 - nothing may leave this process
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(1)
-
     def _enter(self, batch: Batch) -> None:
         os.setpgid(0, 0)
-        os.dup2(self._folder.log_fd, 1)
-        os.dup2(self._folder.log_fd, 2)
-        os.chdir(self._folder.tmp)
-        if batch.environment:
-            os.environ.update(batch.environment)
+        os.environ.update(batch.environment)
 
     def _run_deferred(self, batch: Batch) -> None:
         """Run what the attempt left to do, in its folder and with its log."""

@@ -9,6 +9,8 @@ from pathlib import Path
 class SlotFolder:
     """One place for attempts, used again as long as attempts leave it empty.
 
+    The folder is this process's working directory, and the log its output; attempts inherit them.
+
     Args:
         folder: Where to make it.
         number: Which slot.
@@ -26,6 +28,7 @@ class SlotFolder:
 
             remove(self.tmp)
         os.makedirs(self.tmp, 0o700)
+        os.chdir(self.tmp)
         self.log_fd = self._open_log()
 
     def take_log(self, wanted: bool) -> str:
@@ -55,7 +58,8 @@ class SlotFolder:
         """Path of the folder with what was left, now out of the next attempt's way; empty when there is none."""
         kept = ""
         try:
-            if not os.listdir(self.tmp):
+            os.chdir(self.tmp)  # the attempt may have made the folder anew
+            if not os.listdir():
                 return ""
             kept = self._name("tmp")
             os.rename(self.tmp, kept)
@@ -65,10 +69,14 @@ class SlotFolder:
             os.chmod(self.tmp, 0o700)
             return self.take_trash()
         os.mkdir(self.tmp, 0o700)
+        os.chdir(self.tmp)
         return kept
 
     def _open_log(self) -> int:
-        return os.open(self._log, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_APPEND, 0o600)
+        log = os.open(self._log, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        return log
 
     def _name(self, kind: str) -> str:
         self._kept += 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
+from pickle import loads
 from types import ModuleType
 from typing import Any, cast
 
@@ -63,7 +64,9 @@ class Packer:
         return found
 
 
-def unpack(data: bytes, values: Mapping[str, bytes], running: Running) -> tuple[Job[Any] | None, Callable[[], Any]]:
+def unpack(
+    data: bytes, values: Mapping[str, bytes], running: Running
+) -> tuple[Job[Any] | None, Callable[..., Any], Sequence[Any], Mapping[str, Any]]:
     """What runs when a job runs.
 
     Args:
@@ -73,29 +76,29 @@ def unpack(data: bytes, values: Mapping[str, bytes], running: Running) -> tuple[
 
     Returns:
         The running job (None when its function does not take it, so nothing can be added to it),
-        and what to call, with values in the place of promises.
+        and what to call with which arguments, with values in the place of promises.
 
     Raises:
         UsageError: The worker does not find the function.
         LookupError: A promise's path leads nowhere in the value.
         Exception: Whatever unpickling raises.
     """
-    body = pickling.load(data, values)
+    body = pickling.load(data, values) if values else loads(data)
     if len(body) == 2:
         kind, state = body
         revived = revive(kind, state)
         revived._toil_running = running
-        return revived, revived.run
+        return revived, revived.run, (), {}
     function, args, kwargs = body
     if type(function) is str:
         function, wants_job = _found.get(function) or _find(function)
     else:
         wants_job = takes_job(function)
     if not wants_job:
-        return None, lambda: function(*args, **kwargs)
+        return None, function, args, kwargs
     node = RunningJob.__new__(RunningJob)
     node._toil_running = running
-    return node, lambda: function(node, *args, **kwargs)
+    return node, function, (node, *args), kwargs
 
 
 class RunningJob(Job[Any]):

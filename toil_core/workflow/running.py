@@ -26,7 +26,7 @@ class Running:
         place: Where it runs.
     """
 
-    __slots__ = ("_files", "kind", "messages", "place", "task", "touched")
+    __slots__ = ("held", "kind", "messages", "place", "task", "touched")
 
     def __init__(self, task: Task, kind: Kind, place: Place) -> None:
         self.task = task
@@ -36,12 +36,13 @@ class Running:
         """Level and text of what its commit is to tell the user."""
         self.touched: list[Job[Any]] = []
         """Jobs that got successors while it ran."""
-        self._files: Files | None = None
+        self.held: Files | None = None
+        """The workflow's files, once it asked for them."""
 
     @property
     def files(self) -> Files:
         """The workflow's files; the job store is opened when they are first asked for."""
-        if self._files is None:
+        if self.held is None:
             from toil_core.options import Config
             from toil_core.wire import keys
             from toil_core.workflow.files import Files
@@ -53,18 +54,18 @@ class Running:
                 from toil_core.worker.cache import Cache
 
                 cache = Cache(place.cache)
-            self._files = Files(place.open_store(), keys.attempt_files(place.request, self.task.job), place.tmp, config, cache)
-        return self._files
+            self.held = Files(place.open_store(), keys.attempt_files(place.request, self.task.job), place.tmp, config, cache)
+        return self.held
 
     @property
     def deleted(self) -> tuple[str, ...]:
         """Keys of the files that it asked to delete."""
-        return () if self._files is None else tuple(self._files.deleted)
+        return () if self.held is None else tuple(self.held.deleted)
 
     @property
     def temporary(self) -> tuple[str, ...]:
         """Keys of the files that are to go when it is done with all below it."""
-        return () if self._files is None else tuple(self._files.temporary)
+        return () if self.held is None else tuple(self.held.temporary)
 
     def say(self, text: str, level: int | str) -> None:
         """Tell the user something: now, or with the commit where nothing can be told before.
