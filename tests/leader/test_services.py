@@ -329,7 +329,9 @@ def starved(room: Requirement | None) -> World:
 
 def test_only_services_run_and_no_user_fits() -> None:
     world = starved(Requirement(cores=3.5))
-    assert world.wake == 170.0
+    assert world.wake == 160.0
+    world.pass_time()
+    assert not world.asked and world.wake == 170.0, "from when the service came up"
     world.apply(TimePassed(169.0))
     assert not world.asked
     world.pass_time()
@@ -346,7 +348,7 @@ def test_it_is_no_deadlock_while_a_user_runs() -> None:
     world = starved(Requirement(cores=3.5))
     world.graph.requests[request_of(world, "a")].started = 120.0
     world.pass_time()
-    assert not world.asked and world.wake == 230.0
+    assert not world.asked and world.wake == 220.0
     world.now = 200.0
     finish(world, "a")
     world.pass_time()
@@ -371,3 +373,19 @@ def test_where_room_may_come_the_user_is_told_once_and_the_run_goes_on() -> None
         world.pass_time()
     assert len(world.said) == 1 and "only services run" in world.said[0].text
     assert not world.asked
+
+
+def test_a_service_that_gets_no_room_is_found_too() -> None:
+    inner = Plan("inner", services=[service("second", requirement=Requirement(cores=2))], children=[Plan("user")])
+    world = World(Plan("root", services=[service("first", requirement=Requirement(cores=3))], children=[inner]), limits=Limits(room=Requirement(cores=4)))
+    world.now = 100.0
+    finish(world, "root")
+    up(world, "first")
+    finish(world, "inner")
+    assert running(world) == {"first", "second"}
+    world.pass_time()
+    assert asked(world) == {"first", "second"}
+    world.end(request_of(world, "second"), Reason.CANCELLED)
+    stop(world, "first")
+    assert outcome(world) == "failed" and world.finish is not None
+    assert "second" in world.finish.why and "2 cores; there are 1" in world.finish.why

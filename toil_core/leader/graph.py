@@ -265,7 +265,7 @@ class Graph:
         job.pending -= 1
         if not job.pending and job.stage is WAITING:
             job.stage = READY
-            self.ready(job)
+            (self.ready if job.kind.service or job.kind.local else self.issuer.push)(job)
 
     def ready(self, job: JobState) -> None:
         """The job may be issued: queue it."""

@@ -45,6 +45,7 @@ class Serving:
             self.services.told_end(job, result.failure, entry.usage)
             return
         request.jobs[job.id] = job
+        request.started = request.started or event.now
         graph.failures.pop(job.id, None)
         graph.unref(job.value)
         job.value = None
@@ -110,7 +111,7 @@ class Serving:
             moved: Whether anything but time passing happened.
         """
         graph = self._graph
-        others = [request for request in graph.requests.values() if not request.kind.service]
+        others = [request for request in graph.requests.values() if not (request.kind.service and request.started)]
         if not others or graph.stopping:
             self._deadlock.idle()
             return
@@ -123,7 +124,8 @@ class Serving:
     def _judge(self, others: Iterable[OpenRequest]) -> None:
         graph, limits = self._graph, self.services.limits
         waiting = [(request.kind, next(iter(request.jobs.values())), len(request.jobs)) for request in others if request.jobs]
-        why = deadlock.for_want_of_room(list(self.services.requests.values()), waiting, limits.room)
+        running = [service for id, service in self.services.requests.items() if graph.requests[id].started]
+        why = deadlock.for_want_of_room(running, waiting, limits.room) if running else ""
         if why and limits.room is not None:
             self._why = why
             graph.stop()
