@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -47,6 +49,8 @@ NAMES = {
     "toil.lib.conversions": "human2bytes bytes2human convert_units",
     "toil.lib.docker": "apiDockerCall dockerCall dockerCheckOutput dockerKill dockerStop containerIsRunning getContainerName FORGO STOP RM",
     "toil.lib.humanize": "human2bytes bytes2human",
+    "toil.lib.io": "mkdtemp mkstemp",
+    "toil.lib.threading": "cpu_count",
     "toil.realtimeLogger": "RealtimeLogger",
     "toil.statsAndLogging": "set_logging_from_options set_log_level configure_root_logger",
     "toil.version": "version baseVersion distVersion",
@@ -57,6 +61,13 @@ NAMES = {
 def test_what_scripts_import_is_there(module: str) -> None:
     found = import_module(module)
     assert [name for name in NAMES[module].split() if not hasattr(found, name)] == []
+
+
+def test_workers_carry_little_more_than_without() -> None:
+    code = "import toil.common, toil.job, sys; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.split())
+    assert "toil.fileStores.abstractFileStore" in loaded
+    assert not loaded & {"argparse", "logging", "pluggy", "random", "shutil", "subprocess", "tempfile", "threading", "toil._options"}
 
 
 def test_every_exception_is_the_cores_own_too() -> None:
@@ -153,6 +164,10 @@ def test_circles() -> None:
     a.addChild(b)  # b is below a child of root, so a waits for it
     with pytest.raises(JobGraphDeadlockException, match="wait for one another: "):
         root.checkJobGraphAcylic()
+    first, second = Job(unitName="first"), Job(unitName="second")
+    first.addChild(second).addChild(first)
+    with pytest.raises(JobGraphDeadlockException, match="wait for one another: 'first' → 'second' → 'first'|'second' → 'first' → 'second'"):
+        first.checkJobGraphForDeadlocks()
 
 
 def test_checkpoint_jobs_have_no_successors_yet() -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from textwrap import dedent
 
 from tests.scripts import run_script
 
@@ -76,6 +81,43 @@ def test_a_service(tmp_path: Path) -> None:
     assert (tmp_path / "stopped").exists()
     assert not (tmp_path / "up").exists()
     assert "--servicePollingInterval has no effect" in done.stderr
+
+
+def test_a_running_job_adds_a_service(tmp_path: Path) -> None:
+    done = run_script(
+        tmp_path,
+        """
+        from toil.common import Toil
+        from toil.job import Job
+
+        class Server(Job.Service):
+            def __init__(self, name):
+                Job.Service.__init__(self, cores=0.1, memory="64M")
+                self.name = name
+
+            def start(self, job):
+                file = job.fileStore.getLocalTempFile()
+                with open(file, "w") as stream:
+                    stream.write(self.name)
+                return file
+
+            def stop(self, job):
+                pass
+
+        def top(job, name):
+            path = job.addService(Server(name))
+            return job.addChildFn(read, path, cores=0.1, memory="64M").rv()
+
+        def read(path):
+            with open(path) as stream:
+                return stream.read()
+
+        if __name__ == "__main__":
+            with Toil(Job.Runner.getDefaultOptions("./store")) as toil:
+                print(toil.start(Job.wrapJobFn(top, "the service")))
+        """,
+    )
+    assert done.stdout == "the service\n"
 
 
 def test_a_checkpoint_runs_again(tmp_path: Path) -> None:
@@ -259,6 +301,35 @@ def test_a_restart_after_a_failure(tmp_path: Path) -> None:
     assert run_script(tmp_path, FRAGILE, "./store", "--restart").stdout == "it works\nover\n"
     assert (tmp_path / "parents").read_text() == "x"
     assert not (tmp_path / "store").exists()
+
+
+def test_an_interrupted_script_is_gone_on_with(tmp_path: Path) -> None:
+    source = """
+        import os, signal
+        from toil.common import Toil
+        from toil.job import Job
+
+        def waits(job, folder):
+            if not os.path.exists(os.path.join(folder, "again")):
+                with open(os.path.join(folder, "pipe"), "w"):
+                    signal.pause()
+            return "done"
+
+        if __name__ == "__main__":
+            options = Job.Runner.getDefaultArgumentParser().parse_args()
+            print(Job.Runner.startToil(Job.wrapJobFn(waits, os.getcwd()), options))
+        """
+    (tmp_path / "script.py").write_text(dedent(source))
+    os.mkfifo(tmp_path / "pipe")
+    script = [sys.executable, "script.py", "./store"]
+    leader = subprocess.Popen(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    with leader, (tmp_path / "pipe").open():  # waits for the job
+        leader.send_signal(signal.SIGINT)
+        errors = leader.communicate(timeout=60)[1]
+    assert leader.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in errors and "--restart" in errors
+    (tmp_path / "again").touch()
+    assert run_script(tmp_path, source, "./store", "--restart").stdout == "done\n"
 
 
 def test_what_a_script_does_not_catch_ends_it_with_1(tmp_path: Path) -> None:

@@ -269,6 +269,8 @@ def test_files(tmp_path: Path) -> None:
             job.addChildJobFn(read, first, str(second), third, temporary)
             return {"first": first, "second": str(second)}
 
+        out = os.path.dirname(os.path.abspath(__file__))
+
         def read(job, first, second, third, temporary):
             store = job.fileStore
             assert isinstance(first, FileID) and not isinstance(second, FileID)
@@ -301,6 +303,10 @@ def test_files(tmp_path: Path) -> None:
             store.deleteGlobalFile(third)
             store.exportFile(first, "file://%s" % os.path.abspath("exported"))
             assert open("exported").read() == "from a path"
+            beside = store.readGlobalFile(first, userPath=os.path.join(out, "beside"))
+            with open(beside, "a") as stream:
+                stream.write(" and changed")
+            assert open(store.readGlobalFile(first)).read() == "from a path"
             again = store.importFile("file://%s" % os.path.abspath("exported"))
             assert again.size == 11 and open(store.readGlobalFile(again)).read() == "from a path"
             assert store.get_disk_usage() > 0

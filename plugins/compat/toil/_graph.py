@@ -190,9 +190,11 @@ def check_one_root(job: Job) -> None:
     """Check that a graph has one root.
 
     Raises:
-        JobGraphDeadlockException: It has none, or several.
+        JobGraphDeadlockException: It has several; or none, as jobs wait for one another.
     """
     found = roots(job)
+    if not found:
+        ordered(job)  # raises, as there is a circle
     if len(found) != 1:
         raise JobGraphDeadlockException(f"a graph has one root, this one has {len(found)}: {', '.join(sorted(map(str, found)))}")
 

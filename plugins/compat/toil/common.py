@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import toil_core
 from toil_core.errors import BadLocator, GraphError, Interrupted, JobStoreExists, NoSuchJobStore, NoSuchKey, UsageError, WorkflowFailed
 from toil_core.locators import canonical_locator, parse_locator
 
 from toil import _graph
-from toil._options import add_options as addOptions
-from toil._options import default_parser, engine_options, without_effect
 from toil.exceptions import (
     FailedJobsException,
     JobException,
@@ -32,10 +27,10 @@ from toil.fileStores.abstractFileStore import bad_url, refuse_shared
 from toil.job import Job
 from toil.jobStores.abstractJobStore import AbstractJobStore
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 __all__ = ["FileID", "Toil", "ToilContextManagerException", "ToilRestartException", "addOptions", "parser_with_common_options"]
-
-_log = logging.getLogger("toil.compat")
-
 
 class Toil:
     """A workflow's run, as a context manager.
@@ -50,13 +45,15 @@ class Toil:
         NoSuchJobStoreException: When the block is entered: a restart was asked for, and there is no workflow.
     """
 
-    def __init__(self, options: argparse.Namespace, workflow_name: str | None = None, trs_spec: str | None = None) -> None:
+    def __init__(self, options: Namespace, workflow_name: str | None = None, trs_spec: str | None = None) -> None:
         self.options = self.config = options
         self._run: toil_core.Toil | None = None
 
     def __enter__(self) -> Self:
+        from toil._options import engine_options, without_effect
+
         for line in without_effect(self.options):
-            _log.warning("%s", line)
+            _warn(line)
         locator = getattr(self.options, "jobStore", None)
         if locator is None:
             raise UsageError("which job store? Set options.jobStore, or call Job.Runner.getDefaultOptions('./store')")
@@ -207,6 +204,8 @@ class Toil:
         Raises:
             FileNotFoundError: It does not exist.
         """
+        import tempfile
+
         path = os.path.abspath(configWorkDir or os.environ.get("TOIL_WORKDIR") or tempfile.gettempdir())
         if not os.path.isdir(path):
             raise FileNotFoundError(f"the folder for temporary files, {path}, does not exist")
@@ -231,13 +230,26 @@ class Toil:
         return self._run
 
 
+def addOptions(parser: ArgumentParser, jobstore_as_flag: bool = False) -> None:
+    """Add the job store and every option to a parser; see `Job.Runner.addToilOptions`."""
+    Job.Runner.addToilOptions(parser, jobstore_as_flag)
+
+
 def parser_with_common_options(
     provisioner_options: bool = False, jobstore_option: bool = True, prog: str | None = None, default_log_level: int | None = None
-) -> argparse.ArgumentParser:
+) -> ArgumentParser:
     """A parser with the job store and every option; see `Job.Runner.getDefaultArgumentParser`."""
+    from toil._options import default_parser
+
     parser = default_parser(jobstore_as_flag=not jobstore_option)
     parser.prog = prog or parser.prog
     return parser
+
+
+def _warn(line: str) -> None:
+    import logging
+
+    logging.getLogger("toil.compat").warning("%s", line)
 
 
 @contextmanager
@@ -253,7 +265,7 @@ def _told(locator: Any, root: Job | None = None) -> Iterator[None]:
         raise FailedJobsException(locator, error.jobs, exit_code=error.exit_code, message=str(error)) from None
     except Interrupted as error:
         if error.exit_code != 130:
-            _log.warning("%s", error)
+            _warn(str(error))
             raise SystemExit(error.exit_code) from None
         raise KeyboardInterrupt(str(error)) from None
     except JobException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -20,12 +19,11 @@ from toil.exceptions import (
     JobGraphDeadlockException,
     JobPromiseConstraintError,
 )
+from toil.fileStores.abstractFileStore import INFO, AbstractFileStore
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
-
-    from toil.fileStores.abstractFileStore import AbstractFileStore
 
 __all__ = [
     "ConflictingPredecessorError", "EncapsulatedJob", "FunctionWrappingJob", "Job", "JobException", "JobFunctionWrappingJob",
@@ -92,7 +90,7 @@ class Job(Requirer):
         """The id of the running job."""
         return self._toil_running("jobStoreID").id
 
-    def log(self, text: str, level: int = logging.INFO) -> None:
+    def log(self, text: str, level: int = INFO) -> None:
         """Tell the user something."""
         self.fileStore.logToMaster(text, level)
 
@@ -234,7 +232,7 @@ class Job(Requirer):
             from toil.common import Toil
 
             with Toil(options) as toil:
-                return toil.restart() if options.restart else toil.start(job)
+                return toil.restart() if getattr(options, "restart", False) else toil.start(job)
 
         get_default_argument_parser = getDefaultArgumentParser
         get_default_options = getDefaultOptions
@@ -289,8 +287,6 @@ def run_body(job: toil_core.Job[Any], body: Job) -> Any:
         job: The running job.
         body: The script's job.
     """
-    from toil.fileStores.abstractFileStore import AbstractFileStore
-
     file_store = AbstractFileStore(job)
     body._toil_enter(job, file_store)
     value = body.run(file_store)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import toil_core
 
 from toil._requirements import Requirer
+from toil.fileStores.abstractFileStore import AbstractFileStore
 
 if TYPE_CHECKING:
     from toil.job import Job
@@ -69,7 +70,6 @@ class Host(toil_core.Service[Any]):
 
     def start(self, job: toil_core.Job[Any]) -> Any:
         """Start serving."""
-        from toil.fileStores.abstractFileStore import AbstractFileStore
         from toil.job import ServiceHostJob
 
         self.host = ServiceHostJob(self.service)

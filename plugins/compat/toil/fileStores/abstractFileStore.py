@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +15,9 @@ from toil_core.errors import BadLocator, NoSuchKey, UsageError
 
 from toil.exceptions import IllegalDeletionCacheError, InvalidImportExportUrlException, NoSuchFileException
 from toil.fileStores import FileID
+
+INFO = 20
+"""The level of that name of the logging module, which not every worker needs."""
 
 MUTABLE = "TOIL_COMPAT_MUTABLE"
 """Set for jobs when `--readGlobalFileMutableByDefault` was given."""
@@ -35,6 +35,7 @@ class AbstractFileStore:
         self._local: dict[str, list[Path]] = {}
         """By file, the paths that the job was given."""
         self._temp_dir = ""
+        self._count = 0
 
     # Folders and files of the job's own
 
@@ -51,19 +52,19 @@ class AbstractFileStore:
 
     def getLocalTempDir(self) -> str:
         """A new folder in the job's own."""
-        return tempfile.mkdtemp(dir=self._job.tmp)
+        path = self._new("", "")
+        path.mkdir(0o700)
+        return str(path)
 
     def getLocalTempFile(self, suffix: str | None = None, prefix: str | None = None) -> str:
         """A new, empty file in the job's folder."""
-        handle, path = tempfile.mkstemp(suffix, prefix, self._job.tmp)
-        os.close(handle)
-        return path
+        path = self._new(suffix, prefix)
+        path.touch(0o600)
+        return str(path)
 
     def getLocalTempFileName(self, suffix: str | None = None, prefix: str | None = None) -> str:
         """A path in the job's folder where nothing is."""
-        path = self.getLocalTempFile(suffix, prefix)
-        os.unlink(path)
-        return path
+        return str(self._new(suffix, prefix))
 
     def get_disk_usage(self) -> int:
         """Bytes that the job's folder takes."""
@@ -79,7 +80,7 @@ class AbstractFileStore:
             cleanup: Delete it from the job store when the job and all below it is done.
             hints: Not used.
         """
-        path = self._job.tmp / localFileName
+        path = Path(localFileName).absolute()
         file = FileID.of(self._job.files.write(path, cleanup=cleanup))
         if path.is_relative_to(self._job.tmp):
             self._local.setdefault(str(file), []).append(path)
@@ -123,11 +124,12 @@ class AbstractFileStore:
             symlink: Whether a symbolic link will do.
         """
         file = self._find(fileStoreID)
-        target = self._free(file) if userPath is None else self._job.tmp / userPath
+        target = self._free(file) if userPath is None else Path(userPath).absolute()
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, "there is something already, so the file cannot be read to", str(target))
         with _missing(fileStoreID):
-            if os.environ.get(MUTABLE) == "true" if mutable is None else mutable:
+            own = os.environ.get(MUTABLE) == "true" if mutable is None else mutable
+            if own or not target.is_relative_to(self._job.tmp):  # what outlives the job shares nothing with the job store
                 self._job.files.copy(file, target)
             elif symlink:
                 target.symlink_to(self._job.files.read(file))
@@ -181,7 +183,7 @@ class AbstractFileStore:
 
     # What it says
 
-    def logToMaster(self, text: str, level: int = logging.INFO) -> None:
+    def logToMaster(self, text: str, level: int = INFO) -> None:
         """Tell the user something."""
         self._job.log(str(text), level)
 
@@ -209,7 +211,15 @@ class AbstractFileStore:
             return found or self._job.files.find(str(fileStoreID))
 
     def _free(self, file: File) -> Path:
-        return Path(tempfile.mkdtemp(dir=self._job.tmp)) / file.name
+        return Path(self.getLocalTempDir()) / file.name
+
+    def _new(self, suffix: str | None, prefix: str | None) -> Path:
+        """A path in the job's folder where nothing is, and which is given once."""
+        while True:
+            self._count += 1
+            path = self._job.tmp / f"{prefix or 'tmp'}{self._count}{suffix or ''}"
+            if not os.path.lexists(path):
+                return path
 
 
 def refuse_shared(name: str | None) -> None:
@@ -243,4 +253,6 @@ def _place(path: Path, target: Path) -> None:
     try:
         os.link(path, target, follow_symlinks=False)
     except OSError:
+        import shutil
+
         shutil.copy(path, target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +80,8 @@ class AbstractJobStore:
         Raises:
             NoSuchFileException: It is not in it.
         """
+        import shutil
+
         with self.read_file_stream(file_id) as stream, Path(local_path).open("wb") as target:
             shutil.copyfileobj(stream, target)
 

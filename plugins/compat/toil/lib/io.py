@@ -1,0 +1,5 @@
+"""Temporary folders and files, under the names that scripts import."""
+
+from tempfile import mkdtemp, mkstemp
+
+__all__ = ["mkdtemp", "mkstemp"]
