@@ -234,6 +234,70 @@ def test_promises(tmp_path: Path) -> None:
     assert done.stdout == "((8, 4, 6), '4-4', [1, 2, 3, 4], 42)\n"
 
 
+def test_a_running_job_adds_all_kinds_of_jobs(tmp_path: Path) -> None:
+    done = run_script(
+        tmp_path,
+        """
+        import os
+        from toil.common import Toil
+        from toil.job import Job
+        from toil.lib.io import mkdtemp
+
+        def say(path, word):
+            with open(path, "a") as stream:
+                stream.write(str(word) + " ")
+            return word
+
+        class Nested(Job):
+            def __init__(self, inner, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.inner = inner
+
+            def run(self, fileStore):
+                child = self.addChild(self.inner)
+                return child.rv(), child.memory
+
+        class Old(Job):
+            def __init__(self):
+                Job.__init__(self, "100M", 1, "1M")
+
+            def run(self, fileStore):
+                return "old %s" % self.memory
+
+        def top(job, path):
+            small = dict(cores=0.1, memory="32M")
+            first = Job.wrapFn(say, path, "first", **small)
+            first.addChildFn(say, path, "below-first", **small)
+            all_of_it = job.addChild(first.encapsulate())
+            all_of_it.addChildFn(say, path, all_of_it.rv(), **small)
+            size = job.addFollowOnFn(lambda: 2 ** 26, cores=0.1)
+            sized = size.addChildJobFn(lambda job: job.memory, memory=size.rv(), cores=0.1)
+            sized.addChildFn(say, path, "below-sized", **small)
+            nested = job.addFollowOn(Nested(Job.wrapFn(abs, -5, memory="77M", cores=0.1)))
+            shared = Job.wrapFn(lambda *values: values, sized.rv(), nested.rv(), cores=0.1)
+            size.addFollowOn(shared)
+            nested.addFollowOn(shared)
+            shared.addFollowOnFn(say, path, job.rv(0), **small)
+            deep = job.addChildJobFn(outer, memory="64M")
+            return "mine", shared.rv(), deep.addChild(Old()).rv(), deep.rv()
+
+        def outer(job):
+            return {"key": job.addChildJobFn(inner).rv("value")}
+
+        def inner(job):
+            return {"value": [job.addFollowOnFn(int, "7").rv()]}
+
+        if __name__ == "__main__":
+            store = mkdtemp("tutorial")
+            os.rmdir(store)
+            with Toil(Job.Runner.getDefaultOptions(store)) as toil:
+                print(toil.start(Job.wrapJobFn(top, os.path.abspath("log.txt"))))
+        """,
+    )
+    assert done.stdout == "('mine', (67108864, (5, 77000000)), 'old 100000000', {'key': [7]})\n"
+    assert (tmp_path / "log.txt").read_text() == "first below-first first below-sized mine "
+
+
 def test_files(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("hello\n")
     done = run_script(

@@ -225,7 +225,7 @@ def without_effect(options: argparse.Namespace) -> Iterator[str]:
     groups = {flag for _, spec, _ in _all_specs() for flag in spec.flags}
     for foreign in FOREIGN:
         value = getattr(options, foreign.attribute, foreign.default)
-        if foreign.flag not in groups and value != foreign.default and foreign.attribute not in getattr(options, _OWN, ()):
+        if foreign.flag not in groups and value not in (foreign.default, None, [], ()) and foreign.attribute not in getattr(options, _OWN, ()):
             yield f"{foreign.flag} has no effect" + (f": {foreign.why}" if foreign.why else "")
 
 
