@@ -112,6 +112,7 @@ class Child:
         done: list[Item] = []
         values: dict[int, tuple[str, bytes]] = {}
         held, since = 0, time.perf_counter()
+        place = self.place(batch)
         for spec in batch.specs:
             task = spec.task
             if task.after >= 0 and task.after not in values:
@@ -121,7 +122,8 @@ class Child:
             known: dict[str, bytes] = dict(task.values)  # type: ignore[arg-type]
             if task.after >= 0:
                 known.update([values[task.after]])
-            result, payload = self._attempt(task, batch.kinds[spec.kind], known, self.place(batch, spec))
+            place.index = spec.index
+            result, payload = self._attempt(task, batch.kinds[spec.kind], known, place)
             _flush()
             if self._notes.deferred:
                 self._run_deferred()
@@ -140,21 +142,21 @@ class Child:
         self._send(batch.work, done)
         self._notes.task(-1)
 
-    def place(self, batch: Batch, spec: Spec) -> Place:
-        """Where the task runs."""
+    def place(self, batch: Batch) -> Place:
+        """Where the batch's tasks run; its index is to be set for each."""
         opened = self._opened
-        say = partial(self._say, batch.work, spec.index) if opened.live else None
-        up = partial(self._up, batch.work, spec.index) if batch.kinds[spec.kind].service else None
-        return Place(batch.request, self._slot.path, self.open_store, opened.setup, spec.index, opened.cache, say, self._defer, up)
+        say = partial(self._say, batch.work) if opened.live else None
+        up = partial(self._up, batch.work)
+        return Place(batch.request, self._slot.path, self.open_store, opened.setup, 0, opened.cache, say, self._defer, up)
 
-    def _up(self, work: int, index: int, result: Result, payload: bytes) -> None:
+    def _up(self, work: int, result: Result, payload: bytes) -> None:
         """Tell that a service is up."""
         _flush()
-        self._send(work, (Item(index, True, encode(result), payload, up=True),))
+        self._send(work, (Item(self._notes.index, True, encode(result), payload, up=True),))
 
-    def _say(self, work: int, index: int, level: int, text: str) -> None:
+    def _say(self, work: int, level: int, text: str) -> None:
         """Tell the user something at once."""
-        self._sock.send(messages.pack(encode(Said(work, index, level, text)), self._spill("said")))
+        self._sock.send(messages.pack(encode(Said(work, self._notes.index, level, text)), self._spill("said")))
 
     def _defer(self, name: str, call: bytes) -> None:
         from toil_core.worker import deferred

@@ -7,6 +7,8 @@ import mmap
 SLOTS = 8192
 """The most slots of a fork server."""
 
+STORE, DEFERRED = 1, 2
+"""What a process did: opened the job store; left functions to run afterwards."""
 _FIELDS = 9
 _ENDED, _PID, _STARTED, _INDEX, _OPENED, _VERDICT, _PEAK, _CANCELLED, _DISK = range(_FIELDS)
 
@@ -52,10 +54,18 @@ class Notes:
         self._view[_STARTED] = now
         self._view[_PID] = pid
 
-    def verdict(self, pid: int) -> tuple[int, int]:
-        """What the fork server decided about the process (0 for nothing), and its peak of memory in bytes."""
-        verdict = self._view[_VERDICT]
-        return verdict & 0xFF if verdict >> 8 == pid else 0, self._view[_PEAK]
+    def over(self, pid: int) -> tuple[int, int, int, int, int]:
+        """The process is gone: what is known of it, in one call, as each call costs the slot pages.
+
+        Returns:
+            The task that ran last; what it did (`STORE`, `DEFERRED`); what the fork server decided about it (0 for
+            nothing); its peak of memory in bytes; the most bytes that its folder was seen to take.
+        """
+        view = self._view
+        view[_STARTED] = 0
+        view[_PID] = 0
+        verdict = view[_VERDICT]
+        return view[_INDEX], view[_OPENED], verdict & 0xFF if verdict >> 8 == pid else 0, view[_PEAK], view[_DISK]
 
     @property
     def disk(self) -> int:
@@ -70,26 +80,21 @@ class Notes:
 
     def store(self) -> None:
         """The process opens the job store."""
-        self._view[_OPENED] |= 1
+        self._view[_OPENED] |= STORE
 
     def defer(self, *, some: bool = True) -> None:
         """The process has left functions to run afterwards; or (False) there are none any more."""
-        self._view[_OPENED] = self._view[_OPENED] & ~2 | 2 * some
+        self._view[_OPENED] = self._view[_OPENED] & ~DEFERRED | DEFERRED * some
 
     @property
     def deferred(self) -> bool:
         """Whether there are functions to run afterwards."""
-        return bool(self._view[_OPENED] & 2)
+        return bool(self._view[_OPENED] & DEFERRED)
 
     @property
     def index(self) -> int:
         """The task that runs, or ran last."""
         return self._view[_INDEX]
-
-    @property
-    def opened(self) -> bool:
-        """Whether the process opened the job store."""
-        return bool(self._view[_OPENED] & 1)
 
     # By the fork server
 

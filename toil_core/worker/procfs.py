@@ -22,6 +22,14 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def open_children() -> int:
+    """A file that is empty as long as this process, which has one thread, has no children; -1 where there is none such."""
+    try:
+        return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
 def family(pid: int) -> list[int]:
     """A process and everything below it."""
     found = [pid]

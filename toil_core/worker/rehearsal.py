@@ -42,7 +42,7 @@ def rehearse(opened: Open, runner: Runner, folder: SlotFolder, notes: Notes) -> 
     with ours, theirs:
         child = Child(opened, runner, theirs, folder, notes)
         for _ in range(_TIMES):
-            child.isolated(batch, spec, child.place(batch, spec), os.WCOREDUMP)  # built in, like the function that ends a process
+            child.isolated(batch, spec, child.place(batch), os.WCOREDUMP)  # built in, like the function that ends a process
             ours.recv(messages.INLINE)
     os.ftruncate(folder.log_fd, 0)
 

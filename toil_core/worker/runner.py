@@ -20,7 +20,7 @@ from toil_core.wire.jobs import Kind, Result
 from toil_core.wire.work import Setup, Task
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct):
     """Where an attempt runs.
 
     Args:

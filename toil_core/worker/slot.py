@@ -15,15 +15,15 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from toil_core.batch_system import Reason
 from toil_core.worker import messages, procfs
 from toil_core.worker.child import Child
 from toil_core.worker.messages import Batch, Ended, Left, Open, Said, Spec
-from toil_core.worker.notes import Notes
+from toil_core.worker.notes import DEFERRED, STORE, Notes
 from toil_core.worker.rehearsal import rehearse
-from toil_core.worker.runner import Runner
+from toil_core.worker.runner import Place, Runner
 from toil_core.worker.slots import SlotFolder
 
 VERDICTS = (None, Reason.CANCELLED, Reason.OVER_TIME, Reason.OUT_OF_MEMORY)
@@ -31,6 +31,8 @@ VERDICTS = (None, Reason.CANCELLED, Reason.OVER_TIME, Reason.OUT_OF_MEMORY)
 
 WARNING = 30
 """The level of the logging module."""
+_USER, _SYSTEM, _RESIDENT, _READ, _WRITTEN = 0, 1, 2, 9, 10
+"""Places in what `wait4` tells of a process; names would be looked up."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -70,6 +72,7 @@ class Slot:
         self._own_threads = [name for name in _THREAD_VARIABLES if name not in os.environ]
         self._cores = 0.0
         self._warm = False
+        self._children = procfs.open_children()
         os.environ["TMPDIR"] = self._folder.tmp
         tempfile = sys.modules.get("tempfile")
         if tempfile is not None:
@@ -93,57 +96,59 @@ class Slot:
             self._cores = batch.cores
             for name in self._own_threads:
                 os.environ[name] = str(max(1, int(batch.cores)))
+        place = self._child.place(batch)
         for spec in batch.specs if batch.isolated else (None,):
             if notes.cancelled(batch.work):
                 self._host.send(messages.encode(Left(batch.work)))
                 break
-            self._attempt(batch, spec)
+            self._attempt(batch, spec, place)
         notes.end()
 
-    def _attempt(self, batch: Batch, spec: Spec | None) -> None:
-        notes, child = self._notes, self._child
-        isolated = child.isolated  # looked up here, as what the child looks up costs it copies
-        place = None if spec is None else child.place(batch, spec)
-        notes.next(-1 if spec is None else spec.index)
+    def _attempt(self, batch: Batch, spec: Spec | None, place: Place) -> None:
+        notes = self._notes
+        isolated = self._child.isolated  # looked up here, as what the child looks up costs it copies
+        index = place.index = -1 if spec is None else spec.index
+        notes.next(index)
         started, began = time.time(), time.monotonic_ns()
         pid = os.fork()
         if not pid:
-            if place is None or spec is None:
-                child.shared(batch, self._keep_logs)
+            if spec is None:
+                self._child.shared(batch, self._keep_logs)
             isolated(batch, spec, place)
         notes.forked(pid, began)
-        _, status, usage = os.wait4(pid, 0)
+        ended: Any = os.wait4(pid, 0)
+        _, status, usage = ended
         wall = (time.monotonic_ns() - began) / 1e9
-        notes.forked(0, 0)
-        self._end_rest()
-        if notes.deferred:
+        index, did, number, peak, disk = notes.over(pid)
+        if not self._alone():
+            self._end_rest()
+        if did & DEFERRED:
             self._run_deferred(batch)
-        number, peak = notes.verdict(pid)
         verdict = VERDICTS[number]
-        if status == signal.SIGKILL and verdict is None:
+        if status and status == signal.SIGKILL and verdict is None:
             verdict = self._kernel_verdict()
         folder = self._folder
         self._host.send(
             messages.encode(
                 Ended(
                     batch.work,
-                    notes.index,
+                    index,
                     status,
                     wall,
-                    usage.ru_utime + usage.ru_stime,
-                    max(peak, usage.ru_maxrss * 1024 - self._around.baseline, 0),
-                    usage.ru_inblock * 512,
-                    usage.ru_oublock * 512,
+                    usage[_USER] + usage[_SYSTEM],
+                    max(peak, usage[_RESIDENT] * 1024 - self._around.baseline, 0),
+                    usage[_READ] * 512,
+                    usage[_WRITTEN] * 512,
                     started,
                     verdict,
-                    notes.opened,
+                    bool(did & STORE),
                     folder.take_log(status != 0 or (self._keep_logs and spec is not None)),
                     folder.take_trash(),
-                    notes.disk,
+                    disk,
                 )
             )
         )
-        if notes.opened and not self._warm:
+        if did & STORE and not self._warm:
             self._warm = True
             self._import_for_stores()
             gc.freeze()
@@ -169,6 +174,10 @@ class Slot:
             if opened.live:
                 self._host.send(messages.encode(Said(batch.work, self._notes.index, WARNING, trouble)))
         self._end_rest()
+
+    def _alone(self) -> bool:
+        """Whether nothing is left below this process; False when that cannot be told so cheaply."""
+        return self._children >= 0 and not os.pread(self._children, 1, 0)
 
     def _end_rest(self) -> None:
         """End whatever the attempt left running: all of it has become a child of this process, or lies below one."""
