@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from toil_core.errors import BadLocator
-from toil_core.locators import canonical_locator, driver_name, parse_locator
+from toil_core.locators import canonical_locator, driver_name, parse_locator, quoted
 
 
 @pytest.mark.parametrize("path", ["/data/store", "./store", "../store", "store", "file:store", "file:./store", ".hidden:odd"])
@@ -42,3 +42,13 @@ def test_a_useless_locator_is_an_error(locator: str) -> None:
 @pytest.mark.parametrize("name", ["singleMachine", "single-machine", "single_machine", "SingleMachine", " single_machine "])
 def test_classic_spellings_of_drivers_are_the_same_name(name: str) -> None:
     assert driver_name(name) == "single_machine"
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_refused() -> None:
+    with pytest.raises(BadLocator, match="no UTF-8"):
+        canonical_locator(os.fsdecode(b"/data/caf\xe9"))
+
+
+def test_a_locator_in_a_command_is_one_word() -> None:
+    assert quoted("file:/my data") == "'file:/my data'"
+    assert quoted("file:/data") == "file:/data"

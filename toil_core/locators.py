@@ -44,6 +44,13 @@ def canonical_locator(locator: str) -> str:
     return ":".join(parse_locator(locator))
 
 
+def quoted(locator: str) -> str:
+    """The locator as one word of a shell's command line, for commands that people copy."""
+    from shlex import quote
+
+    return quote(locator)
+
+
 def _absolute(path: str, locator: str) -> str:
     if path.startswith("//"):
         host, _, path = path.lstrip("/").partition("/") if not path.startswith("///") else ("", "", path[3:])
@@ -52,4 +59,11 @@ def _absolute(path: str, locator: str) -> str:
         path = "/" + path
     if not path or "\0" in path:
         raise BadLocator(f"locator {locator!r} names no folder; write file:PATH")
-    return os.path.abspath(os.path.expanduser(path))
+    place = os.path.abspath(os.path.expanduser(path))
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise BadLocator(
+            f"the folder {os.fsencode(place)!r} has a name that is no UTF-8, or the locale is none for it; choose another folder"
+        ) from None
+    return place

@@ -94,3 +94,17 @@ def test_a_reader_that_leaves_early_is_no_traceback() -> None:
     with os.fdopen(writing, "w") as out:
         done = subprocess.run([sys.executable, "-c", code], stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("command", ["--help", "config", "plugins --json"])
+def test_output_that_finds_no_room_is_told_in_one_line(command: str) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", "import sys; from toil_core.cli import main; sys.exit(main())", *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, "toil: error: standard output cannot be written: No space left on device\n")

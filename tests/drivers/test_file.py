@@ -58,7 +58,11 @@ def store(tmp_path: Path) -> Iterator[FileJobStore]:
 # Names
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="/", exclude_categories=("C", "Z")), min_size=1, max_size=300), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="/", exclude_categories=("C", "Z")), min_size=1, max_size=300), min_size=1, max_size=5
+    )
+)
 @settings(max_examples=300, deadline=None)
 def test_every_key_comes_back_from_its_path(parts: list[str]) -> None:
     key = "/".join(parts)
@@ -282,15 +286,23 @@ def test_a_rename_that_is_asked_for_twice(store: FileJobStore, monkeypatch: pyte
     assert store.stat("k").size == 4
 
 
-@pytest.mark.parametrize(("code", "kind"), [(errno.EIO, Transient), (errno.ESTALE, Transient), (errno.EDQUOT, StoreFull), (errno.EACCES, UsageError)])
-def test_refusals_of_the_system_are_verdicts(store: FileJobStore, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[ToilError]) -> None:
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.EIO, Transient), (errno.ESTALE, Transient), (errno.EDQUOT, StoreFull), (errno.EACCES, UsageError)]
+)
+def test_refusals_of_the_system_are_verdicts(
+    store: FileJobStore, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[ToilError]
+) -> None:
     store.prepare()
     store.create("k", b"")
 
     def fail(*arguments: object, **more: object) -> int:
         raise OSError(code, os.strerror(code))
 
-    asks: list[Callable[[], object]] = [lambda: store.create("new", b""), lambda: store.write("new", io.BytesIO(b"x")), lambda: store.read("k")]
+    asks: list[Callable[[], object]] = [
+        lambda: store.create("new", b""),
+        lambda: store.write("new", io.BytesIO(b"x")),
+        lambda: store.read("k"),
+    ]
     for ask in asks:
         with monkeypatch.context() as patched, pytest.raises(kind):
             patched.setattr(os, "open", fail)
@@ -409,3 +421,26 @@ def test_adopted_scripts_stay_executable(store: FileJobStore) -> None:
     script.chmod(0o755)
     store.adopt("files/1/run.sh", script)
     assert store.path("files/1/run.sh").stat().st_mode & 0o777 == 0o555
+
+
+def test_a_link_to_a_folder_is_a_place_for_a_store_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("folder")
+    store = FileJobStore(str(link), Config())
+    store.prepare()
+    store.create("a", b"b")
+    store.destroy()
+    assert link.is_symlink()
+    assert os.listdir(tmp_path / "folder") == []
+
+
+def test_a_link_that_leads_nowhere_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(UsageError, match="is a link that leads nowhere"):
+        FileJobStore(str(tmp_path / "link"), Config()).prepare()
+
+
+def test_where_nothing_can_be_made_nobody_is_told_to_make_what_is_there() -> None:
+    with pytest.raises(UsageError, match="nothing can be made in /proc"):
+        FileJobStore("/proc/store", Config()).prepare()

@@ -13,7 +13,7 @@ import pytest
 from toil_core import File, Job, Toil, job, run
 from toil_core.errors import GraphError, JobStoreExists, NoSuchJobStore, UsageError, WorkflowFailed
 
-WORDS = '''
+WORDS = """
 from collections import Counter
 from dataclasses import dataclass
 from toil_core import File, Job, job, main
@@ -39,7 +39,7 @@ def words(job, text: File, parts: int = 3):
     lines = job.files.read(text).read_text().splitlines(keepends=True)
     files = [job.files.write("".join(lines[i::parts])) for i in range(parts)]
     return job.add_follow_on(Merge([job.add_child(count(file)) for file in files]))
-'''
+"""
 GUARDED = "if __name__ == '__main__':\n    main(words)\n"
 TEXT = "a b a\nc a\nb b b b\n"
 
@@ -82,7 +82,10 @@ def test_a_module(folder: Path) -> None:
 
 
 def test_standard_input_as_in_a_notebook(folder: Path) -> None:
-    text = WORDS + "from toil_core import Toil\nwith Toil({}, './store') as toil:\n    print(sorted(toil.start(words(toil.import_file('text.txt'))).items()))\n"
+    text = (
+        WORDS
+        + "from toil_core import Toil\nwith Toil({}, './store') as toil:\n    print(sorted(toil.start(words(toil.import_file('text.txt'))).items()))\n"
+    )
     done = program(folder, "-", stdin=text)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[('a', 3), ('b', 5), ('c', 1)]\n"
@@ -216,3 +219,77 @@ def test_mistakes_leave_no_store(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which job store"):
         Toil({})
     assert not Path(store).exists()
+
+
+ODD = """
+import sys
+from toil_core import job, main
+
+@job(cores=0.1, memory="64 MiB", tries=1)
+def undecodable():
+    raise ValueError("file caf\\udce9 \\x1b[31mis red")
+
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+@job(cores=0.1, memory="64 MiB", tries=1)
+def silent():
+    raise Silent
+
+@job(cores=0.1, memory="64 MiB", tries=1)
+def fine():
+    return 7
+
+if __name__ == "__main__":
+    main(globals()[sys.argv.pop(1)])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("undecodable", "ValueError: file caf\\udce9 is red"), ("silent", "Silent: (its text cannot be had: RuntimeError)")]
+)
+def test_errors_that_cannot_be_written_as_they_are_are_told_all_the_same(name: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    ended = program(tmp_path, "odd.py", name, "my store")
+    assert ended.returncode == 1
+    assert f"  {name} 0.0: failed: {says}\n    its log: toil logs 'file:{tmp_path}/my store' 0.0" in ended.stderr
+    assert "\x1b" not in ended.stderr
+
+
+def test_a_script_without_its_guard_is_told_so_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "bare.py").write_text("from toil_core import job, main\n@job\ndef f(): return 1\nmain(f)\n")
+    ended = program(tmp_path, "bare.py", "store")
+    assert ended.returncode == 1
+    assert "the script starts a workflow when it is imported; start it below `if __name__" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_result_is_told_when_the_store_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from toil_core.drivers.file import FileJobStore
+
+    def refuse(store: FileJobStore) -> None:
+        raise UsageError("not now")
+
+    monkeypatch.setattr(FileJobStore, "destroy", refuse)
+    assert run(job(lambda: 7, cores=0.1, memory="64 MiB")(), job_store=str(tmp_path / "store")) == 7
+
+
+def test_a_result_that_cannot_be_written_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "odd.py", "fine", "store"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(
+        "odd.py: the workflow succeeded, but what it returned cannot be written to standard output: No space left on device\n"
+    )
+    again = program(tmp_path, "odd.py", "fine", "store", "--restart")
+    assert (again.returncode, again.stdout) == (0, "7\n")

@@ -57,3 +57,8 @@ def test_defaults_come_from_the_run() -> None:
     assert policy.complete(wanted(), "x") == Requirement(2, 5, 7, True, (), 60.0)
     own = wanted(cores=1, memory=1, disk=1, preemptible=False, accelerators=1, wall_time=5)
     assert policy.complete(own, "x") == Requirement(1.0, 1, 1, False, (Accelerator(),), 5.0)
+
+
+def test_a_need_that_there_is_none_of_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(BadOption, match="'coers' is nothing that a job can ask for; that is: cores, memory"):
+        wanted(coers=2)

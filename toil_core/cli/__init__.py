@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes; a workflow that failed has that of its last failed job."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +39,8 @@ def guarded(action: Callable[[], int]) -> int:
         action: Returns an exit code.
     """
     try:
+        if sys.stdout is None:
+            raise ToilError("standard output is closed")
         code = action()
         sys.stdout.flush()
         return code
@@ -54,6 +58,11 @@ def guarded(action: Callable[[], int]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it flushes at exit
         return FAILED
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:  # nothing else that is written is without a name
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _say(ToilError(f"standard output cannot be written: {error.strerror}"), FAILED)
 
 
 def configure(parser: OptionParser, command: Command) -> None:

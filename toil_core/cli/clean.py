@@ -10,6 +10,7 @@ from itertools import islice
 from toil_core.cli import guarded
 from toil_core.errors import LeaderRunning
 from toil_core.job_store import JobStore
+from toil_core.locators import quoted
 from toil_core.options import Config, OptionParser
 
 COUNTED = 10_000
@@ -118,6 +119,6 @@ def refuse_if_led(store: JobStore, locator: str, *, force: bool) -> None:
     leader = leader_status(store)
     where = f"process {leader.pid} on {leader.host}"
     if leader.state == "running":
-        raise LeaderRunning(f"a leader works on {locator} ({where}), so it is not removed; end that first: toil kill {locator}")
+        raise LeaderRunning(f"a leader works on {locator} ({where}), so it is not removed; end that first: toil kill {quoted(locator)}")
     if leader.state == "unknown" and not force:
         raise LeaderRunning(f"a leader may still work on {locator} ({where}); when you know that it has ended, add --force")

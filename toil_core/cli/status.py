@@ -51,14 +51,25 @@ def text(status: Status) -> str:
     """The status as people read it."""
     from toil_core.monitor.status import advice
 
-    parts = [_head(status), _kinds(status), _running(status), _delayed(status), _failures(status), "\n".join(f"warning: {trouble}" for trouble in status.corrupt), advice(status)]
+    parts = [
+        _head(status),
+        _kinds(status),
+        _running(status),
+        _delayed(status),
+        _failures(status),
+        "\n".join(f"warning: {trouble}" for trouble in status.corrupt),
+        advice(status),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
 def _head(status: Status) -> str:
     if not status.workflow:
         return f"{status.job_store}: a workflow was about to be started here, but its start was cut short."
-    lines = [f"workflow {status.name} ({status.workflow[:8]}) on {status.job_store}, begun {_when(status.created)}", f"leader:  {_leader(status)}"]
+    lines = [
+        f"workflow {status.name} ({status.workflow[:8]}) on {status.job_store}, begun {_when(status.created)}",
+        f"leader:  {_leader(status)}",
+    ]
     failed = f", {status.failed:,} failed" if status.failed else ""
     running = f", {status.running:,} running" if status.running else ""
     waiting = f", {status.open - status.running:,} waiting" if status.open > status.running else ""
@@ -66,7 +77,9 @@ def _head(status: Status) -> str:
     if status.as_of and status.leader.state in ("running", "unknown"):
         lines.append(f"as of:   {_when(status.as_of)}, when the leader told it last")
     if status.untold:
-        lines.append(f"         {status.untold:,} of the jobs that are done ended after the leader had last told of itself, and are in no line below")
+        lines.append(
+            f"         {status.untold:,} of the jobs that are done ended after the leader had last told of itself, and are in no line below"
+        )
     return "\n".join(lines)
 
 
@@ -117,10 +130,17 @@ def _more(shown: int, all: int) -> str:
 def _failures(status: Status) -> str:
     final = [failure for failure in status.failures if failure.final]
     again = [failure for failure in status.failures if not failure.final]
-    return "\n\n".join(part for part in (_listed("failed for good:", final, status), _listed("failed, and to be tried again:", again, status)) if part)
+    return "\n\n".join(
+        part
+        for part in (
+            _listed("failed for good:", final, status.failed, status),
+            _listed("failed, and to be tried again:", again, len(again), status),
+        )
+        if part
+    )
 
 
-def _listed(head: str, failures: list[FailedJob], status: Status) -> str:
+def _listed(head: str, failures: list[FailedJob], all: int, status: Status) -> str:
     from toil_core.monitor.progress import logs_command, reason_text
 
     if not failures:
@@ -130,8 +150,9 @@ def _listed(head: str, failures: list[FailedJob], status: Status) -> str:
         lines.append(f"  {failure.name} {failure.job}: {reason_text(failure.reason, failure.message)}")
         if failure.log:
             lines.append(f"    its log: {logs_command(status.job_store, failure.job)}")
-    if len(failures) > _SHOWN:
-        lines.append(f"  … and {len(failures) - _SHOWN:,} more; --json lists all")
+    if all > _SHOWN:
+        more = f"--json lists {'all' if len(failures) >= all else f'{len(failures):,} of them'}, `toil logs` those with a log"
+        lines.append(f"  … and {all - _SHOWN:,} more; {more}")
     return "\n".join(lines)
 
 

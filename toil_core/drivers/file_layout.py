@@ -1,8 +1,8 @@
 """The folder of a file job store: making it, probing its file system, cleaning and removing it.
 
-    toil-job-store.json     says that the folder is ours; written first, removed last
-    blobs/                  one read-only file for each blob
-    staging/                files on their way to become blobs; each name starts with who makes it
+toil-job-store.json     says that the folder is ours; written first, removed last
+blobs/                  one read-only file for each blob
+staging/                files on their way to become blobs; each name starts with who makes it
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def destroy(root: bytes) -> None:
             if name.partition(b"-")[0] in (BLOBS, STAGING):
                 _remove(root + b"/" + name)
         os.unlink(root + b"/" + MARKER)
-        os.rmdir(root)
+        if not os.path.islink(root):  # a link was the user's own, and so is what it leads to
+            os.rmdir(root)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -129,6 +130,12 @@ def verdict(error: OSError, root: bytes) -> ToilError:
     if error.errno in PASSES:
         return Transient(f"job store {where}: {why}")
     if error.errno == errno.ENOENT:
+        if os.path.islink(root):
+            return UsageError(
+                f"job store {where} cannot be made: it is a link that leads nowhere; remove it, or make the folder that it names"
+            )
+        if os.path.isdir(os.path.dirname(root)):
+            return UsageError(f"job store {where} cannot be made: nothing can be made in {os.path.dirname(where)}; choose another folder")
         return UsageError(f"job store {where} cannot be made: there is no folder {os.path.dirname(where)}; make it first")
     if error.errno == errno.ENOTDIR:
         return NotAJobStore(f"job store {where} cannot be made: there is a file in the way; choose another folder")

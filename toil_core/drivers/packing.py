@@ -122,7 +122,7 @@ def _unknown(needed: Requirement) -> str | None:
 
 
 def _size(amount: int) -> str:
-    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if amount >= 1 << power:
             return f"{amount / (1 << power):.4g} {unit}"
     return f"{amount} B"

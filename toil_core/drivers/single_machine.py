@@ -16,7 +16,7 @@ from toil_core.batch_system import Accelerator, BatchSystem, Reason, Request, Re
 from toil_core.drivers import machine
 from toil_core.drivers.packing import Packing
 from toil_core.drivers.single_machine_options import SingleMachineOptions
-from toil_core.errors import UsageError
+from toil_core.errors import BadOption
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.wire.work import decode_work
@@ -30,7 +30,7 @@ class SingleMachine(BatchSystem):
         config: The options.
 
     Raises:
-        UsageError: The folder for temporary files cannot be used.
+        BadOption: The folder for temporary files cannot be used.
     """
 
     here = True
@@ -40,7 +40,7 @@ class SingleMachine(BatchSystem):
         self._config = config
         self._root = Path(engine.work_dir or os.environ.get("TMPDIR") or "/tmp")
         if not self._root.is_dir() or not os.access(self._root, os.W_OK | os.X_OK):
-            raise UsageError(f"{self._root} is no folder that can be written to; choose one with --work-dir")
+            raise BadOption(f"{self._root} is no folder that can be written to; choose one with --work-dir")
         gpus = machine.gpus()
         total = Requirement(
             options.local_cores or machine.cores(),

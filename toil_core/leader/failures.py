@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from toil_core.leader.graph import Graph
 from toil_core.leader.moves import Finish
+from toil_core.locators import quoted
 
 _SHOWN = 5
 
@@ -20,15 +21,19 @@ def explain(finish: Finish, graph: Graph, locator: str) -> str:
         return _stuck(finish, graph)
     if finish.why:
         return f"the workflow cannot go on: {finish.why}\nthen go on with: --restart on {locator}"
+    from toil_core.monitor.text import printable
+
     count = len(graph.failed)
     lines = [f"{count} job{'s' if count != 1 else ''} failed for good ({graph.ran} of {graph.total} jobs are done):"]
     for id, job in list(graph.failed.items())[:_SHOWN]:
         failure = graph.failures.get(id)
-        lines.append(f"  {job.kind.name} {id}: {failure.reason.value}: {failure.message}" if failure else f"  {job.kind.name} {id}")
+        lines.append(
+            f"  {job.kind.name} {id}: {failure.reason.value}: {printable(failure.message)}" if failure else f"  {job.kind.name} {id}"
+        )
         if failure and failure.log:
-            lines.append(f"    its log: toil logs {locator} {id}")
+            lines.append(f"    its log: toil logs {quoted(locator)} {id}")
     if count > _SHOWN:
-        lines.append(f"  … and {count - _SHOWN} more: toil status {locator}")
+        lines.append(f"  … and {count - _SHOWN} more: toil status {quoted(locator)}")
     lines.append(f"when the cause is gone, go on with: --restart on {locator}")
     return "\n".join(lines)
 

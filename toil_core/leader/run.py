@@ -37,6 +37,7 @@ from toil_core.leader.surroundings import REAL, Surroundings
 from toil_core.leader.tell import Listener, Teller
 from toil_core.leader.watch import Watch
 from toil_core.leader.watch_options import WatchOptions
+from toil_core.locators import quoted
 from toil_core.options import Config
 from toil_core.secrets import refuse_secret
 from toil_core.wire import commits, keys, run, work
@@ -73,11 +74,15 @@ def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: s
     Raises:
         JobStoreExists: The store holds a workflow already.
     """
-    info = run.WorkflowInfo(around.random_bytes(16).hex(), name, around.now(), toil_core.__version__, platform.python_version(), config.as_dict())
+    info = run.WorkflowInfo(
+        around.random_bytes(16).hex(), name, around.now(), toil_core.__version__, platform.python_version(), config.as_dict()
+    )
     record = run.encode(info)
     first = commits.create_once(store, keys.WORKFLOW, record)
     if not commits.create_once(store, keys.commit(keys.ROOT, 0), initial):
-        raise JobStoreExists(f"{locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {locator}`")
+        raise JobStoreExists(
+            f"{locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {quoted(locator)}`"
+        )
     if not first:  # it was left by a beginning that was cut short
         store.write(keys.WORKFLOW, BytesIO(record))
 
@@ -137,7 +142,9 @@ def lead(
             known = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
             teller.tell(RunStarted(around.now(), info.id, locator, epoch, restart, graph.total, graph.ran, known))
             key = keys.setup(epoch)
-            setup = msgspec.structs.replace(setup, workflow=info.id, environment={**_environment(config), **setup.environment}, job_hooks=_job_hooks())
+            setup = msgspec.structs.replace(
+                setup, workflow=info.id, environment={**_environment(config), **setup.environment}, job_hooks=_job_hooks()
+            )
             patient.write(key, BytesIO(work.encode(setup)))
             worker_locator = store.worker_locator() if isinstance(store, HasWorkerLocator) else locator
             watch = _watch(store, epoch, config, batch, around)

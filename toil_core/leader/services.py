@@ -271,7 +271,9 @@ class Services:
         failed = service.failure if told else failure
         if service.leaving:
             if failed is not None and failed.reason is not Reason.CANCELLED:
-                self._graph.tell(Said(service.job.id, service.job.kind.name, _WARNING, f"the service did not stop in good order: {failed.message}"))
+                self._graph.tell(
+                    Said(service.job.id, service.job.kind.name, _WARNING, f"the service did not stop in good order: {failed.message}")
+                )
             self._stopped(service)
         else:
             assert failed is not None
@@ -384,7 +386,10 @@ class Services:
     def _misfit(self, crew: Crew) -> tuple[Service, str] | None:
         """The service with which the job's services can never run together, and why."""
         name, limits = crew.owner.kind.name, self.limits
-        for preemptible, most, option in ((False, limits.services, "--max-service-jobs"), (True, limits.preemptible, "--max-preemptible-service-jobs")):
+        for preemptible, most, option in (
+            (False, limits.services, "--max-service-jobs"),
+            (True, limits.preemptible, "--max-preemptible-service-jobs"),
+        ):
             same = [service for service in crew.services if service.job.kind.requirement.preemptible is preemptible]
             if most is not None and len(same) > most:
                 return same[most], f"job '{name}' has {len(same)} services that run at the same time; {option} allows {most}"
@@ -437,7 +442,7 @@ def lacks(room: Requirement, needed: Sequence[Requirement]) -> str:
 
 
 def _size(amount: float) -> str:
-    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if amount >= 1 << power:
             return f"{amount / (1 << power):.4g} {unit}"
     return f"{amount:g} B"

@@ -11,6 +11,7 @@ from toil_core.errors import CorruptBlob, NoSuchKey, UsageError
 from toil_core.job_store import JobStore
 from toil_core.leader import epoch
 from toil_core.leader.graph import Graph
+from toil_core.locators import quoted
 from toil_core.monitor import status
 from toil_core.wire import keys
 from toil_core.wire.run import WorkflowInfo
@@ -118,14 +119,16 @@ class Logs:
             if len(some) == 1:
                 return some[0]
         if same:
-            raise UsageError(f"{len(same)} jobs are named {job!r}; say which one by its id: {_listed([id for id in same if id in with_logs] or same)}")
+            raise UsageError(
+                f"{len(same)} jobs are named {job!r}; say which one by its id: {_listed([id for id in same if id in with_logs] or same)}"
+            )
         raise UsageError(f"no log is kept of a job {job!r} in {self._locator}{self._close(job)}")
 
     def _close(self, job: str) -> str:
         ids = [log.job for log in _numbered(self._store, keys.LOGS)]
         names = {state.kind.name for state in self._known().jobs.values()}
         close = difflib.get_close_matches(job, dict.fromkeys([*names, *ids]), 3)
-        return f"; did you mean {_listed(close, ' or ')}?" if close else f"; `toil logs {self._locator}` lists those that are"
+        return f"; did you mean {_listed(close, ' or ')}?" if close else f"; `toil logs {quoted(self._locator)}` lists those that are"
 
     def _known(self) -> Graph:
         """The graph as far as the store tells; an empty one when it cannot be read."""

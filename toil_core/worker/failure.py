@@ -39,9 +39,17 @@ def failure_of(error: BaseException) -> Failure:
 
 def one_line(error: BaseException) -> str:
     """`ValueError: what it says`, the first line of it."""
-    text = str(error).strip().partition("\n")[0]
     kind = type(error).__name__
+    try:
+        text = _sendable(str(error)).strip().partition("\n")[0]
+    except Exception as broken:  # noqa: BLE001 - the user's __str__ may raise anything
+        text = f"(its text cannot be had: {type(broken).__name__})"
     return (f"{kind}: {text}" if text else kind)[:_LONGEST]
+
+
+def _sendable(text: str) -> str:
+    """The text with escapes for what UTF-8 cannot have, such as the odd bytes of a file's name."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _left(error: SystemExit) -> Failure:
@@ -50,7 +58,7 @@ def _left(error: SystemExit) -> Failure:
         return Failure(Reason.FAILED, f"the job called sys.exit({code}) where it should return", code)
     with suppress(OSError, ValueError):
         print(error.code, file=sys.stderr)
-    return Failure(Reason.FAILED, f"the job called sys.exit: {error.code}"[:_LONGEST], 1)
+    return Failure(Reason.FAILED, _sendable(f"the job called sys.exit: {error.code}")[:_LONGEST], 1)
 
 
 def _print(error: BaseException) -> None:

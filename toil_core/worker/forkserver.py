@@ -18,6 +18,7 @@ import sys
 import time
 from typing import Any
 
+from toil_core.errors import UsageError
 from toil_core.worker import folders, messages, procfs
 from toil_core.worker.messages import Interrupt, Kill, Lost, Open, Outline, Ready
 from toil_core.worker.modules import explain, load
@@ -286,7 +287,10 @@ def main(fd: int) -> None:
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything
         import traceback
 
-        sock.send(messages.encode(Ready(explain(error, opened.setup), traceback.format_exc()[-32768:])))
+        trace = (
+            "" if isinstance(error, UsageError) else traceback.format_exc()[-32768:]
+        )  # where the engine saw the user's mistake helps nobody
+        sock.send(messages.encode(Ready(explain(error, opened.setup), trace)))
         return
     gc.collect()
     gc.freeze()

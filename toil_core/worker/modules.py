@@ -10,6 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
+from toil_core.errors import UsageError
 from toil_core.wire.work import Setup
 from toil_core.worker.procfs import threads
 from toil_core.worker.runner import Runner
@@ -60,6 +61,8 @@ def _script(path: str) -> None:
 
 def explain(error: BaseException, setup: Setup) -> str:
     """Why the user's modules cannot be loaded, in a line, with what to do about it."""
+    if isinstance(error, UsageError):
+        return str(error)
     line = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, ModuleNotFoundError) and setup.code is not None:
         return f"{line}; it was not sent with the workflow's code, and is not installed on this worker: name it with --python-requirements"

@@ -72,6 +72,7 @@ def wanted(
     name: str | None = None,
     checkpoint: bool = False,
     local: bool = False,
+    **unknown: object,
 ) -> Wanted:
     """What a job says about itself, from text and numbers as people write them.
 
@@ -96,11 +97,20 @@ def wanted(
     Raises:
         BadOption: One of them cannot be used; says which.
     """
+    if unknown:
+        raise BadOption(f"{next(iter(unknown))!r} is nothing that a job can ask for; that is: {', '.join(wanted.__kwdefaults__ or ())}")
     amounts = {"cores": cores, "memory": memory, "disk": disk, "accelerators": accelerators, "wall_time": wall_time}
     later = tuple((what, value) for what, value in amounts.items() if is_promised(value))
     if later:
         known: Any = {what: None if is_promised(value) else value for what, value in amounts.items()}
-        rest: Any = {"preemptible": preemptible, "isolated": isolated, "tries": tries, "name": name, "checkpoint": checkpoint, "local": local}
+        rest: Any = {
+            "preemptible": preemptible,
+            "isolated": isolated,
+            "tries": tries,
+            "name": name,
+            "checkpoint": checkpoint,
+            "local": local,
+        }
         return replace(wanted(**known, **rest), promised=later)
     given = (cores, memory, disk, preemptible, wall_time, isolated, tries, name, checkpoint, local)
     devices = None if accelerators is None else parse_accelerators(accelerators)

@@ -26,7 +26,7 @@ from toil_core.errors import (
 )
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.watch_options import WatchOptions
-from toil_core.locators import canonical_locator
+from toil_core.locators import canonical_locator, quoted
 from toil_core.options import Config
 from toil_core.wire import keys
 from toil_core.workflow import main_module, pickling
@@ -112,7 +112,7 @@ class Toil:
                 store.prepare()
                 if _holds_workflow(store):
                     raise JobStoreExists(
-                        f"{self.locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {self.locator}`"
+                        f"{self.locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {quoted(self.locator)}`"
                     )
                 self._fresh = next(iter(store.list("")), None) is None
         except BaseException:
@@ -126,11 +126,22 @@ class Toil:
         store, self._store = self._open(), None
         try:
             if self._clean_now(failed=kind is not None):
-                store.destroy()
+                self._remove(store, quietly=self._state == "succeeded" or kind is not None)
         finally:
             store.close()
             if self._tmp is not None:
                 self._tmp.cleanup()
+
+    def _remove(self, store: JobStore, *, quietly: bool) -> None:
+        """Remove the job store; what came of the workflow matters more than a store that cannot be removed."""
+        try:
+            store.destroy()
+        except ToilError as error:
+            if not quietly:
+                raise
+            import logging
+
+            logging.getLogger(__name__).warning("the job store %s could not be removed: %s", self.locator, error)
 
     def start(self, root: Job[T]) -> T:
         """Run a new workflow to its end, and give what its root job returns.
@@ -402,6 +413,20 @@ def _leave(error: ToilError, code: int) -> None:
     raise SystemExit(code) from None
 
 
+def _print(text: str) -> None:
+    """Print what the workflow returned, while the job store still has it.
+
+    Raises:
+        ToilError: It cannot be written; a pipe that is closed at its other end is no error, for whoever read it had enough.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+    except OSError as error:
+        raise ToilError(f"the workflow succeeded, but what it returned cannot be written to standard output: {error.strerror}") from None
+
+
 def _run_main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequence[str] | None) -> None:
     from toil_core.workflow.command_line import CommandLine
 
@@ -410,5 +435,5 @@ def _run_main(function: Callable[..., Any] | JobFunction[..., Any], arguments: S
     with Toil(found) as toil:
         value = toil.restart() if toil.restarting else toil.start(line.root(found, toil.import_file, toil.import_directory))
         text = line.show(value, found, toil.export_file)
-    if text is not None:
-        print(text)
+        if text is not None:
+            _print(text)

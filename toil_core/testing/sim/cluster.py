@@ -1,0 +1,223 @@
+"""Simulated machines and the batch system on them: nodes are lost and preempted, workers die or come to life again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from toil_core.batch_system import BatchSystem, Reason, Request, Requirement, State, Update
+from toil_core.testing.sim.worker import Scene, Worker
+
+FATES = ("worker killed", "node lost", "partitioned", "preempted", "never heard of")
+"""What can happen to a request as a whole."""
+NEWS = ("delayed", "told twice", "lost", "not carried", "prefix only", "altered", "count unknown")
+"""What can happen to an update on its way."""
+
+
+class _Place:
+    """Where one request runs.
+
+    Attributes:
+        worker: What runs it.
+        batch: Whose request it is.
+        told: Whether its end was told.
+        node: On which node.
+        cores: How many cores of it are set aside.
+    """
+
+    def __init__(self, worker: Worker, batch: SimulatedBatch, node: int, cores: float) -> None:
+        self.worker = worker
+        self.cores = cores
+        self.batch = batch
+        self.node = node
+        self.told = False
+
+
+class Cluster:
+    """The machines.
+
+    Args:
+        scene: The world.
+        nodes: How many machines.
+        cores: Cores of each.
+    """
+
+    def __init__(self, scene: Scene, nodes: int, cores: int) -> None:
+        self._scene = scene
+        self.cores = cores
+        self.nodes = nodes
+        self._free = [float(cores)] * nodes
+        self._waiting: deque[tuple[Request, SimulatedBatch]] = deque()
+        self.places: dict[str, _Place] = {}
+
+    def submit(self, request: Request, batch: SimulatedBatch) -> None:
+        """Queue a request."""
+        self._waiting.append((request, batch))
+        self._scene.clock.later(0.01, self._start)
+
+    def cancel(self, id: str) -> None:
+        """End a request, wherever it is."""
+        for item in [item for item in self._waiting if item[0].id == id]:
+            self._waiting.remove(item)
+            item[1].deliver(Update(id, State.ENDED, Reason.CANCELLED))
+        place = self.places.get(id)
+        if place is not None and not place.told:
+            place.worker.cancel()
+
+    def interrupt(self, id: str) -> None:
+        """Ask a request to end in good order."""
+        place = self.places.get(id)
+        if place is None:
+            self.cancel(id)
+        elif not place.told:
+            place.worker.interrupt()
+
+    def abandon(self, batch: SimulatedBatch) -> None:
+        """The leader is gone: its requests end, some of them late."""
+        self._waiting = deque(item for item in self._waiting if item[1] is not batch)
+        for id, place in list(self.places.items()):
+            if place.batch is batch:
+                seconds = self._scene.chance.between(f"end of {id}", 0.0, 30.0)
+                self._scene.clock.later(seconds, lambda id=id: self._kill(id))  # type: ignore[misc]
+
+    def _start(self) -> None:
+        while self._waiting:
+            request, batch = self._waiting[0]
+            node = next((number for number, free in enumerate(self._free) if free >= request.requirement.cores - 1e-9), None)
+            if node is None:
+                return
+            self._waiting.popleft()
+            self._free[node] -= request.requirement.cores
+            self._run(request, batch, node)
+
+    def _run(self, request: Request, batch: SimulatedBatch, node: int) -> None:
+        scene = self._scene
+
+        def deliver(update: Update) -> None:
+            if update.state is State.ENDED:
+                self._leave(request.id)
+            if not place.told:
+                place.told = update.state is State.ENDED
+                batch.deliver(update)
+
+        place = self.places[request.id] = _Place(Worker(scene, request, deliver), batch, node, request.requirement.cores)
+        fate = scene.chance.fault(f"fate of {request.id}", FATES)
+        if fate:
+            seconds = scene.chance.between(f"time of {request.id}", 0.0, 3.0)
+            scene.clock.later(seconds, lambda: self._befall(fate, request))
+        if fate != "never heard of":
+            place.worker.start()
+
+    def _leave(self, id: str) -> _Place | None:
+        """Nothing of the request runs any more."""
+        place = self.places.pop(id, None)
+        if place is not None:
+            self._free[place.node] += place.cores
+            self._scene.clock.later(0.0, self._start)
+        return place
+
+    def _befall(self, fate: str, request: Request) -> None:
+        place = self.places.get(request.id)
+        if place is None or place.told:
+            return
+        if fate == "node lost":
+            for id, other in list(self.places.items()):
+                if other.node == place.node:
+                    self._lose(id, other, Reason.NODE_LOST, lives=self._scene.chance.draw(f"zombie {id}") < 0.3)
+        else:
+            reason = Reason.PREEMPTED if fate == "preempted" else Reason.NODE_LOST
+            self._lose(request.id, place, reason, lives=fate == "partitioned")
+
+    def _lose(self, id: str, place: _Place, reason: Reason, *, lives: bool) -> None:
+        """The batch system believes that the request is gone; perhaps it is not."""
+        place.told = True
+        if not lives:
+            self._kill(id)
+        else:
+            self._scene.clock.later(self._scene.chance.between(f"end of {id}", 0.0, 120.0), lambda: self._kill(id))
+        seconds = self._scene.chance.between(f"notice of {id}", 0.0, 20.0)
+        self._scene.clock.later(seconds, lambda: place.batch.deliver(Update(id, State.ENDED, reason, message=reason.value)))
+
+    def _kill(self, id: str) -> None:
+        place = self._leave(id)
+        if place is not None:
+            place.worker.dead = True
+
+
+class SimulatedBatch(BatchSystem):
+    """The batch system as one leader sees it.
+
+    Args:
+        cluster: The machines.
+        scene: The world.
+        backlog: How many requests it likes to hold.
+    """
+
+    here = True
+
+    def __init__(self, cluster: Cluster, scene: Scene, backlog: int) -> None:
+        self.backlog = backlog  # type: ignore[misc]
+        self._cluster = cluster
+        self._scene = scene
+        self._seen: set[str] = set()
+        self.inbox: Callable[[Update], None] = lambda update: None
+        self.closed = False
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        for request in requests:
+            if request.id not in self._seen and not self.closed:
+                self._seen.add(request.id)
+                self._cluster.submit(request, self)
+
+    def updates(self, seconds: float | None = None) -> list[Update]:
+        """Nothing: news come to the leader's inbox."""
+        return []
+
+    def cancel(self, ids: Iterable[str]) -> None:
+        for id in ids:
+            self._cluster.cancel(id)
+
+    def interrupt(self, ids: Iterable[str], seconds: float) -> None:
+        """See `CanInterrupt`."""
+        for id in ids:
+            self._cluster.interrupt(id)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._cluster.abandon(self)
+
+    def capacity(self) -> Requirement:
+        """See `HasCapacity`."""
+        return Requirement(float(self._cluster.cores), 1 << 40, 1 << 40)
+
+    def slots(self) -> float:
+        """See `HasCapacity`."""
+        return float(self._cluster.cores * self._cluster.nodes)
+
+    def deliver(self, update: Update) -> None:
+        """Send an update on its way to the leader."""
+        chance = self._scene.chance
+        site = chance.site(f"news of {update.id} {update.state.value}")
+        seconds = chance.between(f"way {site}", 0.001, 0.02)
+        match chance.fault(site, NEWS):
+            case "delayed":
+                seconds = chance.between(f"delay {site}", 0.0, 60.0)
+            case "told twice":
+                self._scene.clock.later(chance.between(f"again {site}", 0.0, 60.0), lambda: self.inbox(update))
+            case "lost" if update.state is not State.ENDED:
+                return
+            case "not carried" if update.commit is not None:
+                update = replace(update, commit=None)
+            case "prefix only" if update.commit is not None:
+                update = replace(update, commit=update.commit[: 14 + int.from_bytes(update.commit[6:10], "little")])
+            case "altered" if update.commit is not None:
+                place = int(len(update.commit) * chance.draw(f"place {site}"))
+                update = replace(update, commit=update.commit[:place] + bytes([update.commit[place] ^ 1]) + update.commit[place + 1 :])
+            case "count unknown":
+                update = replace(update, commit=None, commits=None)
+            case _:
+                pass
+        told = update
+        self._scene.clock.later(seconds, lambda: self.inbox(told))

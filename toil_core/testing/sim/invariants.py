@@ -1,0 +1,194 @@
+"""What must hold in a simulated world, whatever goes wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from toil_core.leader import checkpoints as folding
+from toil_core.leader import snapshot
+from toil_core.leader.checkpoints import TOMBSTONE, Checkpoints
+from toil_core.leader.graph import Graph
+from toil_core.leader.issue import Sizing
+from toil_core.leader.retries import Policy
+from toil_core.testing.sim.chance import Chance
+from toil_core.testing.sim.clock import Clock
+from toil_core.testing.sim.program import Plan, Program
+from toil_core.testing.sim.store import Blobs
+from toil_core.wire import commits, keys
+from toil_core.wire.jobs import Ref, Result
+from toil_core.wire.work import Task
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+def need(holds: object, message: str) -> None:
+    """An invariant.
+
+    Raises:
+        Broken: It does not hold.
+    """
+    if not holds:
+        raise Broken(message)
+
+
+class Truth:
+    """What really happened, whatever any leader knows of it.
+
+    Args:
+        program: What is run.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.ran: set[Plan] = set()
+        """Those with a commit that says that they succeeded."""
+        self.charged: Counter[tuple[int, str]] = Counter()
+        """For each epoch and job, how many attempts failed for reasons of their own."""
+        self.plans: dict[str, Plan] = {}
+        """By job."""
+        self.begun: Counter[tuple[int, Plan]] = Counter()
+        """How many attempts began, by epoch."""
+        self.within: dict[str, set[Plan]] = {}
+        """Those that succeeded in each request."""
+
+    def starting(self, request: str, task: Task, plan: Plan) -> None:
+        """An attempt begins."""
+        self.plans[task.job] = plan
+        epoch = keys.request_order(request)[0]
+        self.begun[epoch, plan] += 1
+        missing = self._program.before[plan] - self.ran - self.within.get(request, set())
+        need(not missing, f"{plan} starts before the commits of {missing} are there")
+        tries = self.charged[epoch, task.job]
+        need(task.attempt <= tries + 1 or plan.checkpoint, f"attempt {task.attempt} at {plan} after {tries} that were its own fault")
+
+    def succeeded(self, request: str, plan: Plan) -> None:
+        """An attempt succeeded; what goes on in the same request shares its fate."""
+        self.within.setdefault(request, set()).add(plan)
+
+    def committed(self, request: str, results: Iterable[Result]) -> None:
+        """A commit was made."""
+        for result in results:
+            plan = self.plans[result.job]
+            if result.failure is None:
+                self.ran.add(plan)
+            else:
+                self.charged[keys.request_order(request)[0], result.job] += 1
+
+
+class LeaderTruth:
+    """What one leader believes, and whether it may.
+
+    Args:
+        epoch: Its epoch.
+        graph: Its graph.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.done: set[str] = set()
+
+    @property
+    def epoch(self) -> int:
+        """The leader's epoch."""
+        return self.graph.issuer.epoch
+
+    def began(self, former: LeaderTruth | None) -> None:
+        """The graph is loaded; what counted for the leader before counts."""
+        self.done = {job.id for job in self.graph.jobs.values() if job.ran and not job.kind.service}
+        for id in former.done if former is not None else ():
+            job = self.graph.jobs.get(id)
+            need(job is None or job.ran or job.kind.service, f"job {id} had run, and does not count for the next leader")
+
+    def ran(self, id: str) -> None:
+        """The leader says that a job is done."""
+        need(id not in self.done, f"job {id} has taken effect twice")
+        self.done.add(id)
+
+    def dropped(self, id: str) -> None:
+        """The leader runs a checkpoint job again."""
+        self.done = {each for each in self.done if each != id and each in self.graph.jobs}
+
+    def check_held(self, data: Mapping[str, bytes], *, deep: bool = False) -> None:
+        """Everything that the graph refers to is there.
+
+        Args:
+            data: What is stored.
+            deep: Whether to compare the bytes too.
+        """
+        for key in self.graph.held:
+            need(key in data, f"{key} is needed and was deleted")
+        if not deep:
+            return
+        for job in self.graph.jobs.values():
+            for held in (job.body, job.value):
+                if isinstance(held, Ref):
+                    commits.check(data[held.key][held.start : held.stop], held)
+
+
+class Epochs:
+    """Which leaders write checkpoints."""
+
+    def __init__(self) -> None:
+        self._newest = 0
+
+    def wrote(self, key: str, data: bytes) -> None:
+        """A checkpoint was created."""
+        if data == TOMBSTONE:
+            return
+        epoch = int(key.removeprefix(keys.CHECKPOINTS).partition("-")[0])
+        need(epoch >= self._newest, f"the leader of epoch {epoch} wrote {key} after one of epoch {self._newest} had")
+        self._newest = epoch
+
+
+class _Nobody:
+    name = "nobody"
+
+    def before(self, site: str) -> None:
+        """Nothing is in the way."""
+
+    after = before
+
+    def created(self, who: str, key: str, data: bytes) -> None:
+        """Nobody cares."""
+
+    def deleting(self, who: str, keys: list[str]) -> None:
+        """Nobody cares."""
+
+    def trace(self, line: str) -> None:
+        """Nobody cares."""
+
+
+def check_fixpoint(data: Mapping[str, bytes], epoch: int) -> None:
+    """A leader that starts on what another left, and one that starts on what that one left, come to the same.
+
+    Args:
+        data: What is stored; it is not changed.
+        epoch: The epoch of the next leader.
+    """
+    blobs = Blobs(Clock(), Chance(0, {}), _Nobody())
+    blobs.data.update(data)
+    store = blobs.door(_Nobody())
+    seen = []
+    for each in (epoch, epoch + 1, epoch + 2):
+        folding.bury(store, each)
+        graph = Graph(each, Policy(), Sizing())
+        former = folding.existing(store)
+        found = folding.load(store, graph, 1)
+        graph.take_over(each)
+        graph.finished = graph.complete
+        checkpoints = Checkpoints(store, each)
+        checkpoints.inherit(former, found)
+        checkpoints.write(graph, ended=graph.finished)
+        store.delete(folding.orphans(store, found, each))
+        LeaderTruth(graph).check_held(blobs.data, deep=True)
+        seen.append((_state(graph), {key for key in blobs.data if key.startswith(keys.FILES)}))
+    need(seen[0] == seen[1] == seen[2], "a second restart comes to something else than the first")
+
+
+def _state(graph: Graph) -> object:
+    saved = snapshot.decode(snapshot.encode(graph), "")
+    jobs = {job.id: (saved.kinds[job.kind], *(getattr(job, name) for name in job.__struct_fields__[2:])) for job in saved.jobs}
+    return jobs, saved.tallies, saved.failures, saved.failed, saved.finished, saved.services, saved.serving, saved.scopes
