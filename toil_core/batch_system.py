@@ -215,19 +215,6 @@ class HasNodes(Protocol):
 
 
 @runtime_checkable
-class ClusterEngine(Protocol):
-    """A batch system that can turn bare Linux hosts into a cluster of its engine."""
-
-    def boot_files(self, role: str) -> Mapping[str, bytes]:
-        """The files, by absolute path, that a node of this role (leader, worker) needs."""
-        ...
-
-    def start_command(self, role: str) -> Sequence[str]:
-        """The command that starts the engine on a node of this role."""
-        ...
-
-
-@runtime_checkable
 class CanInterrupt(Protocol):
     """A batch system that can ask a request to end in good order, which is how services are stopped."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from toil_core.batch_system import BatchSystem, Requirement
+    from toil_core.cluster_engine import ClusterEngine
     from toil_core.events import Event
     from toil_core.job_store import JobStore
     from toil_core.options import Command, Config, Group
@@ -44,6 +45,11 @@ def toil_provisioner(name: str, config: Config) -> Provisioner | None:
 @hookspec(firstresult=True)
 def toil_sync_transport(name: str, config: Config) -> SyncTransport | None:
     """Choose a way into nodes."""
+
+
+@hookspec(firstresult=True)
+def toil_engine(name: str, config: Config) -> ClusterEngine | None:
+    """Choose what makes nodes into a cluster."""
 
 
 @hookspec

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from toil_core.batch_system import BatchSystem
+    from toil_core.cluster_engine import ClusterEngine
     from toil_core.job_store import JobStore
     from toil_core.options import Command, Config, Group, Targets
     from toil_core.provisioner import Provisioner
@@ -40,7 +41,13 @@ hookimpl = pluggy.HookimplMarker("toil")
 
 HOOKS = "toil"
 CORE = "toil_core.builtin"
-KINDS = {"job_store": "job store", "batch_system": "batch system", "provisioner": "provisioner", "sync_transport": "transport"}
+KINDS = {
+    "job_store": "job store",
+    "batch_system": "batch system",
+    "provisioner": "provisioner",
+    "sync_transport": "transport",
+    "engine": "engine",
+}
 """The kinds of drivers, and what people call them."""
 
 
@@ -84,6 +91,16 @@ def open_sync_transport(name: str, config: Config) -> SyncTransport:
     """
     transport: SyncTransport = hooks(config).hook.toil_sync_transport(name=driver_name(name), config=config)
     return transport
+
+
+def open_engine(name: str, config: Config) -> ClusterEngine:
+    """The engine of that name, for clusters.
+
+    Raises:
+        NoSuchDriver: No installed plugin has the name.
+    """
+    engine: ClusterEngine = hooks(config).hook.toil_engine(name=driver_name(name), config=config)
+    return engine
 
 
 def open_url(url: str, mode: str, config: Config) -> BinaryIO:
@@ -140,7 +157,7 @@ def driver(kind: str, name: str, targets: Targets | None = None) -> Any:
     """Import and return the one driver of that kind with this name.
 
     Args:
-        kind: `job_store`, `batch_system`, `provisioner` or `sync_transport`.
+        kind: `job_store`, `batch_system`, `provisioner`, `sync_transport` or `engine`.
         name: The driver's name.
         targets: What a saved config says of entry points.
 
@@ -237,6 +254,11 @@ class Drivers:
     def toil_sync_transport(self, name: str, config: Config) -> SyncTransport:
         transport: SyncTransport = driver("sync_transport", name, config.plugins)(config)
         return transport
+
+    @hookimpl(trylast=True)
+    def toil_engine(self, name: str, config: Config) -> ClusterEngine:
+        engine: ClusterEngine = driver("engine", name, config.plugins)(config)
+        return engine
 
 
 @dataclass
