@@ -20,8 +20,9 @@ def toil_options() -> Iterable[Group]:
     from toil_core.leader.options import EngineOptions
     from toil_core.leader.watch_options import WatchOptions
     from toil_core.options import Group
+    from toil_core.sync_transport import GROUP as TRANSPORT
 
-    return [Group("engine", EngineOptions), Group("watching", WatchOptions), SINGLE_MACHINE]
+    return [Group("engine", EngineOptions), Group("watching", WatchOptions), SINGLE_MACHINE, TRANSPORT]
 
 
 @hookimpl

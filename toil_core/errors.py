@@ -12,7 +12,12 @@ ToilError
 │   ├── LeaderRunning         another leader works on the job store
 │   ├── GraphError            the jobs cannot form a workflow (cycle, two roots, unresolvable promise)
 │   ├── NotPicklable          something a job needs cannot be sent to a worker
-│   └── CannotDeploy          the workflow's own code cannot be sent to workers
+│   ├── CannotDeploy          the workflow's own code cannot be sent to workers
+│   ├── Unreachable           a node cannot be reached in the way that was asked for
+│   │   ├── KeyRefused            it does not let this user in with these keys
+│   │   └── HostKeyChanged        another host answers in its place
+│   └── CannotCopy            a file cannot be copied to or from a node
+│       └── NodeFull              no space is left on the node
 ├── Transient             worth retrying: the core backs off and tries again
 ├── Unsupported           the driver cannot do this at all; never retried
 ├── StoreError            a job store said no; carries the key
@@ -80,6 +85,26 @@ class NotPicklable(UsageError):
 
 class CannotDeploy(UsageError):
     """The user's code is too large to be sent to workers, or cannot be read."""
+
+
+class Unreachable(UsageError):
+    """A node cannot be reached as things are: a program is missing, or nobody knows its name."""
+
+
+class KeyRefused(Unreachable):
+    """A node does not let this user in with these keys."""
+
+
+class HostKeyChanged(Unreachable):
+    """A host has another key than the node that it should be."""
+
+
+class CannotCopy(UsageError):
+    """A file or a folder cannot be copied to a node or from it."""
+
+
+class NodeFull(CannotCopy):
+    """No space is left on a node for what is copied there."""
 
 
 class Transient(ToilError):

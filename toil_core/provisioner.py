@@ -68,6 +68,10 @@ class Node:
         private_address: Where the cluster reaches it.
         public_address: Where the user reaches it; empty when nowhere.
         launched: Seconds since 1970.
+        port: Where its SSH server listens.
+        user: Whom to be there; empty for whoever the user says.
+        host_keys: Its public host keys as the machine's console or the cloud told them, `ssh-ed25519 AAAA...`; empty when
+            nothing told: then the key of the first contact, while it is launched, counts from then on.
     """
 
     name: str
@@ -77,6 +81,9 @@ class Node:
     private_address: str = ""
     public_address: str = ""
     launched: float = 0.0
+    port: int = 22
+    user: str = ""
+    host_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
