@@ -12,17 +12,27 @@ if TYPE_CHECKING:
 
     from toil_core.options import Command, Config, Group
 
+CLUSTER_COMMANDS = (
+    "launch-cluster", "list-clusters", "cluster-status", "ssh-cluster", "rsync-cluster", "rysnc-cluster", "scale-cluster", "submit", "attach",
+    "destroy-cluster",
+)  # fmt: skip
+"""The subcommands about clusters; `rysnc-cluster` is how an old documentation has it."""
+
 
 @hookimpl
 def toil_options() -> Iterable[Group]:
     """The options of every run, and those of the built-in drivers."""
+    from toil_core.drivers.local_options import GROUP as LOCAL
     from toil_core.drivers.single_machine_options import GROUP as SINGLE_MACHINE
     from toil_core.leader.options import EngineOptions
     from toil_core.leader.watch_options import WatchOptions
     from toil_core.options import Group
-    from toil_core.sync_transport import GROUP as TRANSPORT
+    from toil_core.provisioner import ClusterOptions
+    from toil_core.sync_transport import TransportOptions
 
-    return [Group("engine", EngineOptions), Group("watching", WatchOptions), SINGLE_MACHINE, TRANSPORT]
+    clusters = Group("cluster", ClusterOptions, commands=CLUSTER_COMMANDS)
+    transport = Group("transport", TransportOptions, commands=CLUSTER_COMMANDS)
+    return [Group("engine", EngineOptions), Group("watching", WatchOptions), SINGLE_MACHINE, clusters, transport, LOCAL]
 
 
 @hookimpl

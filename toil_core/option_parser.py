@@ -84,10 +84,10 @@ def add_engine_options(parser: OptionParser, groups: Iterable[Group] | None = No
 
     Args:
         parser: The parser.
-        groups: The groups to add; None for all that are installed.
+        groups: The groups to add; None for all that are installed and are about workflows.
     """
     add_config_option(parser)
-    for group in option_groups() if groups is None else groups:
+    for group in (group for group in option_groups() if not group.commands) if groups is None else groups:
         section = parser.add_argument_group(f"{group.name} options")
         for spec in specs(group):
             _add(parser, section, spec)

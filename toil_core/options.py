@@ -49,11 +49,17 @@ class Group:
         name: What the group is called in the help and in the config file.
         type: A frozen dataclass whose fields are made by `option`.
         prefix: Put before each field's name to make the flag; empty for none.
+        commands: The subcommands that it is for; empty for workflows, and with a prefix for subcommands too.
     """
 
     name: str
     type: type[Any]
     prefix: str = ""
+    commands: tuple[str, ...] = ()
+
+    def concerns(self, command: str) -> bool:
+        """Whether a subcommand of that name has these options."""
+        return command in self.commands if self.commands else bool(self.prefix)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, runtime_checkable
 
 from toil_core.batch_system import Accelerator
 from toil_core.closing import Closing
+from toil_core.errors import BadOption
+from toil_core.options import option
+
+
+def parse_tag(text: str) -> str:
+    """`NAME=VALUE`.
+
+    Raises:
+        BadOption: The name is missing.
+    """
+    name, equals, _ = text.partition("=")
+    if not equals or not name.strip():
+        raise BadOption(f"{text!r} is no tag; write NAME=VALUE, project=genomes for example")
+    return text
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Which cloud a cluster is in, and what its machines are marked with; `config[ClusterOptions]` has them for provisioners."""
+
+    provisioner: str | None = option(None, "Where the machines come from; `toil plugins` lists the names.", flags=("-p",))
+    zone: str | None = option(None, "The part of the cloud to be in; its plugin says what names mean and what is taken if none is given.", flags=("-z",))
+    key_pair_name: str | None = option(
+        None, "A key pair that the cloud knows and that the machines shall let in too; each cluster has one of its own anyway."
+    )
+    tag: tuple[str, ...] = option((), "Mark everything that is made with NAME=VALUE.", flags=("-t",), parse=parse_tag)
+    owner: str | None = option(None, "Who pays; becomes the tag Owner.", env="TOIL_OWNER_TAG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +70,7 @@ class NodeRequest:
         type: The name of a node type.
         role: `leader` or `worker`.
         boot: Opaque bytes given to the machine at its first boot; never a secret.
+        ssh_key: A public key, as a line of `authorized_keys`, that the node's user (or root) must let in from the first moment.
         disk: Bytes of root disk; 0 for the type's own.
         preemptible: Whether the machine may be taken away.
         bid: The most to pay, in dollars an hour, when preemptible; None for the going price.
@@ -54,6 +83,7 @@ class NodeRequest:
     disk: int = 0
     preemptible: bool = False
     bid: float | None = None
+    ssh_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +134,14 @@ class Shortage:
 
 
 class Provisioner(Closing):
-    """Six primitives. The core decides how many nodes of which type, and when."""
+    """Six primitives. The core decides how many nodes of which type, and when.
+
+    A cluster's name is of lower-case letters, digits and hyphens, begins with a letter and has 40 characters at the most; what belongs to
+    a cluster is found by its whole name, so that `a` and `a-b` have nothing to do with each other.
+    """
+
+    owns_system: ClassVar[bool] = True
+    """Whether the nodes are machines of their own, where the core may install system packages."""
 
     @abstractmethod
     def catalog(self) -> Sequence[NodeType]:
@@ -116,19 +153,75 @@ class Provisioner(Closing):
 
     @abstractmethod
     def launch(self, cluster: str, requests: Iterable[NodeRequest]) -> Sequence[Shortage]:
-        """Ask for machines; `nodes()` tells which came. A name that exists is left alone."""
+        """Ask for machines, all at once; `nodes()` tells which came. A name that exists is left alone.
+
+        Returns:
+            What the cloud has none of now; the machines of other types are on their way.
+
+        Raises:
+            UsageError: A type is unknown (the message names the closest), or has no preemptible offer; nothing was asked for.
+        """
 
     @abstractmethod
     def nodes(self, cluster: str) -> Iterable[Node]:
-        """Every live machine of the cluster, found by its tags."""
+        """Every live machine of the cluster, found by its tags; one that is still to boot has no address yet."""
 
     @abstractmethod
     def terminate(self, cluster: str, names: Iterable[str]) -> None:
-        """Remove machines by name. Missing ones are harmless."""
+        """Remove machines by name; `nodes` names them no more. Missing ones are harmless."""
 
     @abstractmethod
     def destroy(self, cluster: str) -> None:
-        """Remove the machines and all that `prepare` made. Doing it twice is harmless."""
+        """Remove the machines and all that `prepare` made, and return when it is gone. Doing it twice is harmless."""
 
     def close(self) -> None:
         """Let go of connections. The machines stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A thing that exists in a cloud because of a cluster.
+
+    Args:
+        kind: What it is, in the cloud's own words: `machine`, `security group`.
+        name: Its name there.
+    """
+
+    kind: str
+    name: str
+
+
+@runtime_checkable
+class HasInventory(Protocol):
+    """A provisioner that can name all that exists because of a cluster; the core shows it before destroying, and verifies with it."""
+
+    def inventory(self, cluster: str) -> Iterable[Resource]:
+        """Everything that costs or stays, machines among it; empty once the cluster is destroyed."""
+        ...
+
+
+@runtime_checkable
+class HasClusters(Protocol):
+    """A provisioner that can tell which clusters there are."""
+
+    def clusters(self) -> Iterable[str]:
+        """The name of every cluster of which anything exists."""
+        ...
+
+
+@runtime_checkable
+class HasNotices(Protocol):
+    """A provisioner that knows beforehand which machines will be taken away."""
+
+    def notices(self, cluster: str) -> Mapping[str, float]:
+        """By name of a node, when it will be taken, in seconds since 1970."""
+        ...
+
+
+@runtime_checkable
+class HasTransport(Protocol):
+    """A provisioner whose nodes are reached in a way of their own unless the user says otherwise."""
+
+    def transport(self) -> str:
+        """The transport's name."""
+        ...

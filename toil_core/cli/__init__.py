@@ -80,7 +80,7 @@ def configure(parser: OptionParser, command: Command) -> None:
         raise UsageError(f"command {command.name!r} cannot be loaded from {command.module}: {error}") from error
     module.configure(parser)
     if uses_config(module):
-        add_engine_options(parser, [group for group in option_groups() if group.prefix])  # one without a prefix is about runs
+        add_engine_options(parser, [group for group in option_groups() if group.concerns(command.name)])
     else:
         add_config_option(parser)
 

@@ -80,34 +80,40 @@ def kill(pid: int) -> None:
             pass
 
 
-def belonging(folder: str) -> Iterator[int]:
-    """Every process, but this one, that a fork server with this folder, or one in it, started; and that one itself."""
-    mark = os.fsencode(f"{MARK}={folder}")
+def belonging(folder: str, mark: str = MARK) -> Iterator[int]:
+    """Every process, but this one, that was started with this folder, or one in it, in a variable.
+
+    Args:
+        folder: The folder.
+        mark: The variable; that of fork servers if not given.
+    """
+    wanted = os.fsencode(f"{mark}={folder}")
     me = os.getpid()
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != me:
-            _, found, rest = _read(f"/proc/{name}/environ").partition(mark)
+            _, found, rest = _read(f"/proc/{name}/environ").partition(wanted)
             if found and rest[:1] in (b"\0", b"/"):
                 yield int(name)
 
 
-def end_all(folder: str) -> None:
+def end_all(folder: str, mark: str = MARK) -> None:
     """End every process that belongs to the folder, and those they start meanwhile."""
     for _ in range(100):
-        found = [pid for pid in belonging(folder) if not _zombie(pid)]
+        found = [pid for pid in belonging(folder, mark) if not _zombie(pid)]
         if not found:
             return
         for pid in found:
             kill(pid)
         for pid in found:
-            _await_end(pid)
+            await_end(pid)
 
 
 def _zombie(pid: int) -> bool:
     return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] in (b"Z", b"")
 
 
-def _await_end(pid: int, seconds: float = 5.0) -> None:
+def await_end(pid: int, seconds: float = 5.0) -> None:
+    """Wait until a process has ended, or the time is over."""
     import select
 
     try:
