@@ -135,10 +135,8 @@ def leader(folder: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
 
 def await_two(pipe: Path) -> list[str]:
     """What two functions wrote into a pipe."""
-    found: list[str] = []
-    while len(found) < 2:
-        found += [line.split()[0] for line in pipe.read_text().splitlines()]
-    return found
+    with os.fdopen(os.open(pipe, os.O_RDWR), "r") as noted:  # a pipe without readers for a moment would lose what is written then
+        return [noted.readline().split()[0] for _ in range(2)]
 
 
 def await_removal(folder: Path) -> None:
