@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from tests.small_disk import small_disk
+from toil_core.drivers.local_transport import LocalTransport
+from toil_core.errors import BadOption, CannotCopy
+from toil_core.options import Config
+from toil_core.plugins import open_sync_transport
+from toil_core.provisioner import Node
+from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.testing.sync_transport import SyncTransportContract
+
+
+class TestLocalTransport(SyncTransportContract):
+    @pytest.fixture
+    def transport(self, tmp_path: Path) -> Iterator[SyncTransport]:
+        with open_sync_transport("local", Config([TransportOptions(local_nodes=str(tmp_path / "nodes"))])) as transport:
+            yield transport
+
+    @pytest.fixture
+    def node(self, tmp_path: Path) -> Node:
+        (tmp_path / "nodes" / "n1").mkdir(parents=True)
+        return Node("n1", "small", "worker")
+
+    @pytest.fixture
+    def absent(self) -> Node:
+        return Node("n2", "small", "worker")
+
+    @pytest.fixture
+    def small(self, tmp_path: Path) -> Iterator[PurePosixPath]:
+        with small_disk(tmp_path / "disk") as folder:
+            yield PurePosixPath(folder)
+
+    def test_home_is_the_nodes_folder(self, transport: SyncTransport, node: Node, tmp_path: Path) -> None:
+        assert transport.run(node, ["sh", "-c", "pwd; echo $HOME; echo $TOIL_NODE"]).stdout.decode().split() == [str(tmp_path / "nodes" / "n1")] * 2 + ["n1"]
+
+    def test_a_full_disk_here_is_told(self, transport: SyncTransport, node: Node, small: PurePosixPath, place: PurePosixPath) -> None:
+        transport.run(node, ["sh", "-c", f"head -c 4000000 /dev/urandom >{place}"])
+        with pytest.raises(CannotCopy, match="no space left on this machine"):
+            transport.pull(node, place, Path(small) / "f")
+
+
+def test_where_the_nodes_are_must_be_said() -> None:
+    with pytest.raises(BadOption, match="--local-nodes"):
+        LocalTransport(Config())
+
+
+def test_children_are_ended_when_time_is_up(tmp_path: Path) -> None:
+    from toil_core.errors import Transient
+
+    (tmp_path / "n").mkdir()
+    transport = LocalTransport(Config([TransportOptions(local_nodes=str(tmp_path))]))
+    with pytest.raises(Transient):
+        transport.run(Node("n", "t", "worker"), ["sh", "-c", "sleep 50 & echo $! >pid; wait"], timeout=1)
+    pid = int((tmp_path / "n" / "pid").read_text())
+    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    assert status[:1] in ("", "Z")
