@@ -1,37 +1,69 @@
-"""The graph as a blob, and back: what a checkpoint holds."""
+"""The graph as a blob, and back: what a checkpoint holds.
+
+Layout: the CRC-32 of all that follows, then records, each after its length (4 bytes each, little
+endian): parts of `PART` jobs in columns, and last the `Snapshot` itself, in MessagePack. Restoring a
+million jobs is a matter of seconds only because most of what is said of each is said in columns.
+"""
 
 from __future__ import annotations
 
+import io
+import itertools
+import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
+from typing import BinaryIO
 
 import msgspec
 
 from toil_core.errors import CorruptBlob
 from toil_core.leader.graph import Graph
 from toil_core.leader.redo import Scope
-from toil_core.leader.services import OVER, Crew, Service
+from toil_core.leader.services import OVER, Crew
 from toil_core.leader.state import CHILDREN, DONE, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
 from toil_core.wire.jobs import Failure, Kind, Ref
 
+PART = 16384
+"""So many jobs are encoded together."""
 
-class JobRecord(msgspec.Struct, frozen=True, array_like=True):
-    """One job; see `JobState`. Edges name other jobs of the same record by id."""
+Numbers = list[int]
+"""Jobs, by their place among all jobs of the snapshot."""
+Place = tuple[int, int, int, int]
+"""A `Ref`: the number of its key among the keys of the snapshot, start, stop and CRC-32."""
 
-    id: str
-    kind: int
-    stage: int
-    body: bytes | Ref | None
-    value: bytes | Ref | None
-    needs: tuple[str, ...]
-    value_needs: tuple[str, ...]
-    above: tuple[str, ...]
-    children: tuple[str, ...]
-    follow_ons: tuple[str, ...]
-    tries: int
-    losses: int
-    temporary: tuple[str, ...] = ()
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """Some jobs, by columns; see `JobState`. What few of them have is told by their place in the part.
+
+    Args:
+        ids: Ids.
+        kinds: By number.
+        stages: Stages.
+        bodies: Bodies.
+        values: Values, of those that have one.
+        tries: Tries and losses, of those that have any.
+        temporary: Keys of temporary files, of those that have any.
+        above: Runs of jobs that are below the same jobs: how many jobs, and below which.
+        needs: Of those that need values, whose.
+        value_needs: Of those whose values hold promises, whose.
+        children: Of those with children to be released, which.
+        follow_ons: The same of follow-ons.
+    """
+
+    ids: list[str]
+    kinds: list[int]
+    stages: list[int]
+    bodies: list[bytes | Place | None]
+    values: dict[int, bytes | Place]
+    tries: dict[int, tuple[int, int]]
+    temporary: dict[int, tuple[str, ...]]
+    above: list[tuple[int, Numbers]]
+    needs: dict[int, Numbers]
+    value_needs: dict[int, Numbers]
+    children: dict[int, Numbers]
+    follow_ons: dict[int, Numbers]
 
 
 class ServiceRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -63,7 +95,7 @@ class Snapshot(msgspec.Struct, frozen=True):
             came later, one with a smaller number counts only if its request is open here.
         root: The root job's id.
         kinds: Every kind.
-        jobs: Every job that is not forgotten.
+        keys: The keys of all blobs that jobs refer to.
         requests: The open requests: id, next commit's number, ids of the jobs not told of yet.
         tallies: By job name.
         failures: The last failure of each job that has not run yet.
@@ -74,13 +106,14 @@ class Snapshot(msgspec.Struct, frozen=True):
         services: Those that are still needed, parents before those that start after them.
         serving: For each job whose services may run, whether it waits for them although nothing is below it.
         scopes: All below each checkpoint job that is at work, the outer before the inner.
+        parts: Every job that is not forgotten.
     """
 
     epoch: int
     sequence: int
     root: str
     kinds: tuple[Kind, ...]
-    jobs: list[JobRecord]
+    keys: tuple[str, ...]
     requests: list[tuple[str, int, tuple[str, ...]]]
     tallies: dict[str, Tally]
     failures: dict[str, Failure]
@@ -91,9 +124,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     services: tuple[ServiceRecord, ...] = ()
     serving: dict[str, bool] = {}
     scopes: tuple[ScopeRecord, ...] = ()
+    parts: list[Part] = []
 
 
+_SUM = struct.Struct("<I")
+_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Snapshot)
+_part_decoder = msgspec.msgpack.Decoder(Part)
 
 
 def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = MappingProxyType({})) -> bytes:
@@ -105,12 +142,14 @@ def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = 
         histories: Of each epoch, how many blobs of history count.
     """
     assert graph.root is not None
-    numbers: dict[int, int] = {}  # by identity: equal kinds are one object
     members = graph.services.members
     gone = {id for id, service in members.items() if service.leaving and not service.again}  # nobody needs them: a new leader has nothing to stop
-    kept = [job for job in graph.jobs.values() if job.id not in gone] if gone else list(graph.jobs.values())
-    jobs = [_record(job, numbers.setdefault(id(job.kind), len(numbers)), members.get(job.id)) for job in kept]
-    kinds = {numbers[id(job.kind)]: job.kind for job in kept}
+    jobs = [job for job in graph.jobs.values() if job.id not in gone] if gone else list(graph.jobs.values())
+    out = io.BytesIO()  # grows in place: a large graph is not held twice
+    out.write(_SUM.pack(0))
+    packer = _Packer(jobs, {id for id, service in members.items() if service.known})
+    for start in range(0, len(jobs), PART):
+        _write(out, packer.part(jobs[start : start + PART]))
     requests = [(id, request.next, tuple(request.jobs)) for id, request in graph.requests.items() if gone.isdisjoint(request.jobs)]
     services = tuple(
         ServiceRecord(service.job.id, owner, service.parent.job.id if service.parent else "", service.known)
@@ -118,14 +157,15 @@ def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = 
     )  # fmt: skip
     serving = {owner: crew.hold for owner, crew in graph.services.crews.items() if crew.active}
     issuer = graph.issuer
-    data = msgspec.msgpack.encode(
-        Snapshot(
-            issuer.epoch, issuer.sequence, graph.root.id, tuple(kinds[number] for number in range(len(kinds))), jobs, requests,
-            _tallies(graph, gone), {id: failure for id, failure in graph.failures.items() if id not in gone}, tuple(graph.failed), graph.finished, ended, dict(histories), services, serving,
-            tuple(_scope_record(scope) for scope in graph.redo.scopes.values()),
-        )
+    head = Snapshot(
+        issuer.epoch, issuer.sequence, graph.root.id, tuple(packer.kinds), tuple(packer.keys), requests,
+        _tallies(graph, gone), {id: failure for id, failure in graph.failures.items() if id not in gone}, tuple(graph.failed), graph.finished, ended, dict(histories), services, serving,
+        tuple(_scope_record(scope) for scope in graph.redo.scopes.values()),
     )  # fmt: skip
-    return zlib.crc32(data).to_bytes(4, "little") + data
+    _write(out, head)
+    with out.getbuffer() as data:
+        _SUM.pack_into(data, 0, zlib.crc32(data[_SUM.size :]))
+    return out.getvalue()
 
 
 def decode(data: bytes, key: str) -> Snapshot:
@@ -134,39 +174,43 @@ def decode(data: bytes, key: str) -> Snapshot:
     Raises:
         CorruptBlob: The blob is truncated or altered.
     """
-    content = memoryview(data)[4:]
-    if zlib.crc32(content) != int.from_bytes(data[:4], "little"):
+    content = memoryview(data)[_SUM.size :]
+    if len(data) <= _SUM.size or zlib.crc32(content) != _SUM.unpack_from(data)[0]:
         raise CorruptBlob(key, "truncated or altered checkpoint")
     try:
-        return _decoder.decode(content)
-    except msgspec.MsgspecError as error:
+        *parts, head = _records(content)
+        snapshot = _decoder.decode(head)
+        snapshot.parts.extend(_part_decoder.decode(part) for part in parts)
+    except (msgspec.MsgspecError, struct.error, ValueError) as error:
         raise CorruptBlob(key, f"unreadable checkpoint ({error})") from error
+    return snapshot
 
 
 def restore(graph: Graph, snapshot: Snapshot) -> None:
     """Fill an empty graph with what the snapshot holds."""
     graph.kinds = {kind: kind for kind in snapshot.kinds}
-    kinds = snapshot.kinds
     jobs = graph.jobs
-    for record in snapshot.jobs:
-        job = jobs[record.id] = JobState(record.id, kinds[record.kind], record.body)
-        job.value, job.tries, job.losses = record.value, record.tries, record.losses
-        job.temporary = record.temporary
-        job.stage = Stage(record.stage) if record.body is None or CHILDREN <= record.stage <= FOLLOWING else WAITING
-    for record in snapshot.jobs:
-        _connect(graph, jobs[record.id], record)
+    every: list[JobState] = []
+    for part in snapshot.parts:
+        every += _unpack(graph, part, snapshot)
+    jobs.update((job.id, job) for job in every)
+    start = 0
+    for part in snapshot.parts:
+        _connect(every, start, part)
+        start += len(part.ids)
     _restore_scopes(graph, snapshot)
     _restore_services(graph, snapshot)
-    _count(graph)
+    _count(graph, every)
     graph.root = jobs[snapshot.root]
     graph.root.holders += 1
     graph.tallies, graph.failures = snapshot.tallies, snapshot.failures
     graph.failed = {id: jobs[id] for id in snapshot.failed}
     graph.finished = snapshot.finished
-    for job in list(jobs.values()):
-        if job.stage is WAITING and not job.pending:
-            job.stage = READY
-        if job.ran and not job.holders and (job.stage is DONE or job.value is not None):  # only services that are gone held it
+    for job in every:
+        if job.stage is WAITING:
+            if not job.pending:
+                job.stage = READY
+        elif job.ran and not job.holders and (job.stage is DONE or job.value is not None):  # only services that are gone held it
             job.holders = 1
             graph.unhold(job)
     for id, number, members in snapshot.requests:
@@ -180,61 +224,166 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
                     job.stage = ISSUED
 
 
-def _record(job: JobState, kind: int, service: Service | None) -> JobRecord:
-    stage = job.stage if service is None or not service.known else CHILDREN
-    return JobRecord(
-        job.id, kind, stage, job.body, job.value,
-        _ids(job.needs), _ids(job.value_needs), _ids(job.above), _ids(job.children), _ids(job.follow_ons),
-        job.tries, job.losses, job.temporary,
-    )  # fmt: skip
+# Packing
 
 
-def _ids(jobs: tuple[JobState, ...]) -> tuple[str, ...]:
-    return tuple(job.id for job in jobs)
+class _Packer:
+    """Turns jobs into columns.
 
+    Args:
+        jobs: All jobs of the snapshot.
+        known: Ids of services that were up once.
+    """
 
-def _connect(graph: Graph, job: JobState, record: JobRecord) -> None:
-    jobs = graph.jobs
-    job.needs = tuple(jobs[id] for id in record.needs)
-    job.value_needs = tuple(jobs[id] for id in record.value_needs)
-    job.above = tuple(jobs[id] for id in record.above)
-    job.children = tuple(jobs[id] for id in record.children)
-    job.follow_ons = tuple(jobs[id] for id in record.follow_ons)
-    for need in (*job.needs, *job.value_needs):
-        need.holders += 1
-    for held in (job.body, job.value):
+    def __init__(self, jobs: Sequence[JobState], known: set[str]) -> None:
+        self.kinds: list[Kind] = []
+        self.keys: dict[str, int] = {}
+        self._known = known
+        self._numbers = {job.id: number for number, job in enumerate(jobs)}
+        self._kind_numbers: dict[int, int] = {}  # by identity: equal kinds are one object
+
+    def part(self, jobs: Sequence[JobState]) -> Part:
+        """The next jobs as columns."""
+        known, place = self._known, self._place
+        return Part(
+            [job.id for job in jobs],
+            [self._kind(job.kind) for job in jobs],
+            [CHILDREN if job.id in known else job.stage for job in jobs] if known else [job.stage for job in jobs],
+            [body if type(body := job.body) is bytes else place(body) for job in jobs],
+            {at: held for at, job in enumerate(jobs) if (held := place(job.value)) is not None},
+            {at: (job.tries, job.losses) for at, job in enumerate(jobs) if job.tries or job.losses},
+            {at: job.temporary for at, job in enumerate(jobs) if job.temporary},
+            [(len(list(run)), self._edges(above)) for above, run in itertools.groupby([job.above for job in jobs])],
+            {at: self._edges(job.needs) for at, job in enumerate(jobs) if job.needs},
+            {at: self._edges(job.value_needs) for at, job in enumerate(jobs) if job.value_needs},
+            {at: self._edges(job.children) for at, job in enumerate(jobs) if job.children},
+            {at: self._edges(job.follow_ons) for at, job in enumerate(jobs) if job.follow_ons},
+        )
+
+    def _kind(self, kind: Kind) -> int:
+        number = self._kind_numbers.get(id(kind))
+        if number is None:
+            number = self._kind_numbers[id(kind)] = len(self.kinds)
+            self.kinds.append(kind)
+        return number
+
+    def _place(self, held: bytes | Ref | None) -> bytes | Place | None:
         if isinstance(held, Ref):
-            graph.held[held.key] = graph.held.get(held.key, 0) + 1
+            return self.keys.setdefault(held.key, len(self.keys)), held.start, held.stop, held.crc
+        return held
+
+    def _edges(self, jobs: Iterable[JobState]) -> Numbers:
+        numbers = self._numbers
+        return [numbers[job.id] for job in jobs]
 
 
-def _count(graph: Graph) -> None:
+def _write(out: BinaryIO, record: Part | Snapshot) -> None:
+    data = _encoder.encode(record)
+    out.write(_SUM.pack(len(data)))
+    out.write(data)
+
+
+def _records(content: memoryview) -> Iterator[memoryview]:
+    start = 0
+    while start < len(content):
+        (size,) = _SUM.unpack_from(content, start)
+        start += _SUM.size
+        yield content[start : start + size]
+        start += size
+
+
+# Unpacking
+
+
+def _unpack(graph: Graph, part: Part, snapshot: Snapshot) -> list[JobState]:
+    """The part's jobs, without edges."""
+    held = partial(_held, graph.held, snapshot.keys)
+    kinds, bodies = [snapshot.kinds[kind] for kind in part.kinds], [body if type(body) is bytes else held(body) for body in part.bodies]
+    jobs = list(map(JobState, part.ids, kinds, bodies))
+    for at, stage in enumerate(part.stages):
+        if stage and (bodies[at] is None or CHILDREN <= stage <= FOLLOWING):
+            jobs[at].stage = Stage(stage)
+    for at, value in part.values.items():
+        jobs[at].value = held(value)
+    for at, (tries, losses) in part.tries.items():
+        jobs[at].tries, jobs[at].losses = tries, losses
+    for at, temporary in part.temporary.items():
+        jobs[at].temporary = temporary
+    return jobs
+
+
+def _held(count: dict[str, int], keys: Sequence[str], place: bytes | Place | None) -> bytes | Ref | None:
+    if not isinstance(place, tuple):
+        return place
+    key = keys[place[0]]
+    count[key] = count.get(key, 0) + 1
+    return Ref(key, *place[1:])
+
+
+def _connect(jobs: Sequence[JobState], start: int, part: Part) -> None:
+    """Link the part's jobs, the first of which is at `start`, with those that they name."""
+    at = start
+    for count, numbers in part.above:
+        above = tuple(jobs[number] for number in numbers)
+        if above:
+            for job in jobs[at : at + count]:
+                job.above = above
+        at += count
+    for at, numbers in part.needs.items():
+        jobs[start + at].needs = _holding(jobs, numbers)
+    for at, numbers in part.value_needs.items():
+        jobs[start + at].value_needs = _holding(jobs, numbers)
+    for at, numbers in part.children.items():
+        jobs[start + at].children = tuple(jobs[number] for number in numbers)
+    for at, numbers in part.follow_ons.items():
+        jobs[start + at].follow_ons = tuple(jobs[number] for number in numbers)
+
+
+def _holding(jobs: Sequence[JobState], numbers: Numbers) -> tuple[JobState, ...]:
+    needs = tuple(jobs[number] for number in numbers)
+    for need in needs:
+        need.holders += 1
+    return needs
+
+
+def _count(graph: Graph, jobs: Sequence[JobState]) -> None:
     """What can be told from the edges: who waits for whom, and how much is open."""
-    unreleased = set()
-    for job in graph.jobs.values():
-        for below in (*job.children, *job.follow_ons):
-            below.pending += 1
-            unreleased.add((job.id, below.id))
-    for job in graph.jobs.values():
+    unreleased: dict[str, set[str]] = {}
+    for job in jobs:
+        if job.children or job.follow_ons:
+            belows = (*job.children, *job.follow_ons)
+            unreleased[job.id] = {below.id for below in belows}
+            for below in belows:
+                below.pending += 1
+    for job in jobs:
         for upper in job.above:
-            if (upper.id, job.id) not in unreleased:
+            if upper.id not in unreleased or job.id not in unreleased[upper.id]:
                 upper.open += 1
-        for need in job.needs:
-            scope = graph.redo.scopes.get(need.id) if graph.redo.scopes else None
-            if scope is not None and job.id in scope.members:
-                for inner in need.value_needs:
-                    inner.waiters = inner.waiters or []
-                    inner.waiters.append(job)
-                    job.pending += 1
-                continue
-            need.waiters = need.waiters or []
-            need.waiters.append(job)
-            job.pending += 1
-        job.unresolved += len(job.value_needs)
-        for need in job.value_needs:
-            need.value_waiters = need.value_waiters or []
-            need.value_waiters.append(job)
-    for job in [job for job in graph.jobs.values() if job.resolved]:
-        graph.resolved(job)
+        if job.needs:
+            _wait(graph, job)
+        if job.value_needs:
+            job.unresolved += len(job.value_needs)
+            for need in job.value_needs:
+                need.value_waiters = need.value_waiters or []
+                need.value_waiters.append(job)
+    for job in jobs:
+        if job.stage is not WAITING and job.resolved:
+            graph.resolved(job)
+
+
+def _wait(graph: Graph, job: JobState) -> None:
+    """Have the job wait for the values that it needs, until it is told that they are there."""
+    for need in job.needs:
+        scope = graph.redo.scopes.get(need.id) if graph.redo.scopes else None
+        if scope is not None and job.id in scope.members:
+            for inner in need.value_needs:
+                inner.waiters = inner.waiters or []
+                inner.waiters.append(job)
+                job.pending += 1
+            continue
+        need.waiters = need.waiters or []
+        need.waiters.append(job)
+        job.pending += 1
 
 
 def _restore_services(graph: Graph, snapshot: Snapshot) -> None:

@@ -11,6 +11,7 @@ from toil_core.leader.checkpoints import TOMBSTONE, Checkpoints
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.retries import Policy
+from toil_core.leader.state import JobState
 from toil_core.testing.sim.chance import Chance
 from toil_core.testing.sim.clock import Clock
 from toil_core.testing.sim.program import Plan, Program
@@ -190,5 +191,12 @@ def check_fixpoint(data: Mapping[str, bytes], epoch: int) -> None:
 
 def _state(graph: Graph) -> object:
     saved = snapshot.decode(snapshot.encode(graph), "")
-    jobs = {job.id: (saved.kinds[job.kind], *(getattr(job, name) for name in job.__struct_fields__[2:])) for job in saved.jobs}
-    return jobs, saved.tallies, saved.failures, saved.failed, saved.finished, saved.services, saved.serving, saved.scopes
+    facts = saved.tallies, saved.failures, saved.failed, saved.finished, saved.services, saved.serving, saved.scopes
+    return {job.id: [_plain(getattr(job, name)) for name in JobState.__slots__] for job in graph.jobs.values()}, facts
+
+
+def _plain(fact: object) -> object:
+    """What a job's state says, with other jobs by their ids."""
+    if isinstance(fact, (tuple, list)):
+        return sorted(each.id if isinstance(each, JobState) else str(each) for each in fact)
+    return fact
