@@ -119,7 +119,7 @@ def test_what_only_the_leader_knows(tmp_path: Path) -> None:
     told(store, delayed=[("0.1", "step", time.time() + 60)], delays=1, requests=[request("1-9", "x", 5.0)], failures=[never], failed=1)
     causes = {id: why_job(store, "s", id) for id in ("0.1", "0.2", "0.3", "0.4")}
     assert [causes[id][0].what for id in causes] == ["delayed", "waits for room", "too big", "too big"]
-    assert "is tried again in 5" in causes["0.1"][0].text or "is tried again in 1:00" in causes["0.1"][0].text
+    assert "is tried again in 5" in causes["0.1"][0].text or "is tried again in 1m00s" in causes["0.1"][0].text
     assert "1 of 2 cores are taken" in causes["0.2"][0].text
     assert "needs 64 cores, and the largest machine has 2" in causes["0.3"][0].text
     assert "can never fit: asks for much" in causes["0.4"][0].text
