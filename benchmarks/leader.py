@@ -25,6 +25,7 @@ from toil_core.batch_system import BatchSystem, Request, Requirement, State, Upd
 from toil_core.errors import NoSuchKey
 from toil_core.job_store import Blob, JobStore
 from toil_core.leader.checkpoints import Checkpoints
+from toil_core.leader.collector import rare
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.loop import Loop
@@ -293,7 +294,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.case:
         shape, size, isolated = json.loads(options.case)
-        print(json.dumps(asdict(measure(shape, size, isolated=isolated))))
+        with rare():
+            print(json.dumps(asdict(measure(shape, size, isolated=isolated))))
         return
     if not options.json:
         print(f"{'shape':8} {'processes':10} {'jobs':>8} {'CPU-us/job':>11} {'bytes/job':>10} {'requests':>9} {'checkpoints':>12}")

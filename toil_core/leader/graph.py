@@ -13,7 +13,7 @@ from collections import deque
 
 from toil_core.batch_system import Reason, Usage
 from toil_core.leader import restart
-from toil_core.leader.growth import grow, keep_value
+from toil_core.leader.growth import Edges, grow, keep_value
 from toil_core.leader.history import Past
 from toil_core.leader.issue import Issuer, Sizing, batch_requirement
 from toil_core.leader.moves import (
@@ -211,13 +211,13 @@ class Graph:
             self.drop_body(job)
         if result.jobs:
             grow(self, result, key, start, payload, entry.base)
-            mine = self.jobs
-            job.children = (*job.children, *(mine[id] for id in result.children))
-            job.follow_ons = (*job.follow_ons, *(mine[id] for id in result.follow_ons))
-            for child in (*result.children, *result.follow_ons):
-                below = mine[child]
-                below.above = (*below.above, job)
-                below.pending += 1
+            mine, edges = self.jobs, Edges()
+            children, follow_ons = [mine[id] for id in result.children], [mine[id] for id in result.follow_ons]
+            edges.add(job, children)
+            edges.add(job, follow_ons)
+            edges.close()
+            job.children = (*job.children, *children)
+            job.follow_ons = (*job.follow_ons, *follow_ons)
         deferred = (job.kind.checkpoint or self.redo.scopes) and self.redo.ran(job, keys.commit_parts(key)[0], result)
         self.tally(job.kind.name).add(entry.usage)
         job.stage = CHILDREN
@@ -232,13 +232,13 @@ class Graph:
             own_waiters(job, result, self._release)
         if not job.unresolved:
             self.resolved(job)
-        children, job.children = job.children, ()
-        job.open = len(children)
+        ready, job.children = job.children, ()
+        job.open = len(ready)
         if self.services.crews and job.id in self.services.crews:
             self.services.begin(job)
             if job.stage is not CHILDREN:  # they can never run, and it was dropped, or runs again
                 return
-        for below in children:
+        for below in ready:
             self._release(below)
         if not job.open:
             self._advance(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -29,29 +30,37 @@ def grow(graph: Graph, result: Result, key: str, start: int, payload: bytes | No
         base: Where the result's part starts in the payload.
     """
     kinds = [graph.kind(kind) for kind in result.kinds]
-    names: dict[str, int] = {}
     jobs = graph.jobs
     for item in result.jobs:
-        kind = kinds[item.kind]
-        jobs[item.id] = JobState(item.id, kind, _bytes_or_ref(graph, item.body, item.crc, key, start, payload, base))
-        names[kind.name] = names.get(kind.name, 0) + 1
+        first, last = item.body
+        if payload is not None and last - first <= INLINE:
+            jobs[item.id] = JobState(item.id, kinds[item.kind], payload[base + first : base + last])
+        else:
+            jobs[item.id] = JobState(item.id, kinds[item.kind], _refer(graph, item.body, item.crc, key, start))
+    names: dict[str, int] = {}
+    for number, count in Counter([item.kind for item in result.jobs]).items():
+        name = kinds[number].name
+        names[name] = names.get(name, 0) + count
     for name, count in names.items():
         graph.tally(name).total += count
     graph.tell(Added(names))
+    edges = Edges()
     served = []
     for item in result.jobs:
+        if not (item.children or item.follow_ons or item.needs or item.services):
+            continue
         job = jobs[item.id]
         if item.children:
-            job.children = tuple(jobs[id] for id in item.children)
+            job.children = tuple([jobs[id] for id in item.children])
+            edges.add(job, job.children)
         if item.follow_ons:
-            job.follow_ons = tuple(jobs[id] for id in item.follow_ons)
-        for below in (*job.children, *job.follow_ons):
-            below.above = (*below.above, job)
-            below.pending += 1
+            job.follow_ons = tuple([jobs[id] for id in item.follow_ons])
+            edges.add(job, job.follow_ons)
         if item.needs:
             _needs(jobs, job, item.needs)
         if item.services and not job.kind.service:
             served.append(item)
+    edges.close()
     if graph.root is None:
         jobs[result.children[0]].pending += 1
     if served or result.services:
@@ -60,6 +69,28 @@ def grow(graph: Graph, result: Result, key: str, start: int, payload: bytes | No
             graph.services.add(jobs[item.id], item.services, new, jobs)
         if result.services:
             graph.services.add(jobs[result.job], result.services, new, jobs)
+
+
+class Edges:
+    """Notes for jobs below others which these are: siblings share one tuple, and one below many is noted once."""
+
+    def __init__(self) -> None:
+        self._more: dict[JobState, list[JobState]] = {}
+
+    def add(self, upper: JobState, below: Iterable[JobState]) -> None:
+        """These jobs are below the upper one, and wait for it."""
+        alone = (upper,)
+        for job in below:
+            job.pending += 1
+            if job.above:
+                self._more.setdefault(job, []).append(upper)
+            else:
+                job.above = alone
+
+    def close(self) -> None:
+        """All edges are told."""
+        for job, more in self._more.items():
+            job.above = (*job.above, *more)
 
 
 def keep_value(graph: Graph, job: JobState, result: Result, key: str, start: int, payload: bytes | None, base: int) -> None:
@@ -79,13 +110,16 @@ def keep_value(graph: Graph, job: JobState, result: Result, key: str, start: int
 def _bytes_or_ref(graph: Graph, span: Span, crc: int, key: str, start: int, payload: bytes | None, base: int) -> bytes | Ref:
     if payload is not None and span[1] - span[0] <= INLINE:
         return payload[base + span[0] : base + span[1]]
+    return _refer(graph, span, crc, key, start)
+
+
+def _refer(graph: Graph, span: Span, crc: int, key: str, start: int) -> Ref:
     graph.held[key] += 1
     return ref(key, start, span, crc)
 
 
 def _needs(jobs: dict[str, JobState], job: JobState, ids: Iterable[str]) -> None:
-    needs = tuple(jobs[id] for id in ids)
-    job.needs = needs
+    needs = job.needs = tuple([jobs[id] for id in ids])
     for need in needs:
         need.holders += 1
         if not need.resolved:

@@ -22,6 +22,7 @@ from toil_core.job_store import HasWorkerLocator, JobStore
 from toil_core.leader import checkpoints as folding
 from toil_core.leader import learned
 from toil_core.leader.checkpoints import Checkpoints
+from toil_core.leader.collector import rare
 from toil_core.leader.epoch import claim
 from toil_core.leader.failures import explain
 from toil_core.leader.graph import Graph
@@ -127,7 +128,7 @@ def lead(
     epoch = claim(patient, locator, ended=ended, take_over=options.take_over, this_leader=around.this_leader, alive=around.alive)
     if restart:
         folding.bury(patient, epoch)
-    with batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
+    with rare(), batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
         apart = not (batch.here or options.run_local_jobs_on_workers)
         sizing = _sizing(batch, apart=apart)
         graph = around.graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))

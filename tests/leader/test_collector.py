@@ -1,0 +1,41 @@
+"""The collector is left as it was found."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from toil_core.leader import collector
+
+
+@pytest.fixture(autouse=True)
+def thresholds() -> Iterator[None]:
+    former = gc.get_threshold()
+    yield
+    gc.set_threshold(*former)
+
+
+def test_it_is_rare_while_any_leader_works_and_then_as_before() -> None:
+    gc.set_threshold(701, 11, 12)
+    first, second = collector.rare(), collector.rare()
+    with first:
+        second.__enter__()
+        assert gc.get_threshold() == collector.RARE
+    assert gc.get_threshold() == collector.RARE  # the other still works
+    second.__exit__(None, None, None)
+    assert gc.get_threshold() == (701, 11, 12)
+
+
+def test_it_is_as_before_after_an_error() -> None:
+    gc.set_threshold(701, 11, 12)
+    with pytest.raises(ZeroDivisionError), collector.rare():
+        raise ZeroDivisionError
+    assert gc.get_threshold() == (701, 11, 12)
+
+
+def test_a_program_that_turned_it_off_is_not_overruled() -> None:
+    gc.set_threshold(0, 10, 10)
+    with collector.rare():
+        assert gc.get_threshold() == (0, 10, 10)
