@@ -95,7 +95,7 @@ def test_they_run_last_first_in_the_attempts_folder_and_print_into_its_log(tmp_p
 @pytest.mark.parametrize("isolated", [True, False])
 def test_one_that_fails_or_does_not_end_does_not_keep_the_others_from_running(tmp_path: Path, isolated: bool) -> None:
     node: Job[Any] = job(defers, isolated=isolated)(tmp_path / "noted", fail, stay)
-    assert run(node, **options(tmp_path, deferred_time=0.5)) == "done"
+    assert run(node, **options(tmp_path, deferred_time=5.0)) == "done"
     assert [line.split()[0] for line in (tmp_path / "noted").read_text().splitlines()] == ["body", "last", "staying", "failing", "first"]
 
 
