@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from toil_core.batch_system import BatchSystem
 from toil_core.testing.batch_system import BatchSystemContract
+
 from toil_dask.testing import Cluster
 
 

@@ -117,7 +117,7 @@ class OwnDask(FixedDask):
     def __init__(self, config: Config) -> None:
         self._cluster = LocalCluster(Requirement(cores=0))
         try:
-            super().__init__(config, Target(self._cluster.scheduler, self._cluster.files, config[DaskOptions].connect_timeout))
+            super().__init__(config, Target(self._cluster.scheduler, self._cluster.files, config[DaskOptions].dask_connect_timeout))
         except BaseException:
             self._cluster.close()
             raise
@@ -134,9 +134,9 @@ def open_dask(config: Config) -> Dask:
         UsageError: The cluster cannot be used.
     """
     options = config[DaskOptions]
-    if not options.scheduler:
+    if not options.dask_scheduler:
         return OwnDask(config)
-    given = {name: getattr(options, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
+    given = {name: getattr(options, f"dask_{name}") for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
     files = {name: path for name, path in given.items() if path}
-    target = Target(options.scheduler, files, options.connect_timeout, options.may_grow)
-    return Dask(config, target) if options.may_grow else FixedDask(config, target)
+    target = Target(options.dask_scheduler, files, options.dask_connect_timeout, options.dask_may_grow)
+    return Dask(config, target) if options.dask_may_grow else FixedDask(config, target)

@@ -18,4 +18,4 @@ def toil_options() -> Iterable[Group]:
 
     from toil_dask.options import DaskOptions
 
-    return [Group("dask", DaskOptions, prefix="dask")]
+    return [Group("dask", DaskOptions)]

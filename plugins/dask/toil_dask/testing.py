@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from toil_core.batch_system import Requirement
 from toil_core.cluster_engine import EngineNode
 from toil_core.options import Config
+
 from toil_dask.batch_system import Dask, FixedDask
 from toil_dask.engine import DaskEngine, address
 from toil_dask.leader import Target
@@ -96,7 +97,8 @@ class Cluster:
 
     def options(self, *, may_grow: bool = True) -> DaskOptions:
         """The same as options."""
-        return DaskOptions(scheduler=self.scheduler, connect_timeout=30.0, may_grow=may_grow, **paths(self.folder / "leader"))
+        files = {f"dask_{name}": path for name, path in paths(self.folder / "leader").items()}
+        return DaskOptions(dask_scheduler=self.scheduler, dask_connect_timeout=30.0, dask_may_grow=may_grow, **files)
 
     def arguments(self) -> list[str]:
         """The same for a command line."""
