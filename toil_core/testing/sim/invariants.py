@@ -146,8 +146,7 @@ class Epochs:
         need(epoch >= self._newest, f"the leader of epoch {epoch} wrote {key} after one of epoch {self._newest} had")
         self._newest = epoch
         saved = snapshot.decode(data, key)
-        refs = {held.key for job in saved.jobs for held in (job.body, job.value) if isinstance(held, Ref)}
-        self._needed = [*self._needed[-1:], refs]
+        self._needed = [*self._needed[-1:], set(saved.keys)]
 
     def deleting(self, who: str, keys: Iterable[str]) -> None:
         """These blobs are about to go; neither the newest checkpoint nor the one before may need them."""
