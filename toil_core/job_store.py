@@ -6,10 +6,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from toil_core.closing import Closing
 from toil_core.errors import BadKey
+
+if TYPE_CHECKING:
+    from toil_core.options import Config
 
 KEY_BYTES = 1024
 """The longest key that every driver stores, in bytes of UTF-8."""
@@ -181,4 +184,17 @@ class HasWorkerLocator(Protocol):
 
     def worker_locator(self) -> str:
         """The locator, with its driver's name, to give to workers."""
+        ...
+
+
+@runtime_checkable
+class CanWarm(Protocol):
+    """A driver whose class can make ready what opening a store takes time for.
+
+    A worker asks for it once, in a process that opens no store itself, and then forks the
+    processes that do: what is made there must hold no connection and no thread.
+    """
+
+    def warm(self, locator: str, config: Config) -> None:
+        """Import and make what does not depend on the process; a class method, with the arguments of the class itself."""
         ...

@@ -47,7 +47,7 @@ def pages() -> dict[Path, str]:
 def command_page(command: Command) -> str:
     """The section of one subcommand."""
     parser = OptionParser(f"toil {command.name}", command.help)
-    configure(parser, command)
+    configure(parser, command, list(toil_options()))
     rows = list(arguments(parser))
     lines = [f"## toil {command.name}", "", command.help, "", "| argument | |", "|---|---|", *(f"| {name} | {help} |" for name, help in rows), ""]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ import difflib
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from toil_core.errors import Interrupted, ToilError, UsageError, WorkflowFailed
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from toil_core.options import Command, OptionParser
+    from toil_core.options import Command, Group, OptionParser
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes; a workflow that failed has that of its last failed job."""
@@ -65,8 +65,13 @@ def guarded(action: Callable[[], int]) -> int:
         return _say(ToilError(f"standard output cannot be written: {error.strerror}"), FAILED)
 
 
-def configure(parser: OptionParser, command: Command) -> None:
-    """Add a subcommand's arguments to a parser, and the options of the plugins that it may have to do with.
+def configure(parser: OptionParser, command: Command, groups: Iterable[Group] | None = None) -> None:
+    """Add a subcommand's arguments to a parser, and the options that it may have to do with.
+
+    Args:
+        parser: The parser.
+        command: The subcommand.
+        groups: All groups of options; those of every installed plugin if not given.
 
     Raises:
         UsageError: The module of the command cannot be imported.
@@ -80,7 +85,7 @@ def configure(parser: OptionParser, command: Command) -> None:
         raise UsageError(f"command {command.name!r} cannot be loaded from {command.module}: {error}") from error
     module.configure(parser)
     if uses_config(module):
-        add_engine_options(parser, [group for group in option_groups() if group.concerns(command.name)])
+        add_engine_options(parser, [group for group in groups or option_groups() if group.concerns(command.name)])
     else:
         add_config_option(parser)
 

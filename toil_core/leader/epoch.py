@@ -14,7 +14,6 @@ from toil_core.errors import CorruptBlob, LeaderRunning
 from toil_core.job_store import JobStore
 from toil_core.wire import keys, run
 from toil_core.wire.commits import create_once
-from toil_core.wire.reread import reread
 from toil_core.wire.run import LeaderInfo
 
 
@@ -25,15 +24,11 @@ def last_epoch(store: JobStore) -> int:
 
 def leader_info(store: JobStore, epoch: int) -> LeaderInfo | None:
     """Who leads the epoch; None when the record cannot be read."""
-
-    def read() -> LeaderInfo:
-        with store.read(keys.leader(epoch)) as stream:
+    with store.read(keys.leader(epoch)) as stream:
+        try:
             return run.decode_leader(stream.read(), keys.leader(epoch))
-
-    try:
-        return reread(read)
-    except CorruptBlob:
-        return None
+        except CorruptBlob:
+            return None
 
 
 def this_leader(epoch: int) -> LeaderInfo:

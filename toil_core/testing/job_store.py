@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
@@ -74,6 +74,8 @@ class JobStoreContract:
     where a second object for the same store can be made, also `reopen`.
     """
 
+    keys: Sequence[str] = tuple(KEYS)
+    """Keys that the store must take: all, unless a server behind it, which is not the driver's, has limits of its own."""
     page = 1100
     """More keys than the back end lists at once."""
     large = 8 << 20
@@ -112,6 +114,8 @@ class JobStoreContract:
 
     @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
     def test_any_key_can_be_used(self, store: JobStore, key: str) -> None:
+        if key not in self.keys:
+            pytest.skip("the server behind this store has no such keys")
         store.create(key, b"one")
         assert _read(store, key) == b"one"
         assert store.stat(key).key == key
@@ -122,7 +126,7 @@ class JobStoreContract:
         assert list(store.list()) == []
 
     def test_keys_that_look_alike_are_different(self, store: JobStore) -> None:
-        keys = [*KEYS, "A", "a/b", "a/b/c", "a,b", "a%2Cb", "a%2cb", "a%b", "deep/er", "deep", "files", "files/x", "files/x/y", "files/x,y", "é", "e\u0301"]
+        keys = [*self.keys, "A", "a/b", "a/b/c", "a,b", "a%2Cb", "a%2cb", "a%b", "deep/er", "deep", "files", "files/x", "files/x/y", "files/x,y", "é", "e\u0301"]
         for key in keys:
             store.create(key, key.encode())
         assert sorted(blob.key for blob in store.list()) == sorted(keys)

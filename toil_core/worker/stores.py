@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toil_core.job_store import JobStore
+from toil_core.job_store import CanWarm, JobStore
 from toil_core.locators import parse_locator
 from toil_core.options import Config
 from toil_core.plugins import driver, hooks, open_job_store
@@ -21,7 +21,10 @@ def warm(locator: str, setup: Setup) -> None:
 
     config = Config.from_dict(setup.options)
     hooks(config)
-    driver("job_store", parse_locator(locator)[0], config.plugins)
+    name, rest = parse_locator(locator)
+    opener = driver("job_store", name, config.plugins)
+    if isinstance(opener, CanWarm):
+        opener.warm(rest, config)
 
 
 def open_with_setup(locator: str, key: str, config: Config) -> tuple[JobStore, Setup]:

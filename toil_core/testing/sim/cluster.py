@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from toil_core.batch_system import BatchSystem, Reason, Request, Requirement, State, Update
 from toil_core.testing.sim.worker import Scene, Worker
-from toil_core.wire.work import decode_work
 
 FATES = ("worker killed", "node lost", "partitioned", "preempted", "never heard of")
 """What can happen to a request as a whole."""
@@ -48,7 +47,7 @@ class Cluster:
         self._scene = scene
         self.cores = cores
         self.nodes = nodes
-        self._free = [cores + 0.5] * nodes  # services are small, and fit beside jobs
+        self._free = [float(cores)] * nodes
         self._waiting: deque[tuple[Request, SimulatedBatch]] = deque()
         self.places: dict[str, _Place] = {}
 
@@ -162,7 +161,6 @@ class SimulatedBatch(BatchSystem):
         self._cluster = cluster
         self._scene = scene
         self._seen: set[str] = set()
-        self._services: set[str] = set()
         self.inbox: Callable[[Update], None] = lambda update: None
         self.closed = False
 
@@ -170,8 +168,6 @@ class SimulatedBatch(BatchSystem):
         for request in requests:
             if request.id not in self._seen and not self.closed:
                 self._seen.add(request.id)
-                if decode_work(request.work).kinds[0].service:
-                    self._services.add(request.id)
                 self._cluster.submit(request, self)
 
     def updates(self, seconds: float | None = None) -> list[Update]:
@@ -194,11 +190,11 @@ class SimulatedBatch(BatchSystem):
 
     def capacity(self) -> Requirement:
         """See `HasCapacity`."""
-        return Requirement(self._cluster.cores + 0.5, 1 << 40, 1 << 40)
+        return Requirement(float(self._cluster.cores), 1 << 40, 1 << 40)
 
     def slots(self) -> float:
         """See `HasCapacity`."""
-        return (self._cluster.cores + 0.5) * self._cluster.nodes
+        return float(self._cluster.cores * self._cluster.nodes)
 
     def deliver(self, update: Update) -> None:
         """Send an update on its way to the leader."""
@@ -210,7 +206,7 @@ class SimulatedBatch(BatchSystem):
                 seconds = chance.between(f"delay {site}", 0.0, 60.0)
             case "told twice":
                 self._scene.clock.later(chance.between(f"again {site}", 0.0, 60.0), lambda: self.inbox(update))
-            case "lost" if update.state is State.RUNNING or (update.state is State.COMMITTED and update.id not in self._services):
+            case "lost" if update.state is not State.ENDED:
                 return
             case "not carried" if update.commit is not None:
                 update = replace(update, commit=None)

@@ -1,0 +1,79 @@
+"""Clients of the SDK: made once for the same options, tuned for many requests at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config as Tuning
+
+import toil_aws
+from toil_aws.errors import translated
+from toil_aws.options import AwsOptions
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_lock = threading.Lock()
+_ready: dict[tuple[str | None, AwsOptions], S3Client] = {}
+
+
+def session(options: AwsOptions) -> Any:
+    """A session of the SDK with the user's credentials; the SDK renews those that expire.
+
+    Raises:
+        UsageError: There is no such profile.
+    """
+    with translated("AWS"):
+        return boto3.session.Session(profile_name=options.profile)
+
+
+def endpoint(options: AwsOptions) -> str | None:
+    """The S3 server in place of Amazon's; None for Amazon's own."""
+    return options.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def s3(options: AwsOptions, region: str | None = None, *, anonymous: bool = False) -> S3Client:
+    """A client of S3; its methods may be called from several threads.
+
+    Args:
+        options: The plugin's options.
+        region: The region of the buckets; None for the SDK's own default.
+        anonymous: Whether to ask as nobody, for what is public.
+
+    Raises:
+        UsageError: There is no such profile, or no such endpoint.
+    """
+    if not anonymous:
+        with _lock:
+            ready = _ready.pop((region, options), None)
+        if ready is not None:
+            return ready
+    return _made(options, region, anonymous)
+
+
+def warm(options: AwsOptions, region: str) -> None:
+    """Make a client now, which has no connection yet, for processes that are forked later."""
+    client = _made(options, region, False)
+    with _lock:
+        _ready[region, options] = client
+
+
+def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
+    server = endpoint(options)
+    tuning = Tuning(
+        retries={"mode": "standard", "total_max_attempts": max(1, options.attempts)},
+        max_pool_connections=max(32, 2 * options.transfers),
+        connect_timeout=10,
+        read_timeout=60,
+        tcp_keepalive=True,
+        user_agent_extra=f"toil-aws/{toil_aws.__version__}",
+        s3={"addressing_style": "path" if server else "auto"},
+        signature_version=UNSIGNED if anonymous else "s3v4",
+    )
+    maker = session(options)
+    with translated(server or "S3"):
+        return maker.client("s3", region_name=region, endpoint_url=server, config=tuning)  # type: ignore[no-any-return]

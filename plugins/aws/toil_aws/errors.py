@@ -1,0 +1,147 @@
+"""What the SDK's errors mean to the engine; the one place that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+from toil_core.errors import BadLocator, KeyExists, NoSuchJobStore, NoSuchKey, StoreError, StoreFull, ToilError, Transient, UsageError
+
+TRIED = (
+    "tried in turn: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile in ~/.aws/credentials and ~/.aws/config "
+    "(with single sign-on and assumed roles), the container's role, the instance's role"
+)
+HOW = "run `aws configure` or `aws sso login`, or set the variables; `toil doctor --aws` tells more"
+
+_NO_CREDENTIALS = (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.CredentialRetrievalError, sdk.ProfileNotFound, sdk.ConfigParseError,
+                   sdk.SSOError, sdk.TokenRetrievalError)  # fmt: skip
+_PASSES = (
+    sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.FlexibleChecksumError,
+    ResponseParserError, sdk.MetadataRetrievalError,
+)  # fmt: skip
+_REFUSED = {
+    "ExpiredToken": "the credentials have expired",
+    "ExpiredTokenException": "the credentials have expired",
+    "TokenRefreshRequired": "the credentials have expired",
+    "InvalidAccessKeyId": "AWS does not know the access key",
+    "InvalidClientTokenId": "AWS does not know the access key",
+    "InvalidToken": "AWS does not know the session token",
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key",
+}
+_WAITS = {
+    "RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequests",
+    "BandwidthLimitExceeded", "OperationAborted", "ConditionalRequestConflict", "InternalError", "ServiceUnavailable", "BadDigest",
+    "XAmzContentSHA256Mismatch", "IncompleteBody", "NoSuchUpload",
+}  # fmt: skip
+_FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientCapacity"}
+
+
+def code_of(error: BaseException) -> str:
+    """The code that S3 gave an error; empty for other errors."""
+    if not isinstance(error, sdk.ClientError):
+        return ""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of an answer that is an error; 0 for other errors."""
+    if not isinstance(error, sdk.ClientError):
+        return 0
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def retried(error: sdk.ClientError) -> bool:
+    """Whether the SDK had sent the request more than once."""
+    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+
+
+def verdict(error: Exception, where: str, key: str = "") -> ToilError:
+    """What an error of the SDK means.
+
+    Args:
+        error: What was raised.
+        where: The bucket or object as the user knows it.
+        key: The key of the blob that it was about; empty when it was about none.
+    """
+    if isinstance(error, sdk.ClientError):
+        return _answer(error, where, key)
+    if isinstance(error, _NO_CREDENTIALS):
+        return UsageError(f"{where}: there are no usable AWS credentials ({one_line(error)}); {TRIED}; {HOW}")
+    if isinstance(error, sdk.SSLError):
+        return UsageError(f"{where}: the server cannot be trusted: {one_line(error)}")
+    if isinstance(error, _PASSES):
+        return Transient(f"{where}: {one_line(error)}")
+    if isinstance(error, sdk.ParamValidationError | sdk.InvalidEndpointConfigurationError | sdk.NoRegionError | ValueError):
+        return UsageError(f"{where}: {one_line(error)}")
+    return StoreError(key, f"{where}: {one_line(error)}")
+
+
+def url_verdict(error: Exception, url: str, *, writing: bool = False) -> ToilError:
+    """What an error means to the user of an `s3://` URL."""
+    if isinstance(error, sdk.ClientError):
+        if code_of(error) == "NoSuchBucket":
+            return BadLocator(f"{url}: there is no such bucket; check the spelling")
+        if status_of(error) == 404:
+            return BadLocator(f"{url}: there is no such object; check the spelling")
+        if status_of(error) == 403 and code_of(error) not in _REFUSED and code_of(error) != "RequestTimeTooSkewed":
+            verb = "write" if writing else "read"
+            hint = "" if writing else ", and --aws-request-payer if its readers pay"
+            return BadLocator(f"{url}: AWS does not let you {verb} it; check the spelling, your permissions{hint}")
+    found = verdict(error, url)
+    return BadLocator(str(found)) if isinstance(found, StoreError) else found
+
+
+@contextmanager
+def translated(where: str, key: str = "") -> Iterator[None]:
+    """Raise what the SDK's errors mean instead of them."""
+    try:
+        yield
+    except (sdk.ClientError, sdk.BotoCoreError, sdk.HTTPClientError) as error:
+        raise verdict(error, where, key) from error
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _answer(error: sdk.ClientError, where: str, key: str) -> ToilError:
+    code, status = code_of(error), status_of(error)
+    operation: Any = error.operation_name
+    if code == "NoSuchBucket":
+        return NoSuchJobStore(f"there is no job store at {where}: there is no such bucket")
+    if code == "NoSuchKey" or (status == 404 and code in ("404", "NotFound", "")):
+        return NoSuchKey(key)
+    if code == "PreconditionFailed" or status == 412:
+        return KeyExists(key)
+    if code in _REFUSED:
+        return UsageError(f"{where}: {_REFUSED[code]} ({code}); {TRIED}; {HOW}")
+    if code == "RequestTimeTooSkewed":
+        return UsageError(f"{where}: this machine's clock differs from AWS's by more than 15 minutes; set it right, by NTP for example")
+    if code in _FULL or status == 507:
+        return StoreFull(key, f"{where} has no room ({code})")
+    if code in _WAITS or status in (408, 409, 429) or status >= 500 and status != 501:
+        return Transient(f"{where}: the server answers {code or status} to {operation}")
+    if code in ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException") or status == 301:
+        region = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "another region")
+        return UsageError(f"{where}: the bucket is in {region}; write that region in its locator")
+    if status == 403:
+        return UsageError(f"{where}: AWS does not permit {action(operation)} ({code}); ask for that permission, see `toil doctor --aws`")
+    return StoreError(key, f"{where}: {code or status} on {operation}: {one_line(error)}")
+
+
+_ACTIONS = {
+    "HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "ListObjectVersions": "ListBucketVersions",
+    "DeleteObjects": "DeleteObject", "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
+    "UploadPartCopy": "PutObject", "CopyObject": "PutObject", "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "PutBucketEncryption": "PutEncryptionConfiguration", "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+}  # fmt: skip
+
+
+def action(operation: str) -> str:
+    """The permission that an operation of S3 needs."""
+    return f"s3:{_ACTIONS.get(operation, operation)}"

@@ -1,0 +1,31 @@
+"""What the AWS plugin adds to every run; imported at every start, by workers too, so kept light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from toil_core import hookimpl
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from toil_core.options import Config, Group
+
+
+@hookimpl
+def toil_options() -> Iterable[Group]:
+    """How AWS is used."""
+    from toil_aws.options import GROUP
+
+    return [GROUP]
+
+
+@hookimpl
+def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
+    """`s3://BUCKET/KEY`."""
+    if url[:3].lower() != "s3:":
+        return None
+    from toil_aws.urls import opened
+
+    return opened(url, mode, config)

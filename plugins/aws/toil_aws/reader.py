@@ -1,0 +1,179 @@
+"""An object as a stream: small ones with one request, large ones in parts, several of which are on their way at a time."""
+
+from __future__ import annotations
+
+import io
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from toil_core.errors import StoreError, ToilError, Transient
+from urllib3.exceptions import HTTPError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+Verdict = Callable[[Exception], ToilError]
+
+_FAILURES = (ClientError, BotoCoreError, HTTPClientError, HTTPError, OSError)
+_TRIES = 6
+_BUFFER = 1 << 18
+
+
+def opened(
+    client: S3Client, request: dict[str, Any], verdict: Verdict, *, start: int = 0, stop: int | None = None, part: int = 8 << 20, several: int = 8
+) -> BinaryIO:
+    """Open bytes of an object.
+
+    At most `several` parts are held in memory. A part that breaks off goes on where it was, and
+    only with the same version of the object.
+
+    Args:
+        client: The client.
+        request: Bucket, key and what else each request has.
+        verdict: Translates errors.
+        start: Where to begin.
+        stop: Where to end; None for the object's end.
+        part: Bytes of a part.
+        several: How many parts are on their way at a time.
+
+    Raises:
+        ToilError: What the verdict says.
+    """
+    span: dict[str, Any] = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
+    try:
+        answer = client.get_object(**request, **span)
+    except _FAILURES as error:
+        if isinstance(error, ClientError) and error.response["ResponseMetadata"].get("HTTPStatusCode") == 416:
+            return io.BytesIO()  # the object ends before the first byte that is wanted
+        raise verdict(error) from error
+    length = answer["ContentLength"]
+    source = _Source(client, {**request, "IfMatch": answer["ETag"]}, verdict)
+    first = _Part(source, start, start + min(length, part), answer["Body"])
+    if length <= part:
+        data = io.BytesIO(first.read())
+        data.size = length  # type: ignore[attr-defined]
+        return data
+    return cast("BinaryIO", io.BufferedReader(_Parts(source, first, start + length, part, several, length), _BUFFER))
+
+
+class _Source:
+    """An object as it was when the first request found it.
+
+    Args:
+        client: The client.
+        request: What each request has.
+        verdict: Translates errors.
+    """
+
+    def __init__(self, client: S3Client, request: dict[str, Any], verdict: Verdict) -> None:
+        self.client, self.request, self.verdict = client, request, verdict
+        self.closing = threading.Event()
+
+    def open(self, start: int, stop: int) -> Any:
+        return self.client.get_object(**self.request, Range=f"bytes={start}-{stop - 1}")["Body"]
+
+    def translate(self, error: Exception) -> ToilError:
+        if isinstance(error, ClientError) and error.response["ResponseMetadata"].get("HTTPStatusCode") == 412:
+            return StoreError(str(self.request["Key"]), "the object was replaced while it was read")
+        if isinstance(error, HTTPError | OSError):
+            return Transient(f"{self.request['Key']}: the connection broke off ({type(error).__name__})")
+        return self.verdict(error)
+
+
+class _Part:
+    """Some bytes of an object, read to their end however often the connection breaks.
+
+    Args:
+        source: The object.
+        start: Their start.
+        stop: Their end.
+        body: An answer that begins with them, if there is one.
+    """
+
+    def __init__(self, source: _Source, start: int, stop: int, body: Any = None) -> None:
+        self._source, self._at, self._stop, self._body = source, start, stop, body
+
+    def read(self) -> bytes:
+        """All of them.
+
+        Raises:
+            ToilError: They cannot be read.
+        """
+        pieces: list[bytes] = []
+        tries = 0
+        while self._at < self._stop:
+            if self._source.closing.is_set():
+                raise Transient("the stream was closed")
+            try:
+                body = self._body or self._source.open(self._at, self._stop)
+                self._body = body
+                piece = body.read(min(1 << 20, self._stop - self._at))
+                if not piece:
+                    raise EOFError
+            except (*_FAILURES, EOFError) as error:
+                self._drop()
+                tries += 1
+                found = Transient("the answer was cut short") if isinstance(error, EOFError) else self._source.translate(error)
+                if not isinstance(found, Transient) or tries >= _TRIES:
+                    raise found from error
+                self._source.closing.wait(min(5.0, 0.05 * 2**tries) * random.uniform(0.5, 1.0))
+                continue
+            pieces.append(piece)
+            self._at += len(piece)
+            tries = 0
+        self._drop()
+        return b"".join(pieces)
+
+    def _drop(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
+
+
+class _Parts(io.RawIOBase):
+    """Parts in turn, each fetched by a thread before it is needed."""
+
+    def __init__(self, source: _Source, first: _Part, stop: int, part: int, several: int, size: int) -> None:
+        self.size = size
+        self._source = source
+        self._pool = ThreadPoolExecutor(several, "toil-s3")
+        self._coming: deque[Future[bytes]] = deque([self._pool.submit(first.read)])
+        self._next, self._stop, self._size, self._several = first._stop, stop, part, several
+        self._data = memoryview(b"")
+        while len(self._coming) < several:
+            if not self._order():
+                break
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._data:
+            if not self._coming:
+                return 0
+            self._data = memoryview(self._coming.popleft().result())
+            self._order()
+        count = min(len(buffer), len(self._data))
+        buffer[:count] = self._data[:count]
+        self._data = self._data[count:]
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.closing.set()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._coming.clear()
+        super().close()
+
+    def _order(self) -> bool:
+        if self._next >= self._stop:
+            return False
+        end = min(self._next + self._size, self._stop)
+        self._coming.append(self._pool.submit(_Part(self._source, self._next, end).read))
+        self._next = end
+        return True

@@ -1,0 +1,260 @@
+"""`s3://BUCKET/KEY`: read, written, copied inside S3, and listed where it stands for a folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import quote, unquote
+
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from toil_core.errors import BadLocator, ToilError
+
+from toil_aws import clients, reader, transfer
+from toil_aws.errors import code_of, status_of, url_verdict
+from toil_aws.options import AwsOptions
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from toil_core.options import Config
+
+_SDK = (ClientError, BotoCoreError, HTTPClientError, Boto3Error)
+_AT_ONCE = 256 << 20
+"""Larger objects are copied in parts of this size, several at a time; S3 copies at most 5 GiB at once."""
+_SPOOLED = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An object of S3, or all whose names begin alike.
+
+    Args:
+        url: As the user wrote it.
+        bucket: The bucket.
+        key: The object's name.
+    """
+
+    url: str
+    bucket: str
+    key: str
+
+
+def parse(url: str) -> Place:
+    """What an `s3://` URL names.
+
+    `%` and two hexadecimal digits stand for a byte, as in every URL; `?` and `#` are allowed as they are.
+
+    Raises:
+        BadLocator: It names no bucket.
+    """
+    bucket, _, key = url.partition(":")[2].removeprefix("//").partition("/")
+    if not url.partition(":")[2].startswith("//") or not bucket or "@" in bucket:
+        raise BadLocator(f"{url!r} names no object of S3; write s3://BUCKET/KEY")
+    return Place(url, bucket, unquote(key))
+
+
+def opened(url: str, mode: str, config: Config) -> BinaryIO:
+    """Open an object for reading (`rb`), or for writing (`wb`): it appears whole when the stream is closed.
+
+    Raises:
+        BadLocator: It cannot be read or written, for a reason that will not pass.
+        Transient: S3 fails in a way that may pass.
+        UsageError: There are no usable credentials.
+    """
+    place, options = parse(url), config[AwsOptions]
+    if not place.key or place.key.endswith("/"):
+        raise BadLocator(f"{url} names a bucket or a folder, not an object; import it with import_directory, or name an object in it")
+    client = _client_for(place, options, writing=mode == "wb")
+    if mode == "wb":
+        return cast("BinaryIO", _Writer(client, place, options))
+    request = {"Bucket": place.bucket, "Key": place.key, **_payer(options)}
+    return reader.opened(client, request, lambda error: url_verdict(error, url), part=options.part_size, several=options.transfers)
+
+
+def listed(url: str, config: Config) -> Iterator[tuple[str, int]]:
+    """What lies under a URL: the path below it, and the length, of each object; the path is empty for the object itself.
+
+    Names that end with `/`, which stand for empty folders, are left out.
+
+    Raises:
+        BadLocator: There is no such bucket, or it may not be listed.
+    """
+    place, options = parse(url), config[AwsOptions]
+    client = _client_for(place, options, writing=False)
+    if place.key and not place.key.endswith("/"):
+        size = _size(client, place, options)
+        if size is not None:
+            yield "", size
+            return
+    folder = place.key if not place.key or place.key.endswith("/") else place.key + "/"
+    with _said(place):
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=folder, **_payer(options)):
+            for item in page.get("Contents", []):
+                if not item["Key"].endswith("/"):
+                    yield item["Key"][len(folder) :], item["Size"]
+
+
+def below(url: str, path: str) -> str:
+    """The URL of an object in the folder that a URL names."""
+    return f"{url.rstrip('/')}/{quote(path)}"
+
+
+def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, Any], options: AwsOptions) -> bool:
+    """Copy an object inside S3.
+
+    Args:
+        store: A client for the bucket that it is copied to.
+        url: The object's URL.
+        bucket: Where the copy goes.
+        name: What the copy is called.
+        extra: Further headers of the copy.
+        options: The plugin's options.
+
+    Returns:
+        False when S3 cannot copy this by itself, so that it must be streamed.
+
+    Raises:
+        BadLocator: There is no such object.
+    """
+    if url.partition(":")[0].lower() != "s3":
+        return False
+    place = parse(url)
+    source = _client_for(place, options, writing=False)
+    with _said(place):
+        facts = source.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))
+    size = facts["ContentLength"]
+    at_once = max(_AT_ONCE, -(-size // 10_000))
+    tuning = TransferConfig(
+        multipart_threshold=at_once + 1, multipart_chunksize=at_once, max_concurrency=options.transfers, preferred_transfer_client="classic"
+    )
+    given = {**extra, "CopySourceIfMatch": facts["ETag"], **_payer(options)}
+    if not extra:
+        given["MetadataDirective"] = "REPLACE"
+    try:
+        store.copy({"Bucket": place.bucket, "Key": place.key}, bucket, name, ExtraArgs=given, SourceClient=source, Config=tuning)
+    except ClientError as error:
+        if status_of(error) in (400, 403, 405, 501):  # readable, but not for this bucket's account: it passes through this machine
+            return False
+        raise url_verdict(error, url) from error
+    except _SDK as error:
+        raise url_verdict(error, url) from error
+    return True
+
+
+def forget() -> None:
+    """Make new clients from now on."""
+    _clients.cache_clear()
+    _general.cache_clear()
+
+
+class _Writer(io.RawIOBase):
+    """Keeps what is written until it is closed, then makes the object of it.
+
+    Args:
+        client: The client.
+        place: The object.
+        options: The plugin's options.
+    """
+
+    def __init__(self, client: S3Client, place: Place, options: AwsOptions) -> None:
+        self._client, self._place, self._options = client, place, options
+        self._spool: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - closed with the stream
+        self._whole = True
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        return self._spool.write(data)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            if self._whole:
+                self._spool.seek(0)
+                with _said(self._place, writing=True):
+                    transfer.upload(
+                        self._client, cast("BinaryIO", self._spool), self._place.bucket, self._place.key, _payer(self._options), self._options
+                    )
+        finally:
+            self._spool.close()
+            super().close()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._whole = self._whole and kind is None
+        self.close()
+
+    def __del__(self) -> None:
+        self._whole = False
+        self.close()
+
+
+class _said:
+    """Raise what the SDK's errors mean to the user of a URL."""
+
+    def __init__(self, place: Place, *, writing: bool = False) -> None:
+        self._place, self._writing = place, writing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, _SDK):
+            raise url_verdict(error, self._place.url, writing=self._writing) from error
+
+
+def _size(client: S3Client, place: Place, options: AwsOptions) -> int | None:
+    """The length of the object; None when there is none of just this name."""
+    try:
+        return client.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))["ContentLength"]
+    except ClientError as error:
+        if status_of(error) == 404:
+            return None
+        raise url_verdict(error, place.url) from error
+
+
+def _payer(options: AwsOptions) -> dict[str, Any]:
+    return {"RequestPayer": "requester"} if options.request_payer else {}
+
+
+def _client_for(place: Place, options: AwsOptions, *, writing: bool) -> S3Client:
+    """A client of the bucket's region; as nobody where there are no credentials and nothing is written."""
+    try:
+        return _clients(place.bucket, options, writing)
+    except ToilError as error:
+        raise type(error)(f"{place.url}: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _clients(bucket: str, options: AwsOptions, writing: bool) -> S3Client:
+    anonymous = not writing and clients.session(options).get_credentials() is None
+    asking = _general(options, anonymous)
+    region = asking.meta.region_name if clients.endpoint(options) else _region_of(asking, bucket)
+    return asking if region in (None, asking.meta.region_name) else clients.s3(options, region, anonymous=anonymous)
+
+
+@cache
+def _general(options: AwsOptions, anonymous: bool) -> S3Client:
+    region = options.region or clients.session(options).region_name or "us-east-1"
+    return clients.s3(options, region, anonymous=anonymous)
+
+
+def _region_of(client: S3Client, bucket: str) -> str | None:
+    """The bucket's region, which S3 tells even those who may not look into the bucket; None when it does not tell."""
+    try:
+        return client.head_bucket(Bucket=bucket).get("BucketRegion")
+    except ClientError as error:
+        if code_of(error) == "NoSuchBucket" or status_of(error) == 404:
+            return None  # the request that follows says so in its own words
+        return error.response["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    except (BotoCoreError, HTTPClientError) as error:
+        raise url_verdict(error, f"s3://{bucket}") from error
+
+
