@@ -222,6 +222,6 @@ class HasNotices(Protocol):
 class HasTransport(Protocol):
     """A provisioner whose nodes are reached in a way of their own unless the user says otherwise."""
 
-    def transport(self) -> str:
-        """The transport's name."""
+    def transport(self, cluster: str) -> Mapping[str, str]:
+        """The transport's name under `transport`, and the value of any other field of `TransportOptions`."""
         ...

@@ -91,7 +91,7 @@ def test_no_logs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert logs(tmp_path) == 0
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.startswith("no logs are kept: ")
+    assert told.err.startswith("no logs: ")
 
 
 def test_logs_can_be_read_when_the_graph_cannot(store: JobStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

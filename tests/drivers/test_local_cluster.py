@@ -32,7 +32,7 @@ class TestWithSsh(ProvisionerContract):
 class TestWithoutSsh(ProvisionerContract):
     @pytest.fixture
     def open_provisioner(self, tmp_path: Path) -> Callable[[], Provisioner]:
-        return lambda: LocalProvisioner(Config([LocalCloudOptions(folder=str(tmp_path / "cloud"), sshd="none")]))
+        return lambda: LocalProvisioner(Config([LocalCloudOptions(folder=str(tmp_path / "cloud"), sshd="off")]))
 
 
 def running(folder: str) -> list[str]:

@@ -270,6 +270,14 @@ def test_one_failure_in_a_batch_is_one_job_s_failure() -> None:
     assert len(world.failed) == 1 and len(world.log) == 1001
 
 
+def test_a_job_with_children_of_its_own_does_not_go_on_with_a_follow_on_that_it_adds() -> None:
+    """The worker cannot know of the children (found by a swarm, seed 59)."""
+    world = World(Plan("root", children=[Plan("child")], adds_follow_ons=[Plan("after")]), chain=True)
+    assert not world.requests[0].chain
+    world.run()
+    assert names(world.log) == ["root", "child", "after"]
+
+
 @pytest.mark.parametrize("carried", [True, False])
 def test_a_chain_of_commits_in_one_request(carried: bool) -> None:
     third = Plan("third", size=2000)

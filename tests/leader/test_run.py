@@ -14,7 +14,7 @@ from tests.leader.world import INITIAL, Plan
 from toil_core import plugins
 from toil_core.batch_system import Reason, State, Update
 from toil_core.drivers.memory import MemoryJobStore
-from toil_core.errors import Interrupted, JobStoreExists, LeaderReplaced, LeaderRunning, WorkflowFailed
+from toil_core.errors import Interrupted, JobStoreExists, LeaderReplaced, LeaderRunning, NoSuchKey, WorkflowFailed
 from toil_core.events import Event, JobDone, RunEnded, RunStarted
 from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints as folding
@@ -81,6 +81,37 @@ def test_a_store_takes_one_workflow(store: JobStore, monkeypatch: pytest.MonkeyP
     run = Run(store, two(), monkeypatch)
     with pytest.raises(JobStoreExists, match="memory:here holds a workflow already"):
         begin(store, "memory:here", run.player.world.blobs[INITIAL] + b"another", CONFIG)
+
+
+def test_nobody_begins_anew_where_the_workflow_s_own_graph_is_long_folded(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by a swarm, seed 301."""
+    run = Run(store, two(), monkeypatch)
+    for restart in (False, True, True, True):
+        run.lead(restart=restart)
+    with pytest.raises(JobStoreExists):
+        begin(store, "memory:here", run.player.world.blobs[INITIAL] + b"another", CONFIG)
+
+
+def test_who_began_a_workflow_and_slept_goes_on_where_others_are(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by a swarm, seed 359."""
+    run = Run(store, two(), monkeypatch)
+    first = run.lead(restart=True)
+    assert run.lead(restart=False) == first
+    assert run.player.ran == ["root", "child"]
+
+
+def test_a_leader_that_misses_what_its_successor_removed_says_that_it_was_replaced(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by a swarm, seed 6."""
+    run = Run(store, two(), monkeypatch)
+    run.lead()
+
+    def meanwhile(store: JobStore, *arguments: object) -> None:
+        store.create(keys.leader(3), b"another")
+        raise NoSuchKey(keys.commit("1-1", 0))
+
+    monkeypatch.setattr(folding, "load", meanwhile)
+    with pytest.raises(LeaderReplaced):
+        run.lead(restart=True)
 
 
 def test_a_failed_workflow_says_why_and_can_be_restarted(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -357,6 +357,21 @@ def test_it_is_no_deadlock_while_a_user_runs() -> None:
     assert asked(world) == {"db", "b"}
 
 
+def test_a_look_for_a_deadlock_that_is_due_when_no_service_runs_any_more_is_the_last() -> None:
+    """Or the leader would look again at once, and for ever (found by a swarm, seed 25)."""
+    serving = Plan("serving", services=[service("db")], children=[Plan("user")])
+    world = World(Plan("root", children=[serving, Plan("long")]), limits=Limits(deadlock_wait=60.0))
+    finish(world, "root", "serving")
+    up(world, "db")
+    assert world.wake == 60.0
+    finish(world, "user")
+    stop(world, "db")
+    for now in (100.0, 101.0):
+        world.wake = 0.0
+        world.apply(TimePassed(now))
+    assert world.wake == 0.0 and running(world), "nothing but the long job is waited for"
+
+
 def test_it_is_no_deadlock_where_a_user_fits() -> None:
     world = starved(Requirement(cores=5))
     for _ in range(3):

@@ -15,7 +15,6 @@ from toil_core.job_store import JobStore
 from toil_core.leader import begin
 from toil_core.leader.checkpoints import Checkpoints
 from toil_core.leader.epoch import this_leader
-from toil_core.leader.options import EngineOptions
 from toil_core.monitor.status import load
 from toil_core.options import Config
 from toil_core.wire import commits, keys, run, work
@@ -39,11 +38,10 @@ def begun(folder: Path) -> JobStore:
     return store
 
 
-def led(store: JobStore, epoch: int = 1, batch_system: str = "single_machine", **changes: Any) -> None:
+def led(store: JobStore, epoch: int = 1, **changes: Any) -> None:
     """A leader took it up: this process, unless changes to the record say otherwise."""
-    config = Config([EngineOptions(batch_system=batch_system)])
     store.create(keys.leader(epoch), run.encode(msgspec.structs.replace(this_leader(epoch), **changes)))
-    store.write(keys.setup(epoch), BytesIO(work.encode(Setup(script="/home/me/words.py", options=config.as_dict()))))
+    store.write(keys.setup(epoch), BytesIO(work.encode(Setup(script="/home/me/words.py", options=Config().as_dict()))))
 
 
 def committed(store: JobStore) -> None:

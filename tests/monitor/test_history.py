@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 from collections import Counter
 from pathlib import Path
 
@@ -37,14 +36,6 @@ def test_what_is_folded_and_what_is_not_yet_are_both_told(tmp_path: Path, folded
     leaf = next(attempt for attempt in attempts if attempt.job == "1-1.0.0")
     assert (leaf.name, leaf.request, leaf.wall, leaf.cpu, leaf.memory, leaf.child_of) == ("leaf", "1-2", 1.0, 0.5, 9 << 20, ("0.0",))
     assert next(attempt.log for attempt in attempts if attempt.job == "1-1.0.2") == keys.log("1-1.0.2", "1-4")
-
-
-@pytest.mark.parametrize("batch_system", ["single_machine", "mesos"])
-def test_where_attempts_ran_that_only_commits_tell_of(tmp_path: Path, batch_system: str) -> None:
-    store = stores.begun(tmp_path / "store")
-    stores.led(store, batch_system=batch_system)
-    stores.committed(store)
-    assert {attempt.node for attempt in history.read(store)} == {socket.gethostname() if batch_system == "single_machine" else ""}
 
 
 def test_a_store_without_a_workflow_has_no_history(tmp_path: Path) -> None:

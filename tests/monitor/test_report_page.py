@@ -17,7 +17,6 @@ from toil_core.cli import main
 from toil_core.leader.history import Attempt
 from toil_core.monitor.report.model import build
 from toil_core.monitor.report.page import report_page
-from toil_core.monitor.status import FailedJob
 
 LARGEST = 3_000_000
 
@@ -133,23 +132,6 @@ def test_tables_are_sorted_by_the_column_that_is_pressed(shown: Browser, tmp_pat
     jobs = [int(text.replace(",", "")) for text in shown.ask("[...document.querySelectorAll('#kinds tbody tr')].map((r) => r.cells[1].innerText)")]
     assert jobs == sorted(jobs, reverse=True)
     assert shown.ask("document.querySelectorAll('#kinds th')[1].getAttribute('aria-sort')") == "descending"
-
-
-def test_failures_that_are_alike_are_told_once(shown: Browser, tmp_path: Path) -> None:
-    attempts = run("middle")
-    stumbled = {attempt.job for attempt in attempts if attempt.outcome != "done"}
-    jobs = [attempt.job for attempt in attempts if attempt.name == "align" and attempt.job not in stumbled][:30]
-    failures = [FailedJob(job, "align", True, "failed", f"ValueError: lane {n} of 'sample-{n}'", 1, "", "the end") for n, job in enumerate(jobs)]
-    failures.append(FailedJob("0.1", "merge", True, "failed", "OSError: no room", 1, "", ""))
-    shown.open(file(tmp_path, report_page(build(synthetic.status(attempts, failures=failures), attempts))))
-    lost = shown.ask("[...document.querySelectorAll('#failures > .failure h3')].map((e) => e.innerText)")
-    assert sorted(name.split()[0] for name in lost) == ["align", "merge"]
-    assert shown.ask("[...document.querySelectorAll('#failures > .failure details b')].map((e) => e.innerText)") == ["and 29 more like it"]
-    shown.ask("document.querySelector('#failures > .failure details:has(b) summary').click()")
-    assert shown.ask("document.querySelectorAll('#failures > .failure tbody tr').length") == 20
-    shown.ask("[...document.querySelectorAll('#failures > .failure button')].find((b) => b.innerText === 'Show all 29').click()")
-    assert shown.ask("document.querySelectorAll('#failures > .failure tbody tr').length") == 29
-    assert shown.ask(OVERLAPS) == []
 
 
 # The command

@@ -15,7 +15,7 @@ def test_sizes_are_rounded(size: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0, "0.00 s"), (9.996, "10.0 s"), (12.34, "12.3 s"), (59.97, "1m00s"), (125, "2m05s"), (3725, "1h02m05s"), (3 * 86400 + 3725, "3d01h02m")],
+    [(0, "0.00 s"), (9.996, "10.0 s"), (12.34, "12.3 s"), (59.97, "1:00"), (125, "2:05"), (3725, "1:02:05"), (3 * 86400 + 3725, "3 d 1:02:05")],
 )
 def test_spans_grow_with_their_units(seconds: float, shown: str) -> None:
     assert span(seconds) == shown

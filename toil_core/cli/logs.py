@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from toil_core.monitor.logs import Log, Logs
 
 _CHUNK = 1 << 20
-_SHOWN = 5
 
 
 def configure(parser: OptionParser) -> None:
@@ -53,7 +52,6 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             _print_job(store, logs, arguments.job, arguments.attempt)
         else:
             _print_list(logs.all())
-            _print_running(store, arguments.locator)
     return 0
 
 
@@ -102,26 +100,10 @@ def _print_list(logs: list[Log]) -> None:
     from toil_core.monitor.text import about, table
 
     if not logs:
-        print("no logs are kept: no attempt has failed, and those that succeed leave none unless --write-logs-from-all-jobs is given", file=sys.stderr)
+        print("no logs: no attempt has failed, and those that succeed leave none unless --write-logs-from-all-jobs is given", file=sys.stderr)
         return
     rows = [(log.name or "-", log.job, str(log.attempt), about(log.size), log.reason or "-") for log in logs]
     print(table(("job", "id", "attempt", "size", "failed by"), rows, right=(2, 3)))
-
-
-def _print_running(store: JobStore, locator: str) -> None:
-    """Say whose output can be looked at while they run."""
-    from toil_core.monitor.live import places
-    from toil_core.monitor.progress import logs_command
-    from toil_core.monitor.text import count
-
-    try:
-        running = [next(iter(place.jobs)) for place in places(store) if place.jobs]
-    except UsageError:
-        return
-    if running:
-        more = ", …" if len(running) > _SHOWN else ""
-        print(f"{count(len(running), 'job')} {'runs' if len(running) == 1 else 'run'} here: {', '.join(running[:_SHOWN])}{more}", file=sys.stderr)
-        print(f"what one prints: {logs_command(locator, running[0])} --follow", file=sys.stderr)
 
 
 def _print_job(store: JobStore, logs: Logs, job: str, attempt: str | None) -> None:

@@ -109,13 +109,9 @@ class LocalProvisioner(Provisioner):
         """What `preempt` was told."""
         return {record.name: record.taken for record in self._records.nodes(cluster) if record.taken}
 
-    def transport(self) -> str:
+    def transport(self, cluster: str) -> Mapping[str, str]:
         """`ssh`, or `local` where there is no ssh server."""
-        return "ssh" if self._sshd else "local"
-
-    def homes(self, cluster: str) -> Path:
-        """The folder of the nodes' disks: for each node, by name, a folder."""
-        return self._records.homes(cluster)
+        return {"transport": "ssh"} if self._sshd else {"transport": "local", "local_nodes": str(self._records.homes(cluster))}
 
     def kill(self, cluster: str, names: Iterable[str]) -> None:
         """Take nodes away at once, without a word to what runs there.

@@ -15,8 +15,8 @@ from pathlib import Path
 from toil_core.errors import ToilError, UsageError
 from toil_core.worker import procfs
 
-MARK = "TOIL_NODE_FOLDER"
-"""The variable that every process of a node has in its environment; it names the node's disk."""
+MARK = "HOME"
+"""The variable that tells to which node a process belongs: its value is the node's disk."""
 _PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/sbin"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -25,12 +25,12 @@ def find_sshd(chosen: str | None) -> str | None:
     """Absolute path of the ssh server; None when there is none, or none is wanted.
 
     Args:
-        chosen: What the user says: a path, `none`, or None to look where it usually is.
+        chosen: What the user says: a path, `off`, or None to look where it usually is.
 
     Raises:
         UsageError: There is none at the path.
     """
-    if chosen == "none":
+    if chosen == "off":
         return None
     if chosen:
         path = shutil.which(os.path.abspath(os.path.expanduser(chosen)))
@@ -71,7 +71,7 @@ Subsystem sftp {_sftp_server()}
 """
     where = shlex.quote(str(home))
     session = f"""\
-export HOME={where} {MARK}={where} TMPDIR={where}/tmp TOIL_PREEMPTION_NOTICE={shlex.quote(str(about / "notice"))}
+export {MARK}={where} TMPDIR={where}/tmp TOIL_PREEMPTION_NOTICE={shlex.quote(str(about / "notice"))}
 unset XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME XDG_DATA_HOME XDG_RUNTIME_DIR
 mkdir -p "$TMPDIR"
 cd "$HOME"
@@ -90,7 +90,7 @@ def make_host_key(folder: Path) -> tuple[bytes, str]:
         old.unlink(missing_ok=True)
     keygen = shutil.which("ssh-keygen")
     if keygen is None:
-        raise UsageError("there is an ssh server but no ssh-keygen; install openssh-client, or say --local-cloud-sshd none")
+        raise UsageError("there is an ssh server but no ssh-keygen; install openssh-client, or say --local-cloud-sshd off")
     subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True, stdin=subprocess.DEVNULL, capture_output=True)
     private, public = path.read_bytes(), path.with_suffix(".pub").read_text()
     path.unlink()

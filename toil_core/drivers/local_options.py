@@ -13,7 +13,7 @@ class LocalCloudOptions:
 
     folder: str | None = option(None, "Folder for the nodes of clusters on this machine. [~/.local/state/toil/local-cloud]")
     catalog: str | None = option(None, "A TOML file of the node types that clusters on this machine can have, in place of the built-in ones.")
-    sshd: str | None = option(None, "Path of the ssh server for nodes on this machine; `none` for none. [sshd, where it is installed]")
+    sshd: str | None = option(None, "Path of the ssh server for nodes on this machine; `off` for none. [sshd, where it is installed]")
 
 
 GROUP = Group("local_cloud", LocalCloudOptions, prefix="local_cloud")

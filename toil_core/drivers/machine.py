@@ -6,7 +6,20 @@ import os
 import re
 from pathlib import Path
 
+from toil_core.batch_system import Accelerator, Requirement
+
 _UNLIMITED = 1 << 60
+
+
+def offer(folder: Path) -> Requirement:
+    """What there is for jobs.
+
+    Args:
+        folder: Where jobs have their temporary files.
+    """
+    count = gpus()
+    devices = (Accelerator(count, brand="nvidia", api="cuda"),) if count else ()
+    return Requirement(cores(), memory(), free_disk(folder), accelerators=devices)
 
 
 def cores() -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from toil_core.batch_system import Accelerator, BatchSystem, Reason, Request, Requirement, State, Update
+from toil_core.batch_system import BatchSystem, Reason, Request, Requirement, State, Update
 from toil_core.drivers import machine
 from toil_core.drivers.packing import Packing
 from toil_core.drivers.single_machine_options import SingleMachineOptions
@@ -41,13 +41,13 @@ class SingleMachine(BatchSystem):
         self._root = Path(engine.work_dir or os.environ.get("TMPDIR") or "/tmp")
         if not self._root.is_dir() or not os.access(self._root, os.W_OK | os.X_OK):
             raise BadOption(f"{self._root} is no folder that can be written to; choose one with --work-dir")
-        gpus = machine.gpus()
+        there = machine.offer(self._root)
         total = Requirement(
-            options.local_cores or machine.cores(),
-            options.local_memory or machine.memory(),
-            options.local_disk or machine.free_disk(self._root),
+            options.local_cores or there.cores,
+            options.local_memory or there.memory,
+            options.local_disk or there.disk,
             preemptible=True,
-            accelerators=(Accelerator(gpus, brand="nvidia", api="cuda"),) if gpus else (),
+            accelerators=there.accelerators,
         )
         self._packing = Packing(total, options.scale)
         self._node = socket.gethostname()

@@ -22,6 +22,7 @@ from toil_core.leader.graph import Graph
 from toil_core.leader.moves import Committed, Delete, Done
 from toil_core.wire import commits, keys
 from toil_core.wire.commits import Commit, create_once
+from toil_core.wire.reread import reread
 
 TOMBSTONE = b"replaced"
 _REPLACED = "another leader has taken this workflow over; this one stops"
@@ -126,6 +127,9 @@ class Checkpoints:
         doomed, self._garbage = self._garbage, self._collectable(graph)
         doomed += self._former[:-1]
         self._former = [*self._former[-1:], key]
+        if _INITIAL in doomed:  # something has to stay there, or another could begin here anew
+            doomed.remove(_INITIAL)
+            self._store.write(_INITIAL, BytesIO(TOMBSTONE))
         self._store.delete([*doomed, *self._files])
         self._files = []
 
@@ -167,7 +171,7 @@ def load(store: JobStore, graph: Graph, readers: int = 16) -> Found:
     if saved is None:
         try:
             load_initial(store, graph)
-        except NoSuchKey:
+        except (NoSuchKey, CorruptBlob):
             if found.corrupt:
                 raise CorruptBlob(keys.CHECKPOINTS, found.corrupt[-1]) from None
             raise
@@ -188,13 +192,17 @@ def load_initial(store: JobStore, graph: Graph) -> None:
         NoSuchKey: The store holds no workflow.
         CorruptBlob: What it holds is truncated or altered.
     """
+    commit, start, payload = reread(lambda: _initial(store))
+    graph.load(commit, _INITIAL, start, payload)
+
+
+def _initial(store: JobStore) -> tuple[Commit, int, bytes | None]:
     if store.stat(_INITIAL).size <= _WHOLE:
         data = _get(store, _INITIAL)
         commit, start = commits.whole(data, _INITIAL)
-        graph.load(commit, _INITIAL, start, commits.sound(commit, data[start:], _INITIAL))
-    else:
-        commit, start = commits.read(store, _INITIAL)
-        graph.load(commit, _INITIAL, start, None)
+        return commit, start, commits.sound(commit, data[start:], _INITIAL)
+    commit, start = commits.read(store, _INITIAL)
+    return commit, start, None
 
 
 def ended(store: JobStore) -> int:
@@ -203,8 +211,8 @@ def ended(store: JobStore) -> int:
     if blob is None or _is_tombstone(blob):
         return 0
     try:
-        saved = snapshot.decode(_get(store, blob.key), blob.key)
-    except CorruptBlob:
+        saved = _saved(store, blob.key)
+    except (CorruptBlob, NoSuchKey):  # it is gone when a leader is at work that has written newer ones
         return 0
     return saved.epoch if saved.ended else 0
 
@@ -248,10 +256,14 @@ def _get(store: JobStore, key: str) -> bytes:
         return stream.read()
 
 
+def _saved(store: JobStore, key: str) -> snapshot.Snapshot:
+    return reread(lambda: snapshot.decode(_get(store, key), key))
+
+
 def _last_good(store: JobStore, found: Found) -> snapshot.Snapshot | None:
     for key in reversed(existing(store)):
         try:
-            saved = snapshot.decode(_get(store, key), key)
+            saved = _saved(store, key)
         except CorruptBlob as error:
             found.corrupt.append(f"{error}; the checkpoint before it is used")
             continue
@@ -267,7 +279,7 @@ def _replay(store: JobStore, graph: Graph, found: Found, readers: int) -> None:
         epoch, sequence = (0, 0) if request == keys.ROOT else keys.request_order(request)
         if epoch == found.base_epoch and (sequence > found.base_sequence or request in found.open):
             wanted.append((sequence, number, blob.key))
-        elif blob.key not in graph.held and (found.checkpoint or blob.key != _INITIAL):
+        elif blob.key not in graph.held and (found.checkpoint or blob.key != _INITIAL) and not _is_tombstone(blob):
             found.stale.append(blob.key)
     wanted.sort()
     found_keys = [key for _, _, key in wanted]

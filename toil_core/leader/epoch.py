@@ -14,6 +14,7 @@ from toil_core.errors import CorruptBlob, LeaderRunning
 from toil_core.job_store import JobStore
 from toil_core.wire import keys, run
 from toil_core.wire.commits import create_once
+from toil_core.wire.reread import reread
 from toil_core.wire.run import LeaderInfo
 
 
@@ -24,11 +25,15 @@ def last_epoch(store: JobStore) -> int:
 
 def leader_info(store: JobStore, epoch: int) -> LeaderInfo | None:
     """Who leads the epoch; None when the record cannot be read."""
-    with store.read(keys.leader(epoch)) as stream:
-        try:
+
+    def read() -> LeaderInfo:
+        with store.read(keys.leader(epoch)) as stream:
             return run.decode_leader(stream.read(), keys.leader(epoch))
-        except CorruptBlob:
-            return None
+
+    try:
+        return reread(read)
+    except CorruptBlob:
+        return None
 
 
 def this_leader(epoch: int) -> LeaderInfo:

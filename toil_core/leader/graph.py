@@ -92,7 +92,7 @@ class Graph:
             case StopAsked():
                 self.stop()
         self._issue()
-        if self.services.requests and not isinstance(event, StopAsked):
+        if self._serving.watched and not isinstance(event, StopAsked):
             self._serving.look(event.now, moved=not isinstance(event, TimePassed))
         self._check_end()
         return self._commands
@@ -481,7 +481,7 @@ class Graph:
             job.stage = ISSUED
         self.requests[id] = OpenRequest(kind, jobs)
         tasks = tuple(self._task(job) for job in jobs)
-        chain = self.chain and len(jobs) == 1 and not kind.service and jobs[0].id not in self.services.crews
+        chain = self.chain and len(jobs) == 1 and not kind.service and not jobs[0].children and jobs[0].id not in self.services.crews
         self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), (kind,), tasks, chain))
 
     def _apart(self, kind: Kind) -> bool:

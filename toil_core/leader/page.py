@@ -8,14 +8,12 @@ later can be added by whoever reads it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 
 import msgspec
 
 from toil_core.batch_system import Requirement
 from toil_core.leader.graph import Graph
-from toil_core.leader.services import Phase
 from toil_core.leader.state import DELAYED, JobState, OpenRequest
 from toil_core.wire.jobs import Failure
 
@@ -96,7 +94,6 @@ class Page(msgspec.Struct, frozen=True):
         failing: How many other jobs' last attempts failed.
         capacity: The largest request that the batch system can run; None when unknown.
         slots: How many cores it has; None when unknown.
-        services: Services that are needed and not up: id, name, the phase that each is in.
     """
 
     epoch: int
@@ -115,7 +112,6 @@ class Page(msgspec.Struct, frozen=True):
     failing: int
     capacity: Requirement | None = None
     slots: float | None = None
-    services: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
 
 
 _decoder = msgspec.msgpack.Decoder(Page)
@@ -150,7 +146,6 @@ def of(graph: Graph, now: float, outcome: str = "", capacity: Requirement | None
         [(id, name, until) for until, id, name in heapq.nsmallest(SHOWN, delayed)], len(delayed),
         [*_failures(graph, graph.failed, final=True), *_failures(graph, _failing(graph), final=False)],
         len(graph.failed), sum(1 for id in graph.failures if id not in graph.failed), capacity, slots,
-        list(islice(_services(graph), SHOWN)),
     )  # fmt: skip
 
 
@@ -174,14 +169,6 @@ def _request(id: str, request: OpenRequest) -> RequestPage:
     return RequestPage(
         id, request.next, request.kind.name, len(request.jobs), first, request.node, request.started, needed.cores, needed.memory, needed.disk
     )
-
-
-def _services(graph: Graph) -> Iterator[tuple[str, str, str]]:
-    for crew in graph.services.crews.values():
-        if crew.active and not crew.complete:
-            for service in crew.services:
-                if service.phase in (Phase.IDLE, Phase.QUEUED, Phase.STARTING):
-                    yield service.job.id, service.job.kind.name, service.phase.value
 
 
 def _failing(graph: Graph) -> Iterable[str]:

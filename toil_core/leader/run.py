@@ -16,7 +16,7 @@ import msgspec
 import toil_core
 from toil_core import plugins
 from toil_core.batch_system import BatchSystem, HasCapacity, Reason
-from toil_core.errors import Interrupted, JobStoreExists, WorkflowFailed
+from toil_core.errors import Interrupted, JobStoreExists, StoreError, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
 from toil_core.job_store import HasWorkerLocator, JobStore
 from toil_core.leader import checkpoints as folding
@@ -43,6 +43,7 @@ from toil_core.options import Config
 from toil_core.secrets import refuse_secret
 from toil_core.wire import commits, keys, run, work
 from toil_core.wire.jobs import Ref
+from toil_core.wire.reread import reread
 from toil_core.wire.work import Setup
 
 _log = logging.getLogger("toil.leader")
@@ -126,9 +127,10 @@ def lead(
     patient = around.patient(store, stopping)
     ended = folding.ended(patient)
     epoch = claim(patient, locator, ended=ended, take_over=options.take_over, this_leader=around.this_leader, alive=around.alive)
+    restart = restart or epoch > 1  # another may have led since this one began the workflow
     if restart:
         folding.bury(patient, epoch)
-    with rare(), batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
+    with rare(), _or_replaced(patient, epoch), batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
         apart = not (batch.here or options.run_local_jobs_on_workers)
         sizing = _sizing(batch, apart=apart)
         graph = around.graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))
@@ -159,7 +161,17 @@ def lead(
             watch.write(graph, around.now(), finish.outcome)
             teller.tell(RunEnded(around.now(), finish.outcome, graph.ran, len(graph.failed), graph.total))
             _judge(finish, graph, locator, [*received, *([signal.SIGTERM] if watch.killed else [])])
-    return _outcome(patient, graph)
+        return _outcome(patient, graph)
+
+
+@contextmanager
+def _or_replaced(store: JobStore, epoch: int) -> Iterator[None]:
+    """What a leader does not find may be gone because another has taken over: then that is what is told."""
+    try:
+        yield
+    except StoreError:
+        Checkpoints(store, epoch).check_leader()
+        raise
 
 
 def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *, restart: bool, readers: int) -> None:
@@ -196,8 +208,11 @@ def _bytes(store: JobStore, held: bytes | Ref) -> bytes:
 
 
 def _info(store: JobStore) -> run.WorkflowInfo:
-    with store.read(keys.WORKFLOW) as stream:
-        return run.decode_workflow(stream.read())
+    def read() -> run.WorkflowInfo:
+        with store.read(keys.WORKFLOW) as stream:
+            return run.decode_workflow(stream.read())
+
+    return reread(read)
 
 
 def _policy(options: EngineOptions, batch: BatchSystem) -> Policy:

@@ -103,6 +103,11 @@ class Serving:
         """When to look again whether only services run."""
         return self._deadlock.at
 
+    @property
+    def watched(self) -> bool:
+        """Whether services run, or did when this was last looked at."""
+        return bool(self.services.requests) or self._deadlock.at is not None
+
     def look(self, now: float, *, moved: bool) -> None:
         """Look whether only services run, and have for long enough.
 
@@ -112,7 +117,7 @@ class Serving:
         """
         graph = self._graph
         others = [request for request in graph.requests.values() if not (request.kind.service and request.started)]
-        if not others or graph.stopping:
+        if not others or graph.stopping or not self.services.requests:
             self._deadlock.idle()
             return
         before = self._deadlock.at

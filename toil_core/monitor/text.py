@@ -20,15 +20,14 @@ def about(size: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A span of time, as options take it from a minute on: `0.24 s`, `12.3 s`, `2m05s`, `1h02m05s`, `3d01h02m`."""
+    """A span of time: `0.24 s`, `12.3 s`, `2:05` for minutes, `1:02:05` for hours, `3 d 1:02:05`."""
     if seconds < 59.95:
         return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours:02}h{minutes:02}m"
-    return f"{hours}h{minutes:02}m{left:02}s" if hours else f"{minutes}m{left:02}s"
+    clock = f"{hours}:{minutes:02}:{left:02}" if hours or days else f"{minutes}:{left:02}"
+    return f"{days} d {clock}" if days else clock
 
 
 def count(number: int, word: str) -> str:

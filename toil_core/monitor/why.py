@@ -9,23 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from toil_core.batch_system import Reason, Requirement
+from toil_core.batch_system import Requirement
 from toil_core.errors import UsageError
 from toil_core.job_store import JobStore
 from toil_core.leader.graph import Graph
 from toil_core.leader.history import Attempt
 from toil_core.leader.page import Page, RequestPage
-from toil_core.leader.services import Phase
 from toil_core.leader.state import CHILDREN, DONE, FAILED, FOLLOWING, WAITING, JobState, Stage
-from toil_core.monitor import cures, history, status
+from toil_core.monitor import history, status
 from toil_core.monitor.glance import glance, newest_page
 from toil_core.monitor.progress import logs_command, reason_text
 from toil_core.monitor.status import Status
 from toil_core.monitor.text import about, count, span
 from toil_core.wire.jobs import Failure
-
-_MORE_ROOM = "wait; to run more at a time, let jobs ask for less (`toil stats` tells what they use) or add machines"
-_WAIT = "wait; --retry-backoff-seconds sets how long such waits are"
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -33,8 +29,8 @@ class Cause(msgspec.Struct, frozen=True):
 
     Args:
         what: What it is, for programs: `done`, `running`, `waits for job`, `waits for jobs below`, `waits for value`,
-            `waits for room`, `waits for service`, `too many services`, `waits for leader`, `delayed`, `too big`, `failed`,
-            `leader`, `stopping`, `complete`, `half made`, `unreachable`.
+            `waits for room`, `waits for leader`, `delayed`, `too big`, `failed`, `leader`, `stopping`, `complete`,
+            `half made`, `unreachable`.
         text: The same for people.
         job: The job that it speaks of; empty when it speaks of the run.
         advice: What to do about it; empty when that is told by a later step.
@@ -122,36 +118,22 @@ def _of_room(told: Status, page: Page | None) -> Iterator[Cause]:
         job = told.running_jobs[0]
         example = f", for example {job.name} {job.job} on {job.node or 'a node'} for {span(max(0.0, time.time() - job.since))}"
         yield Cause("running", f"{count(told.running, 'job')} {'runs' if told.running == 1 else 'run'}{example}{_used(page)}", job.job)
-    yield from _of_services(told.job_store, page)
     waiting = [request for request in page.requests if not request.started]
     if waiting:
         yield _waiting_for_room(page, waiting, told.ready)
     elif not told.running and page.delays:
         job_, name, until = page.delayed[0]
-        text = f"{count(page.delays, 'job')} failed and {'waits' if page.delays == 1 else 'wait'} before another attempt; the first, {name} {job_}, goes on in {_until(until)}"
-        yield Cause("delayed", text, job_, _WAIT)
+        text = f"{count(page.delays, 'job')} failed and wait before another attempt; the first, {name} {job_}, goes on in {_until(until)}"
+        yield Cause("delayed", text, job_, "wait; --retry-backoff-seconds sets how long such waits are")
     elif not told.running:
         yield Cause("waits for leader", "nothing has run since the leader last told of itself", advice="ask again in a moment")
-
-
-def _of_services(locator: str, page: Page) -> Iterator[Cause]:
-    starting = [(id, name) for id, name, phase in page.services if phase == Phase.STARTING.value]
-    if starting:
-        id, name = starting[0]
-        text = f"{count(len(starting), 'service')}, such as {name} {id}, {'is' if len(starting) == 1 else 'are'} not up yet; what uses them waits for that"
-        yield Cause("waits for service", text, id, f"what it prints: `{logs_command(locator, id)} --follow`")
-    queued = [(id, name) for id, name, phase in page.services if phase == Phase.QUEUED.value]
-    if queued:
-        id, name = queued[0]
-        text = f"{count(len(queued), 'service')}, such as {name} {id}, may not start yet, as only so many may run at a time"
-        yield Cause("too many services", text, id, "wait; or allow more with --max-service-jobs or --max-preemptible-service-jobs, and --restart")
 
 
 def _waiting_for_room(page: Page, waiting: list[RequestPage], ready: int) -> Cause:
     first = waiting[0]
     more = f", and {ready:,} more jobs are ready" if ready else ""
     text = f"{count(len(waiting), 'request')} {'waits' if len(waiting) == 1 else 'wait'} for room{more}; the first ({first.name}) needs {_needs(first)}{_used(page)}"
-    return Cause("waits for room", text, first.first, _MORE_ROOM)
+    return Cause("waits for room", text, first.first, "wait; to run more at a time, let jobs ask for less (`toil stats` tells what they use) or add machines")
 
 
 def _used(page: Page) -> str:
@@ -215,9 +197,9 @@ class _Chain:
     def _for_good(self, job: JobState, failure: Failure | None) -> Cause:
         reason = f": {reason_text(failure.reason.value, failure.message)}" if failure else ""
         log = f"its log: `{logs_command(self._locator, job.id)}`; " if failure and failure.log else ""
-        what = "too big" if failure and failure.reason is Reason.TOO_BIG else "failed"
-        text = f"{self._name(job)} {cures.final(failure, job.tries)}{reason}"
-        return Cause(what, text, job.id, log + cures.cure(failure, job.kind.requirement))
+        advice = f"{log}when the cause is gone, go on with --restart"
+        tries = f" after {count(job.tries, 'attempt')} that counted" if job.tries else ""
+        return Cause("failed", f"{_name(job)} failed for good{tries}{reason}", job.id, advice)
 
     def _ran(self, job: JobState) -> tuple[Cause, JobState | None]:
         left = [each for each in self._under(job) if each.stage is not DONE]
@@ -234,7 +216,7 @@ class _Chain:
                 return Cause("waits for job", f"{_name(job)} waits for {_name(upper)} and all below its children", job.id), upper
         for need in job.needs:
             if not need.resolved:
-                return Cause("waits for value", f"{_name(job)} waits for the value of {self._name(need).removesuffix(',')}", job.id), self._behind(need)
+                return Cause("waits for value", f"{_name(job)} waits for the value of {_name(need)}", job.id), self._behind(need)
         return self._at_work(job)
 
     def _behind(self, need: JobState) -> JobState:
@@ -257,7 +239,8 @@ class _Chain:
             if delayed == id:
                 last = self._graph.failures.get(id)
                 reason = f" ({reason_text(last.reason.value, last.message)})" if last else ""
-                return Cause("delayed", f"{self._name(job)} failed{reason} and is tried again in {_until(until)}", id, _WAIT), None
+                advice = "wait; --retry-backoff-seconds sets how long such waits are"
+                return Cause("delayed", f"{_name(job)} failed{reason} and is tried again in {_until(until)}", id, advice), None
         for failed, _, final, failure in page.failures:
             if failed == id and final:
                 return self._for_good(job, failure), None
@@ -265,44 +248,17 @@ class _Chain:
             return Cause("too big", f"{_name(job)} can never run: it {big}", id, "let it ask for less, or use larger machines, and --restart"), None
         if page.stopping:
             return Cause("stopping", f"{_name(job)} could run, but the leader was asked to stop", id, "wait for its end; then --restart"), None
-        if (held := self._held_by_service(job, page)) is not None:
-            return held
-        text = f"{self._name(job)} is ready and waits for room{_used(page)}, as the leader told {span(max(0.0, time.time() - page.written))} ago"
-        return Cause("waits for room", text, id, _MORE_ROOM), None
-
-    def _held_by_service(self, job: JobState, page: Page) -> tuple[Cause, JobState | None] | None:
-        """What keeps the job waiting, when that is a service, or what bounds services."""
-        down = {id for id, _, _ in page.services}
-        services = self._graph.services
-        service = services.members.get(job.id)
-        if service is None:
-            missing = next((each.job for crew in services.above(job) for each in crew.services if each.job.id in down), None)
-            if missing is None:
-                return None
-            return Cause("waits for service", f"{_name(job)} waits until {self._name(missing)} is up", job.id), missing
-        if service.parent is not None and service.parent.job.id in down:
-            parent = service.parent.job
-            return Cause("waits for service", f"{self._name(job)} starts when {self._name(parent)} is up", job.id), parent
-        if (job.id, job.kind.name, Phase.QUEUED.value) in page.services:
-            option = "--max-preemptible-service-jobs" if job.kind.requirement.preemptible else "--max-service-jobs"
-            text = f"{self._name(job)} may not start yet: as many services run as {option} allows"
-            return Cause("too many services", text, job.id, f"wait until other services end; or allow more with {option} and --restart"), None
-        return None
-
-    def _name(self, job: JobState) -> str:
-        service = self._graph.services.members.get(job.id)
-        return f"{_name(job)}, a service of {_name(service.crew.owner)}," if service else _name(job)
+        text = f"{_name(job)} is ready and waits for room{_used(page)}, as the leader told {span(max(0.0, time.time() - page.written))} ago"
+        return Cause("waits for room", text, id, "wait; to run more at a time, let jobs ask for less (`toil stats`) or add machines"), None
 
     def _in_request(self, job: JobState, request: RequestPage, page: Page) -> Cause:
         if not request.started:
-            text = f"{self._name(job)} waits for room in the batch system: it needs {_needs(request)}{_used(page)}"
-            return Cause("waits for room", text, job.id, _MORE_ROOM)
+            text = f"{_name(job)} waits for room in the batch system: it needs {_needs(request)}{_used(page)}"
+            return Cause("waits for room", text, job.id, "wait; to run more at a time, let jobs ask for less (`toil stats`) or add machines")
         place = f"on {request.node or 'a node'} for {span(max(0.0, time.time() - request.started))}"
         if job.id != request.first:
             return Cause("running", f"{_name(job)} is in request {request.id}, which runs {place}; {count(request.jobs, 'job')} of it are left", job.id)
-        if any(job.id == id for id, _, _ in page.services):
-            place += ", but is not up yet; what uses it waits for that"
-        return Cause("running", f"{self._name(job)} runs {place}", job.id, f"what it prints: `{logs_command(self._locator, job.id)} --follow`")
+        return Cause("running", f"{_name(job)} runs {place}", job.id, f"what it prints: `{logs_command(self._locator, job.id)} --follow`")
 
     def _under(self, job: JobState) -> list[JobState]:
         if self._below is None:

@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import ClassVar
 
 import pytest
 
 from toil_core.errors import UsageError
 from toil_core.provisioner import HasClusters, HasInventory, HasTransport, Node, NodeRequest, NodeType, Provisioner
+from toil_core.sync_transport import TransportOptions
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2kHO5c0aGZ3q0u0Xw1qB8m0J8Tj2cN3v9dGk6m3v1P toil-test"
 """A public key to which nobody has the private one."""
@@ -213,9 +215,11 @@ class ProvisionerContract:
             provisioner.destroy(cluster)
             assert cluster not in set(provisioner.clusters())
 
-    def test_the_transport_is_named(self, provisioner: Provisioner) -> None:
+    def test_the_transport_is_named(self, provisioner: Provisioner, cluster: str) -> None:
         if isinstance(provisioner, HasTransport):
-            assert provisioner.transport()
+            options = provisioner.transport(cluster)
+            assert options["transport"]
+            assert set(options) <= {field.name for field in fields(TransportOptions)}
 
 
 def cheapest(types: Sequence[NodeType], *, preemptible: bool = False) -> NodeType:

@@ -19,6 +19,7 @@ from toil_core.batch_system import Reason, Usage
 from toil_core.errors import CorruptBlob, KeyExists, NoSuchKey
 from toil_core.job_store import JobStore
 from toil_core.wire.jobs import Ref, Result, Span
+from toil_core.wire.reread import READS, reread
 
 _MAGIC = b"TOILC1"
 _FRAME = struct.Struct("<6sII")
@@ -173,6 +174,10 @@ def read_with_payload(store: JobStore, key: str) -> tuple[Commit, int, bytes | N
         NoSuchKey: There is none.
         CorruptBlob: It is truncated or altered, as far as it was read.
     """
+    return reread(lambda: _read_with_payload(store, key))
+
+
+def _read_with_payload(store: JobStore, key: str) -> tuple[Commit, int, bytes | None]:
     with store.read(key, 0, _SMALL) as stream:
         data = stream.read()
     if len(data) < _SMALL:
@@ -223,12 +228,25 @@ def create_once(store: JobStore, key: str, data: bytes) -> bool:
     try:
         store.create(key, data)
     except KeyExists:
+        return _is_there(store, key, data)
+    return True
+
+
+def _is_there(store: JobStore, key: str, data: bytes) -> bool:
+    """Whether that is what the blob holds; of another's blob two equal readings are proof, as one may be altered on its way."""
+    former = None
+    for _ in range(READS):
         try:
             with store.read(key, 0, len(data) + 1) as stream:
-                return stream.read() == data
+                found = stream.read()
         except NoSuchKey:
             return False
-    return True
+        if found == data:
+            return True
+        if found == former:
+            return False
+        former = found
+    return False
 
 
 def ref(key: str, start: int, span: Span, crc: int) -> Ref:
@@ -261,6 +279,10 @@ def fetch(store: JobStore, where: Ref) -> bytes:
         NoSuchKey: The blob is gone.
         CorruptBlob: The bytes are not what was written.
     """
+    return reread(lambda: _fetch(store, where))
+
+
+def _fetch(store: JobStore, where: Ref) -> bytes:
     stream: BinaryIO
     with store.read(where.key, where.start, where.stop) as stream:
         return check(stream.read(where.stop - where.start), where)

@@ -11,6 +11,7 @@ from toil_core.errors import CorruptBlob
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.wire import keys
+from toil_core.wire.reread import reread
 from toil_core.wire.work import Code, Setup
 from toil_core.worker.shelf import Shelf
 from toil_core.worker.stores import open_with_setup
@@ -87,10 +88,15 @@ def unpack(store: JobStore, code: Code, folder: Path) -> None:
     from zipfile import ZipFile
 
     key = keys.code(code.digest)
-    with store.read(key) as stream:
-        data = stream.read()
-    if hashlib.sha256(data).hexdigest() != code.digest:
-        raise CorruptBlob(key, "the workflow's code is not what was stored")
+
+    def read() -> bytes:
+        with store.read(key) as stream:
+            data = stream.read()
+        if hashlib.sha256(data).hexdigest() != code.digest:
+            raise CorruptBlob(key, "the workflow's code is not what was stored")
+        return data
+
+    data = reread(read)
     with ZipFile(BytesIO(data)) as archive:
         for info in archive.infolist():
             name = PurePosixPath(info.filename)

@@ -52,6 +52,7 @@ class WorkerHost:
         io_threads: The most threads that use the job store at once, when it is a slow one.
         keep_cache: Whether the node's cache of files is to wait for the run's next worker when this host closes.
         live: Whether `deliver` passes on what jobs tell the user while they run; else their commits tell it.
+        carried: Bytes of the largest commit that an update carries whole.
     """
 
     def __init__(
@@ -64,12 +65,13 @@ class WorkerHost:
         io_threads: int = 16,
         keep_cache: bool = False,
         live: bool = False,
+        carried: int = CARRIED,
     ) -> None:
         self._deliver = deliver
         self._config = config
         self._node = node
         self._keep_cache = keep_cache
-        self._live = live
+        self._live, self._carried = live, carried
         self._run = RunFolder(work_root)
         self._io = IoThreads(io_threads, "toil-io")
         self._epochs: dict[tuple[str, str], Epoch] = {}
@@ -409,7 +411,7 @@ class WorkerHost:
         self._store_io(epoch, running, creating)
 
     def _tell(self, running: Running, number: int, data: bytes, *, final: bool) -> None:
-        carried = data if len(data) <= CARRIED else data[: commits.header_size(data, "")]
+        carried = data if len(data) <= self._carried else data[: commits.header_size(data, "")]
         state = State.ENDED if final else State.COMMITTED
         reason, message = running.ending if final and running.ending else (None, "")
         total = number + 1 if final else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from toil_core.errors import StoreError, ToilError, Transient
+from toil_core.errors import CorruptBlob, StoreError, ToilError, Transient
 from toil_core.job_store import JobStore
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Kind, Ref, Result
@@ -52,10 +52,18 @@ def fetch_all(store: JobStore, refs: Iterable[Ref]) -> dict[Ref, bytes | str]:
             continue
         for ref in run:
             try:
-                found[ref] = commits.check(data[ref.start - start : ref.stop - start], ref)
+                found[ref] = _checked(store, data[ref.start - start : ref.stop - start], ref)
             except StoreError as error:
                 found[ref] = f"cannot read what the job needs: {type(error).__name__}: {error}"
     return found
+
+
+def _checked(store: JobStore, data: bytes, ref: Ref) -> bytes:
+    """The data, read once more when it was altered on its way."""
+    try:
+        return commits.check(data, ref)
+    except CorruptBlob:
+        return commits.fetch(store, ref)
 
 
 def settle(store: JobStore, request: str, job: str, kind: Kind, ended: Ended, item: Item | None, keeping: Keeping) -> Finished:

@@ -24,8 +24,8 @@ NEAR, FAR = 1.0, 5.0
 """Seconds between two looks at a store of files, and at one that answers over a network."""
 DETAILED = 200_000
 """Workflows of more jobs than that are shown without what needs every attempt: reading these again and again would take too long."""
-_SHARE_OF_CPU, _SHARE_OF_TIME = 20, 4
-"""What took long to make is made anew only after so many times that long: so its cost is a twentieth of a core, whatever else the machine does."""
+_SHARE = 20
+"""A part that took long to make is made anew only after so many times that long."""
 
 
 class Feed:
@@ -147,13 +147,13 @@ class _Look:
         if now >= self._status_due and (mark := self._marks()) != self._mark:
             status = glance(self._store, self._locator)
             self._mark, self._stale = mark, status.total <= DETAILED
-            self._status_due = now + _SHARE_OF_TIME * (time.monotonic() - now)
+            self._status_due = _SHARE * (time.monotonic() - now) / 4 + now
             yield "status", encoded(status, running(self._store, status))
         if self._stale and now >= self._details_due:
-            began, spent = time.monotonic(), time.thread_time()
+            began = time.monotonic()
             yield "details", self._details()
             self._stale = False
-            self._details_due = began + max(_SHARE_OF_CPU * (time.thread_time() - spent), _SHARE_OF_TIME * (time.monotonic() - began))
+            self._details_due = began + _SHARE * (time.monotonic() - began)
 
     def _details(self) -> bytes:
         status, graph, found = examine_graph(self._store, self._locator)

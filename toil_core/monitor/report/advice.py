@@ -78,7 +78,7 @@ def _memory(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "memory",
-                f"{kind.name} asked for {_size(asked.usual)} of memory and used {_used_memory(used.most)}:"
+                f"{kind.name} asked for {_size(asked.usual)} of memory and used at most {_used_memory(used.most)}:"
                 f" ask for {_size(better)}, and {_times(asked.usual / better)} fit into the same memory.",
                 weight,
             )
@@ -201,7 +201,7 @@ def _size(size: float) -> str:
 
 
 def _used_memory(size: float) -> str:
-    return f"at most {about(size)}" if size >= 1 << 20 else "hardly more than an idle worker"
+    return about(size) if size >= 1 << 20 else "as good as none beyond that of an idle worker"
 
 
 def _whole(kinds: Sequence[KindUse], asked: Callable[[KindUse], float]) -> float:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from toil_core.batch_system import BatchSystem, Reason, Request, Requirement, State, Update
 from toil_core.testing.sim.worker import Scene, Worker
+from toil_core.wire.work import decode_work
 
 FATES = ("worker killed", "node lost", "partitioned", "preempted", "never heard of")
 """What can happen to a request as a whole."""
@@ -47,7 +48,7 @@ class Cluster:
         self._scene = scene
         self.cores = cores
         self.nodes = nodes
-        self._free = [float(cores)] * nodes
+        self._free = [cores + 0.5] * nodes  # services are small, and fit beside jobs
         self._waiting: deque[tuple[Request, SimulatedBatch]] = deque()
         self.places: dict[str, _Place] = {}
 
@@ -161,6 +162,7 @@ class SimulatedBatch(BatchSystem):
         self._cluster = cluster
         self._scene = scene
         self._seen: set[str] = set()
+        self._services: set[str] = set()
         self.inbox: Callable[[Update], None] = lambda update: None
         self.closed = False
 
@@ -168,6 +170,8 @@ class SimulatedBatch(BatchSystem):
         for request in requests:
             if request.id not in self._seen and not self.closed:
                 self._seen.add(request.id)
+                if decode_work(request.work).kinds[0].service:
+                    self._services.add(request.id)
                 self._cluster.submit(request, self)
 
     def updates(self, seconds: float | None = None) -> list[Update]:
@@ -190,11 +194,11 @@ class SimulatedBatch(BatchSystem):
 
     def capacity(self) -> Requirement:
         """See `HasCapacity`."""
-        return Requirement(float(self._cluster.cores), 1 << 40, 1 << 40)
+        return Requirement(self._cluster.cores + 0.5, 1 << 40, 1 << 40)
 
     def slots(self) -> float:
         """See `HasCapacity`."""
-        return float(self._cluster.cores * self._cluster.nodes)
+        return (self._cluster.cores + 0.5) * self._cluster.nodes
 
     def deliver(self, update: Update) -> None:
         """Send an update on its way to the leader."""
@@ -206,7 +210,7 @@ class SimulatedBatch(BatchSystem):
                 seconds = chance.between(f"delay {site}", 0.0, 60.0)
             case "told twice":
                 self._scene.clock.later(chance.between(f"again {site}", 0.0, 60.0), lambda: self.inbox(update))
-            case "lost" if update.state is not State.ENDED:
+            case "lost" if update.state is State.RUNNING or (update.state is State.COMMITTED and update.id not in self._services):
                 return
             case "not carried" if update.commit is not None:
                 update = replace(update, commit=None)

@@ -72,7 +72,9 @@ class Truth:
     def committed(self, request: str, results: Iterable[Result]) -> None:
         """A commit was made."""
         for result in results:
-            plan = self.plans[result.job]
+            plan = self.plans.get(result.job)
+            if plan is None:  # it could not even be tried
+                continue
             if result.failure is None:
                 self.ran.add(plan)
             else:
@@ -134,6 +136,7 @@ class Epochs:
 
     def __init__(self) -> None:
         self._newest = 0
+        self._needed: list[set[str]] = []
 
     def wrote(self, key: str, data: bytes) -> None:
         """A checkpoint was created."""
@@ -142,6 +145,13 @@ class Epochs:
         epoch = int(key.removeprefix(keys.CHECKPOINTS).partition("-")[0])
         need(epoch >= self._newest, f"the leader of epoch {epoch} wrote {key} after one of epoch {self._newest} had")
         self._newest = epoch
+        saved = snapshot.decode(data, key)
+        self._needed = [*self._needed[-1:], set(saved.keys)]
+
+    def deleting(self, who: str, keys: Iterable[str]) -> None:
+        """These blobs are about to go; neither the newest checkpoint nor the one before may need them."""
+        for key in keys:
+            need(not any(key in needed for needed in self._needed), f"{who} deletes {key}, which a checkpoint needs")
 
 
 class _Nobody:
@@ -152,7 +162,7 @@ class _Nobody:
 
     after = before
 
-    def created(self, who: str, key: str, data: bytes) -> None:
+    def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:
         """Nobody cares."""
 
     def deleting(self, who: str, keys: list[str]) -> None:

@@ -35,8 +35,8 @@ class Owner(Protocol):
 class Watcher(Protocol):
     """Who sees everything that changes."""
 
-    def created(self, who: str, key: str, data: bytes) -> None:
-        """A blob is there that was not."""
+    def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:
+        """A blob is there that was not; late when its writer had been told so before."""
 
     def deleting(self, who: str, keys: list[str]) -> None:
         """These blobs are about to go."""
@@ -61,11 +61,20 @@ class Blobs:
         self.chance = chance
         self.watcher = watcher
         self._rate = rate
+        self._damaged: dict[str, int] = {}
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def door(self, owner: Owner) -> Door:
         """The store as its owner sees it."""
         return Door(self, owner)
+
+    def damaged(self, key: str) -> int:
+        """How many readings of the key in succession were not what is stored."""
+        return self._damaged.get(key, 0)
+
+    def note(self, key: str, damaged: int) -> None:
+        """So many readings of the key in succession were not what is stored."""
+        self._damaged[key] = damaged
 
     def full(self, key: str) -> bool:
         """Whether there are too many requests for the key's prefix just now."""
@@ -97,11 +106,15 @@ class Door(JobStore):
         self._blobs.data.clear()
 
     def create(self, key: str, data: bytes) -> None:
+        told = False
+
         def effect() -> None:
+            nonlocal told
             if key in self._blobs.data:
                 raise KeyExists(key)
             self._blobs.data[key] = data
-            self._blobs.watcher.created(self._owner.name, key, data)
+            self._blobs.watcher.created(self._owner.name, key, data, late=told)
+            told = True
 
         self._change("create", key, effect, _content(key, data))
 
@@ -114,7 +127,9 @@ class Door(JobStore):
         self._change("write", key, effect, _content(key, data))
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
-        fault, site = self._ask("read", key, ("error before", *DAMAGE))
+        last = self._blobs.damaged(key)
+        fault, site = self._ask("read", key, ("error before", *DAMAGE) if last < 2 else ("error before",))
+        self._blobs.note(key, last + 1 if fault in DAMAGE else 0)
         try:
             data = self._blobs.data[key][start:stop]
         except KeyError:

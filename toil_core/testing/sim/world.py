@@ -28,8 +28,7 @@ from toil_core.testing.sim.cluster import Cluster, SimulatedBatch
 from toil_core.testing.sim.invariants import Epochs, LeaderTruth, Truth, check_fixpoint, need
 from toil_core.testing.sim.program import Plan, Program, Value
 from toil_core.testing.sim.store import Blobs
-from toil_core.wire import keys
-from toil_core.wire.jobs import Result
+from toil_core.wire import commits, keys
 from toil_core.wire.patient import PatientStore
 from toil_core.wire.run import LeaderInfo
 from toil_core.wire.work import Setup, Task
@@ -114,6 +113,7 @@ class World:
         self.report = Report()
         self.lives: list[Life] = []
         self.outcome: Outcome | None = None
+        self._final: Graph | None = None
         self._epochs = Epochs()
         self._begun = self.clock.now
 
@@ -142,6 +142,12 @@ class World:
             Life(self, len(self.lives) + 1, take_over).start()
 
     @property
+    def newest(self) -> Graph | None:
+        """The graph of the newest epoch."""
+        graphs = [life.graph for life in self.lives if life.graph is not None]
+        return max(graphs, key=lambda graph: graph.issuer.epoch, default=None)
+
+    @property
     def led(self) -> LeaderTruth | None:
         """What the newest leader knows that has a graph."""
         return next((life.truth for life in reversed(self.lives) if life.truth is not None), None)
@@ -164,20 +170,25 @@ class World:
         """An attempt succeeded."""
         self.truth.succeeded(request, plan)
 
-    def committed(self, request: str, number: int, results: list[Result]) -> None:
-        """A worker made a commit."""
-        self.truth.committed(request, results)
+    def leads(self, request: str) -> bool:
+        """Whether the request was sent by the newest leader."""
+        newest = self.newest
+        return newest is not None and keys.request_order(request)[0] == newest.issuer.epoch
 
-    def created(self, who: str, key: str, data: bytes) -> None:
+    def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:
         """A blob is there that was not."""
-        if key.startswith(keys.CHECKPOINTS):
+        if key.startswith(keys.CHECKPOINTS) and not late:
             self._epochs.wrote(key, data)
+        elif key.startswith(keys.COMMITS) and key != keys.commit(keys.ROOT, 0) and not late:
+            commit, _ = commits.decode(data, key)
+            self.truth.committed(commit.request, [entry.result for entry in commit.entries])
 
     def deleting(self, who: str, keys: list[str]) -> None:
         """These blobs are about to go."""
-        led = self.led
+        newest = self.newest
         for key in keys:
-            need(led is None or key not in led.graph.held, f"{who} deletes {key}, which is needed")
+            need(newest is None or key not in newest.held, f"{who} deletes {key}, which is needed")
+        self._epochs.deleting(who, keys)
 
     def trace(self, line: str) -> None:
         """A line for the record."""
@@ -185,9 +196,9 @@ class World:
 
     # The end
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, life: Life, outcome: Outcome) -> None:
         """A leader has brought the workflow to its end."""
-        self.outcome = outcome
+        self.outcome, self._final = outcome, life.graph
         self.report.seconds = self.clock.now - self._begun
         self.clock.wake(self.clock.main)
 
@@ -199,11 +210,11 @@ class World:
 
     def _check_end(self) -> None:
         """Everything ran, each job took effect once, and the outcome is what it should be."""
-        led = self.led
-        assert led is not None and self.outcome is not None
-        led.check_held(self.blobs.data, deep=True)
+        graph = self._final
+        assert graph is not None and self.outcome is not None
+        LeaderTruth(graph).check_held(self.blobs.data, deep=True)
         wanted = Counter(plan.shape or plan.name for plan in self.program.plans)
-        found = {name: (tally.total, tally.ran) for name, tally in led.graph.tallies.items()}
+        found = {name: (tally.total, tally.ran) for name, tally in graph.tallies.items()}
         need(found == {name: (count, count) for name, count in wanted.items()}, f"at the end there are {found}; there should be {dict(wanted)}")
         value = msgspec.json.decode(self.outcome.value, type=Value)
         need(value.digest == self.program.digests[self.program.root.name], "the outcome is another")
@@ -276,7 +287,7 @@ class Life:
     def waiting(self) -> None:
         """It is about to wait."""
         self._check()
-        if self.truth is not None and self.world.led is self.truth:
+        if self.truth is not None and self.world.newest is self.truth.graph:
             self.truth.check_held(self.world.blobs.data)
         site = self.world.chance.site(f"{self.name} waits")
         self._suffer(site, self.world.chance.fault(site, WAIT_FAULTS))
@@ -329,7 +340,7 @@ class Life:
                 door, "the store", Setup(), config, restart=restart, listeners=[self._hear], batch_system=self.batch, around=around
             )
             world.trace(f"{self.name} is done")
-            world.finished(outcome)
+            world.finished(self, outcome)
             again = None
         except LeaderReplaced:
             world.trace(f"{self.name} was replaced")
@@ -383,8 +394,7 @@ class Life:
 
     def _alive(self, info: LeaderInfo) -> bool | None:
         """A leader is known to be gone when it ended on a machine that can be asked; else nothing is known."""
-        life = next(life for life in self.world.lives if life.name == info.mark)
-        return False if life.over else None
+        return False if any(life.over and life.name == info.mark for life in self.world.lives) else None
 
     def _hear(self, event: Event) -> None:
         match event:

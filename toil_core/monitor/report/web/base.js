@@ -29,17 +29,14 @@ function bytes(size) {
   while (size >= 1023.5 && unit < units.length - 1) { size /= 1024; unit += 1; }
   return `${number(size, size < 99.95 && unit > 0 && size !== Math.round(size) ? 1 : 0)} ${units[unit]}`;
 }
-// From a minute on as options take it: 2m05s, 1h02m05s, 3d01h02m.
 function clock(seconds) {
   const whole = Math.round(seconds), pad = (part) => String(part).padStart(2, "0");
   const days = Math.floor(whole / 86400), hours = Math.floor(whole / 3600) % 24, minutes = Math.floor(whole / 60) % 60;
-  if (days) return `${days}d${pad(hours)}h${pad(minutes)}m`;
-  return hours ? `${hours}h${pad(minutes)}m${pad(whole % 60)}s` : `${minutes}m${pad(whole % 60)}s`;
+  const text = hours || days ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
+  return days ? `${days} d ${text}` : text;
 }
-// The same without what is nothing at its end, for the ticks of axes.
-const clockTick = (seconds) => seconds < 59.5 ? `${Math.round(seconds)}s` : clock(seconds).replace(/(?<=[a-z])00[a-z](00[a-z])?$/, "");
 function spanTick(seconds) {
-  return seconds === 0 ? "0" : seconds < 1 ? `${+(seconds * 1000).toPrecision(2)} ms` : seconds < 60 ? `${+seconds.toPrecision(2)} s` : seconds >= 1e5 ? `${number(seconds / 86400)} d` : clockTick(seconds);
+  return seconds === 0 ? "0" : seconds < 1 ? `${+(seconds * 1000).toPrecision(2)} ms` : seconds < 60 ? `${+seconds.toPrecision(2)} s` : seconds >= 1e5 ? `${number(seconds / 86400)} d` : clock(seconds);
 }
 function span(seconds) {
   if (seconds === 0) return "0 s";
@@ -74,8 +71,8 @@ function ticksBetween(low, high, step) {
 }
 function timeTick(seconds, step, longest) {
   if (longest < 120) return step < 1 ? `${seconds.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))} s` : `${number(seconds)} s`;
-  if (step < 1) return `${clock(Math.floor(seconds + 1e-6)).slice(0, -1)}${(seconds % 1).toFixed(Math.max(1, -Math.floor(Math.log10(step) + 1e-9))).slice(1)}s`;
-  return seconds ? clockTick(seconds) : "0";
+  if (step < 1) return `${clock(Math.floor(seconds + 1e-6))}${(seconds % 1).toFixed(Math.max(1, -Math.floor(Math.log10(step) + 1e-9))).slice(1)}`;
+  return clock(seconds);
 }
 
 // Colours: the first ten kinds have one each, all others share one.
@@ -128,7 +125,7 @@ function facts(pairs) {
 }
 
 // A table that is sorted by the column whose head is pressed.
-// columns: [{ name, value: row => number or text, show: row => text or node, text: whether it is set flush left, plain: whether pointing at it shows no title }]
+// columns: [{ name, value: row => number or text, show: row => text or node, text: whether it is set flush left }]
 function table(columns, rows, { by = -1, most = Infinity } = {}) {
   const body = el("tbody"), heads = [];
   let sorted = by, down = true, all = rows.length <= most;
@@ -140,7 +137,7 @@ function table(columns, rows, { by = -1, most = Infinity } = {}) {
       order.sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) * (down ? -1 : 1));
     }
     body.replaceChildren(...order.slice(0, all ? undefined : most).map((row) => el("tr", {}, columns.map((column) =>
-      el("td", { class: column.text ? "text" : null, title: column.text && !column.plain ? String(column.value(row)) : null }, column.show ? column.show(row) : column.value(row))))));
+      el("td", { class: column.text ? "text" : null, title: column.text ? String(column.value(row)) : null }, column.show ? column.show(row) : column.value(row))))));
     heads.forEach((head, place) => place === sorted ? head.setAttribute("aria-sort", down ? "descending" : "ascending") : head.removeAttribute("aria-sort"));
     more.hidden = all;
   }

@@ -6,11 +6,10 @@ const LEADERS = {
 };
 const LIVE = { ...OUTCOMES, running: ["calm", "running"] };
 const LONGEST_LIST = 30;
-const LONGEST_FAILURES = 100;
 
 class Live {
   constructor(page, address) {
-    Object.assign(this, { page, address, status: null, details: null, skew: 0, logs: new Map(), opened: new Set() });
+    Object.assign(this, { page, address, status: null, details: null, skew: 0, logs: new Map() });
     this.trouble = el("p", { class: "bad", role: "alert", hidden: true });
     this.parts = Object.fromEntries(["head", "running", "graph", "kinds", "failures", "timeline", "advice", "resources", "slowest"].map((name) => [name, el("div")]));
     page.replaceChildren(this.trouble, ...Object.values(this.parts));
@@ -46,7 +45,7 @@ class Live {
     this.put("running", this.running(status));
     this.put("kinds", this.kinds(status));
     this.put("failures", this.failures(status));
-    if (!status.detailed) this.put("timeline", card("timeline", "Timeline", el("p", { class: "soft" }, "This workflow has too many jobs to follow each of them here; `toil report` tells of all.")));
+    if (!status.detailed) this.put("timeline", card("timeline", "When what ran", el("p", { class: "soft" }, "This workflow has too many jobs to follow each of them here; `toil report` tells of all.")));
     if (this.graph) this.graph.draw(this.graph.node.clientWidth);
     document.body.dataset.ready = "true";
     document.body.dataset.done = status.done;
@@ -59,7 +58,7 @@ class Live {
     this.put("graph", this.graphCard(details));
     this.put("resources", resourcesCard(details));
     this.put("slowest", slowestCard(details));
-    for (const name of this.status ? ["kinds", "running"] : []) this.put(name, this[name](this.status));
+    if (this.status) this.put("kinds", this.kinds(this.status));
     const before = this.view, zoomed = before && (before.from > 0 || before.to < before.length);
     const made = await timelineCard(details);
     if (this.details !== details) return;
@@ -83,9 +82,9 @@ class Live {
       tipped(el("div", { class: "bar" }, part(s.done, "--good"), part(active, "--accent"), part(s.failed, "--bad")),
         `${number(s.done)} done, ${number(active)} running, ${number(s.failed)} failed for good, ${number(waiting)} waiting, of ${number(s.total)} known so far`),
       facts([
-        ["done", number(s.done), `of ${number(s.total)}${s.complete ? "" : " known so far"}`], ["running", number(active)], ["waiting", number(waiting), s.ready + s.submitted ? `${number(Math.min(waiting, s.ready + s.submitted))} only for room` : ""],
+        ["done", `${number(s.done)} of ${number(s.total)}`, s.complete ? "" : "of those known so far"], ["running", number(active)], ["waiting", number(waiting), s.ready + s.submitted ? `${number(Math.min(waiting, s.ready + s.submitted))} only for room` : ""],
         ["failed for good", s.failed ? el("span", { class: "bad" }, number(s.failed)) : "0"],
-        going ? ["leader at work for", this.since(s.leader.started)] : null, s.as_of && going ? ["last news of it", el("span", {}, this.since(s.as_of), " ago")] : null,
+        going ? ["leader at work for", this.since(s.leader.started)] : null, s.as_of && going ? ["since the leader's last news", this.since(s.as_of)] : null,
       ]), s.corrupt.map((trouble) => el("p", { class: "warn" }, `warning: ${trouble}`)));
   }
 
@@ -100,8 +99,7 @@ class Live {
       el("div", { class: "head" }, el("h3", {}, node || NOWHERE), el("span", { class: "soft small" }, count(jobs.length, "job"))),
       el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, jobs.slice(0, LONGEST_LIST).map(row)))), jobs.length > LONGEST_LIST ? el("p", { class: "soft small" }, `and ${number(jobs.length - LONGEST_LIST)} more`) : null));
     const more = s.running > s.running_jobs.length ? el("p", { class: "soft small" }, `The first ${number(s.running_jobs.length)} of ${number(s.running)} are shown.`) : null;
-    const told = s.as_of && s.running < s.active ? el("p", { class: "soft small" }, "As the leader told last, but for those that have ended since.") : null;
-    return card("running", `Running on ${nodes.size === 1 ? "one machine" : `${number(nodes.size)} machines`}`, more, told, el("div", { class: "panels" }, cards));
+    return card("running", `Running on ${nodes.size === 1 ? "one machine" : `${number(nodes.size)} machines`}`, more, el("div", { class: "panels" }, cards));
   }
 
   graphCard(details) {
@@ -124,31 +122,29 @@ class Live {
       { name: "done", value: (k) => k.done / k.total, show: (k) => el("span", {}, `${number(k.done)} of ${number(k.total)}`, el("span", { class: "meter" }, el("i", { style: { width: `${100 * k.done / Math.max(1, k.total)}%`, background: "var(--good)" } }))) },
       { name: "running", value: (k) => k.active, show: (k) => number(k.active) }, { name: "waiting", value: (k) => k.waiting, show: (k) => number(k.waiting) },
       { name: "failed", value: (k) => k.failed, show: (k) => k.failed ? el("span", { class: "bad" }, number(k.failed)) : "0" },
-      { name: "mean time", value: (k) => k.done ? k.wall / k.done : 0, show: (k) => k.done ? span(k.wall / k.done) : "–" }, { name: "CPU time", value: (k) => k.cpu, show: (k) => span(k.cpu) },
-      { name: "most memory", value: (k) => k.memory, show: (k) => k.memory ? bytes(k.memory) : "–" },
+      { name: "mean time", value: (k) => k.done ? k.wall / k.done : 0, show: (k) => k.done ? span(k.wall / k.done) : "" }, { name: "CPU time", value: (k) => k.cpu, show: (k) => span(k.cpu) },
+      { name: "most memory", value: (k) => k.memory, show: (k) => k.memory ? bytes(k.memory) : "" },
     ];
     return card("kinds", "Kinds of jobs", table(columns, s.kinds, { most: 40 }));
   }
 
   failures(s) {
     if (!s.failures.length) return null;
-    const listed = s.failures.map((item) => ({ ...item, key: item.log, log: "", fate: item.final ? "failed" : "open", attempt: 0, wall: 0, node: "", tail: "" }));
-    const told = s.failed + listed.filter((item) => !item.final).length;
-    return card("failures", "What failed", failureGroups(listed.slice(0, LONGEST_FAILURES), { log: (item) => this.log(item), opened: this.opened }),
-      told > LONGEST_FAILURES ? el("p", { class: "soft small" }, `The first ${number(Math.min(listed.length, LONGEST_FAILURES))} of ${number(told)} are listed.`) : null);
+    const listed = s.failures.slice(0, 100).map((item) => failure({ ...item, fate: item.final ? "failed" : "open", attempt: 0, wall: 0, node: "", tail: "" }, this.log(item)));
+    return card("failures", "What failed", listed, s.failures.length > 100 ? el("p", { class: "soft small" }, `The first 100 of ${number(s.failures.length)} are listed.`) : null);
   }
 
   // The log of a failed attempt, fetched when it is asked for; what was opened stays open when the list is drawn anew.
   log(item) {
-    if (!item.key) return null;
-    const [job, request] = item.key.split("/").slice(-2), shown = this.logs.get(item.key);
+    if (!item.log) return null;
+    const [job, request] = item.log.split("/").slice(-2), shown = this.logs.get(item.log);
     const pre = el("pre", {}, shown || ""), details = el("details", { open: shown !== undefined || null }, el("summary", { class: "small" }, "its log"), pre);
     details.addEventListener("toggle", async () => {
-      if (!details.open) { this.logs.delete(item.key); return; }
-      if (this.logs.has(item.key)) return;
+      if (!details.open) { this.logs.delete(item.log); return; }
+      if (this.logs.has(item.log)) return;
       const answer = await fetch(`${this.address}log?job=${encodeURIComponent(job)}&request=${encodeURIComponent(request)}`).catch(() => null);
       const text = answer ? await answer.text() : "It could not be fetched.";
-      this.logs.set(item.key, text);
+      this.logs.set(item.log, text);
       pre.textContent = text;
     });
     return details;

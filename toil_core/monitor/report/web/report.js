@@ -37,9 +37,9 @@ function adviceCard(advice) {
 async function timelineCard({ timeline, facts: f }) {
   if (!timeline.packed.rows) return null;
   const left = timeline.left_out ? el("p", { class: "soft small" }, `${count(timeline.left_out, "attempt")} whose time is not known ${timeline.left_out === 1 ? "is" : "are"} left out.`) : null;
-  if (typeof DecompressionStream === "undefined") return { card: card("timeline", "Timeline", el("p", { class: "warn" }, "This browser is too old for the timeline: it cannot decompress data. All else on this page is complete.")), view: null };
+  if (typeof DecompressionStream === "undefined") return { card: card("timeline", "When what ran", el("p", { class: "warn" }, "This browser is too old for the timeline: it cannot decompress data. All else on this page is complete.")), view: null };
   const view = new Timeline(await unpack(timeline.packed), timeline, f.started, f.ended - f.started);
-  return { card: card("timeline", "Timeline", view.node, left), view };
+  return { card: card("timeline", "When what ran", view.node, left), view };
 }
 
 function graphCard({ picture, status, kinds }) {
@@ -115,31 +115,6 @@ function failure(item, log) {
     item.tail ? el("details", { open: item.fate === "failed" }, el("summary", { class: "small" }, "the end of its log"), el("pre", {}, item.tail)) : null);
 }
 
-// What failed alike is told once: of one kind, for one reason, with messages that differ in numbers and quoted names at most.
-const alike = (item) => JSON.stringify([item.name, item.reason, item.fate, item.message.replace(/'[^']*'|"[^"]*"/g, "…").replace(/\d+(\.\d+)?/g, "#")]);
-
-// items: failures; log: item => node for its log; opened: keys of the groups whose list is open, kept by whoever draws them again.
-function failureGroups(items, { log = () => null, opened = new Set() } = {}) {
-  const groups = new Map();
-  for (const item of items) groups.set(alike(item), [...(groups.get(alike(item)) || []), item]);
-  return [...groups].map(([key, [first, ...others]]) => {
-    const node = failure(first, log(first));
-    if (!others.length) return node;
-    const command = (item) => log(item) || (item.log ? el("code", { class: "command" }, item.log) : "");
-    const columns = [
-      { name: "job", text: true, value: (item) => item.job }, { name: "message", text: true, value: (item) => item.message || item.reason },
-      ...(others.some((item) => item.wall) ? [{ name: "after", value: (item) => item.wall, show: (item) => span(item.wall) }, { name: "where", text: true, value: (item) => item.node }] : []),
-      { name: "its log", text: true, plain: true, value: (item) => item.log, show: command },
-    ];
-    const list = el("details", { open: opened.has(key) }, el("summary", {}, el("b", {}, `and ${number(others.length)} more like it`)), table(columns, others, { by: -1, most: 20 }));
-    list.addEventListener("toggle", () => list.open ? opened.add(key) : opened.delete(key));
-    node.append(list);
-    return node;
-  });
-}
-
-const MANY = 12;
-
 function failuresCard({ failures, facts: f, kinds }) {
   if (!failures.length) return null;
   const rows = kinds.flatMap((kind) => Object.entries(kind.failed).map(([reason, many]) => ({ kind, reason, many }))).sort((a, b) => b.many - a.many);
@@ -149,11 +124,11 @@ function failuresCard({ failures, facts: f, kinds }) {
   ];
   const jobs = new Set(), lost = [], others = [];
   for (const item of failures) (item.fate === "done" || jobs.has(item.job) ? others : lost).push(item) && jobs.add(item.job);
-  const told = failureGroups(lost);
+  const listed = (items) => items.map((item) => failure(item));
   return card("failures", "What failed",
-    rows.length ? table(columns, rows, { by: 2, most: 12 }) : null, told.slice(0, MANY),
-    told.length > MANY ? el("details", {}, el("summary", {}, `${number(told.length - MANY)} more that failed otherwise`), told.slice(MANY)) : null,
-    others.length ? el("details", {}, el("summary", {}, `${count(others.length, "attempt")} after which the job was tried again`), failureGroups(others)) : null,
+    rows.length ? table(columns, rows, { by: 2, most: 12 }) : null, listed(lost.slice(0, 10)),
+    lost.length > 10 ? el("details", {}, el("summary", {}, `${number(lost.length - 10)} more that failed`), listed(lost.slice(10))) : null,
+    others.length ? el("details", {}, el("summary", {}, `${count(others.length, "attempt")} after which the job was tried again`), listed(others)) : null,
     f.again > failures.length ? el("p", { class: "soft small" }, `The first ${number(failures.length)} of ${number(f.again)} are listed; toil status --json and toil logs tell of all.`) : null);
 }
 

@@ -1,0 +1,28 @@
+"""The batch system's contract, on a cluster of processes that all cases share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from toil_core.batch_system import BatchSystem
+from toil_core.testing.batch_system import BatchSystemContract
+
+from toil_dask.testing import Cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.add("one")
+        yield cluster
+    finally:
+        cluster.close()
+
+
+class TestDask(BatchSystemContract):
+    @pytest.fixture
+    def batch_system(self, cluster: Cluster) -> Iterator[BatchSystem]:
+        yield cluster.open(may_grow=False)
+        assert not list(cluster.tmp.iterdir())

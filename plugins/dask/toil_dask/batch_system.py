@@ -1,0 +1,142 @@
+"""The batch system `dask`."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from toil_core.batch_system import BatchSystem, Request, Requirement, Update
+from toil_core.errors import UsageError
+from toil_core.options import Config
+from toil_core.worker_host import work_dir
+
+from toil_dask.leader import Leader, Target
+from toil_dask.local import LocalCluster
+from toil_dask.options import DaskOptions
+
+
+class Dask(BatchSystem):
+    """Requests run on the nodes of a Dask cluster that may grow and shrink.
+
+    Args:
+        config: The options.
+        target: How the cluster is reached.
+
+    Raises:
+        UsageError: The cluster cannot be used.
+    """
+
+    backlog = 1000
+
+    def __init__(self, config: Config, target: Target) -> None:
+        self._news = threading.Condition()
+        self._updates: deque[Update] = deque()
+        self._seen: set[str] = set()
+        self._closed = False
+        self._leader = Leader(target, (work_dir(config), config.as_dict()), self._deliver)
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        with self._news:
+            new = []
+            for request in requests:
+                if request.id not in self._seen and not self._closed:
+                    self._seen.add(request.id)
+                    new.append(request)
+        if new:
+            self._leader.submit(new)
+
+    def updates(self, seconds: float | None = None) -> list[Update]:
+        with self._news:
+            self._news.wait_for(lambda: self._updates or self._closed, seconds)
+            found = list(self._updates)
+            self._updates.clear()
+            return found
+
+    def cancel(self, ids: Iterable[str]) -> None:
+        if not self._closed:
+            self._leader.cancel(list(ids))
+
+    def interrupt(self, ids: Iterable[str], seconds: float) -> None:
+        """Ask requests to end in good order; see `CanInterrupt`."""
+        if not self._closed:
+            self._leader.interrupt(list(ids), seconds)
+
+    def loads(self) -> Mapping[str, int]:
+        """For each node's address, how many requests are there; see `HasNodes`."""
+        return {} if self._closed else self._leader.loads()
+
+    def drain(self, addresses: Iterable[str]) -> None:
+        """Start nothing more on these nodes; see `HasNodes`."""
+        if not self._closed:
+            self._leader.drain(list(addresses))
+
+    def offers(self, at_least: int, seconds: float) -> list[Requirement]:
+        """What each node has for jobs, once there are so many nodes, or after so many seconds."""
+        return self._leader.offers(at_least, seconds)
+
+    def close(self) -> None:
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+        self._leader.close()
+
+    def _deliver(self, update: Update) -> None:
+        with self._news:
+            self._updates.append(update)
+            self._news.notify()
+
+
+class FixedDask(Dask):
+    """The same on a cluster that does not grow: what fits none of its nodes is refused.
+
+    Raises:
+        UsageError: No node of it can be used.
+    """
+
+    def __init__(self, config: Config, target: Target) -> None:
+        super().__init__(config, replace(target, may_grow=False))
+        self._offers = self.offers(1, 60.0)
+        if not self._offers:
+            self.close()
+            raise UsageError(f"no node of the Dask cluster at {target.scheduler} can be used; start workers, with toil-dask installed")
+
+    def capacity(self) -> Requirement:
+        """The largest node; see `HasCapacity`."""
+        return max(self._offers, key=lambda offer: (offer.cores, offer.memory))
+
+    def slots(self) -> float:
+        """How many cores there are; see `HasCapacity`."""
+        return sum(offer.cores for offer in self._offers)
+
+
+class OwnDask(FixedDask):
+    """The same on a cluster that is started here, for trying out, and ended with the batch system."""
+
+    def __init__(self, config: Config) -> None:
+        self._cluster = LocalCluster(Requirement(cores=0))
+        try:
+            super().__init__(config, Target(self._cluster.scheduler, self._cluster.files, config[DaskOptions].dask_connect_timeout))
+        except BaseException:
+            self._cluster.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._cluster.close()
+
+
+def open_dask(config: Config) -> Dask:
+    """The batch system that the options describe.
+
+    Raises:
+        UsageError: The cluster cannot be used.
+    """
+    options = config[DaskOptions]
+    if not options.dask_scheduler:
+        return OwnDask(config)
+    given = {name: getattr(options, f"dask_{name}") for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
+    files = {name: path for name, path in given.items() if path}
+    target = Target(options.dask_scheduler, files, options.dask_connect_timeout, options.dask_may_grow)
+    return Dask(config, target) if options.dask_may_grow else FixedDask(config, target)

@@ -1,0 +1,94 @@
+"""What the programs of a cluster's nodes have in common: quiet settings, signals, and no web pages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SETTINGS: dict[str, Any] = {
+    "distributed.admin.low-level-log-length": 100,  # of each leader's events, commits among them
+    "distributed.admin.tick.limit": "30s",
+    "distributed.comm.timeouts.connect": "10s",
+    "distributed.comm.timeouts.tcp": "15s",
+    "distributed.diagnostics.nvml": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.http.routes": [],
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.worker-ttl": "10s",
+    "distributed.worker.daemon": False,
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask as we want it: the loss of a node is seen in seconds and never mended behind our back; nothing is kept that nobody reads."""
+
+
+@dataclass
+class Signals:
+    """What this process was told from outside.
+
+    Args:
+        stop: Set by SIGTERM, by SIGINT, and by the end of standard input when that is watched.
+        notice: Called at SIGUSR1.
+    """
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    notice: Callable[[], None] | None = None
+
+
+class NoPages:
+    """In the place of Dask's web server: it would listen without any protection."""
+
+    def start_http_server(self, routes: Sequence[object], dashboard_address: object, **_: object) -> None:
+        """Start none."""
+        self.http_application = self.http_server = _Nothing()
+
+
+class _Nothing:
+    applications: Sequence[object] = ()
+
+    def add_application(self, application: object) -> None:
+        """Ignore it."""
+
+
+def run(main: Callable[[Signals], Awaitable[int]], folder: Path, *, with_stdin: bool = False) -> int:
+    """Run a daemon in the foreground until it ends; its exit code.
+
+    Args:
+        main: The daemon; it ends when it is told to stop.
+        folder: The cluster's folder on this node.
+        with_stdin: Whether to stop at the end of standard input, which is that of whoever started this.
+    """
+    import dask
+
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr, level=logging.INFO)
+    dask.config.set({**SETTINGS, "temporary-directory": str(folder / "dask")})
+
+    async def running() -> int:
+        loop, signals = asyncio.get_running_loop(), Signals()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, signals.stop.set)
+        loop.add_signal_handler(signal.SIGUSR1, lambda: signals.notice and signals.notice())
+        if with_stdin:
+            os.set_blocking(0, False)
+            loop.add_reader(0, _read, loop, signals.stop)
+        return await main(signals)
+
+    return asyncio.run(running())
+
+
+def _read(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    try:
+        ended = not os.read(0, 4096)
+    except OSError as error:
+        ended = not isinstance(error, BlockingIOError)
+    if ended:
+        loop.remove_reader(0)
+        stop.set()

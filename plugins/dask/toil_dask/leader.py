@@ -1,0 +1,492 @@
+"""The leader's side: keeps in touch with the cluster from an event loop in a thread of its own, places requests and hears of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import threading
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import toil_core
+from distributed import Client, Future
+from distributed.comm import get_address_host
+from distributed.security import Security
+from toil_core.batch_system import Reason, Request, Requirement, State, Update
+from toil_core.errors import UsageError
+
+from toil_dask import messages, security, tasks
+from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
+from toil_dask.node import task_key
+from toil_dask.placement import Placement
+from toil_dask.refusal import refusal
+from toil_dask.worker import needs
+
+_log = logging.getLogger("toil.dask")
+T = TypeVar("T")
+CLOSE_SECONDS = 20.0
+"""How long nodes may take to end everything when the leader is done."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """How the cluster is reached.
+
+    Args:
+        scheduler: The scheduler's address.
+        files: Paths by `tls_ca_file`, `tls_cert_file` and `tls_key_file`; empty for what Dask's configuration says.
+        timeout: Seconds that the scheduler may take to answer at the start.
+        may_grow: Whether further nodes may join.
+    """
+
+    scheduler: str
+    files: dict[str, str] = field(default_factory=dict)
+    timeout: float = 15.0
+    may_grow: bool = True
+
+
+@dataclass(eq=False)
+class _Node:
+    """A node that has said hello.
+
+    Args:
+        hello: What it said.
+        preempted: Whether it will be taken away.
+    """
+
+    hello: Hello
+    preempted: bool = False
+
+
+@dataclass(eq=False)
+class _Flight:
+    """A request that was sent to a node.
+
+    Args:
+        node: The node.
+        future: Dask's name for it.
+        running: Whether the node has begun it.
+        unwanted: Whether it was cancelled.
+    """
+
+    node: str
+    future: Future[Any]
+    running: bool = False
+    unwanted: bool = False
+
+
+class _Client(Client):
+    """A client that says when its connection is lost, and does not make another by itself."""
+
+    lost: asyncio.Event
+
+    async def _reconnect(self) -> None:
+        self.lost.set()
+        await self._close(fast=True)
+
+
+class Leader:
+    """What one leader knows of its cluster. Public methods may be called from any thread; all else happens in the event loop.
+
+    Args:
+        target: How the cluster is reached.
+        join: What nodes are told of the leader: its folder for temporary files, and its options.
+        deliver: Takes each update; must not block.
+
+    Raises:
+        UsageError: The cluster cannot be used.
+    """
+
+    def __init__(self, target: Target, join: tuple[str, dict[str, Any]], deliver: Callable[[Update], None]) -> None:
+        self._target = target
+        self._join = join
+        self._deliver = deliver
+        self._placement = Placement()
+        self._nodes: dict[str, _Node] = {}
+        self._flights: dict[str, _Flight] = {}
+        self._attending: dict[str, asyncio.Task[None]] = {}
+        self._told_too_big: set[Requirement] = set()
+        self._largest: list[Requirement] = []
+        self._presences = 0
+        self._doing: set[asyncio.Task[None]] = set()
+        self._client: _Client | None = None
+        self._placing = False
+        self._failure: UsageError | None = None
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="toil-dask", daemon=True)
+        self._thread.start()
+        self._up.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        """Take the requests."""
+        self._loop.call_soon_threadsafe(self._submit, requests)
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        """End the requests."""
+        self._loop.call_soon_threadsafe(self._cancel, ids)
+
+    def interrupt(self, ids: Sequence[str], seconds: float) -> None:
+        """Ask the requests to end in good order."""
+        self._loop.call_soon_threadsafe(self._interrupt, ids, seconds)
+
+    def loads(self) -> dict[str, int]:
+        """For each node's address, how many requests are placed there."""
+        return self._ask(self._loads)
+
+    def drain(self, addresses: Sequence[str]) -> None:
+        """Place nothing more on these nodes."""
+        self._ask(lambda: self._drain(set(addresses)))
+
+    def offers(self, at_least: int = 0, seconds: float = 0.0) -> list[Requirement]:
+        """What each node that is there has for jobs.
+
+        Args:
+            at_least: Wait for so many nodes.
+            seconds: For how long at most.
+        """
+
+        async def waiting() -> list[Requirement]:
+            async def enough() -> None:
+                while len(self._nodes) < at_least:
+                    self._joined.clear()
+                    await self._joined.wait()
+
+            try:
+                await asyncio.wait_for(enough(), seconds)
+            except TimeoutError:
+                pass
+            return self._placement.offers()
+
+        return asyncio.run_coroutine_threadsafe(waiting(), self._loop).result()
+
+    def close(self) -> None:
+        """End everything that runs, wait for that, and let go."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join()
+
+    # The connection
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._closing, self._joined = asyncio.Event(), asyncio.Event()
+        try:
+            client = await self._connect(self._target.timeout)
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            self._failure = UsageError(_cannot_reach(self._target, error))
+            return
+        finally:
+            if self._failure is not None or self._client is None:
+                self._up.set()
+        while True:
+            await self._listen(client)
+            self._up.set()
+            if not await self._until_lost(client):
+                break
+            _log.warning("the connection to the Dask scheduler at %s is lost; trying to find it again", self._target.scheduler)
+            found = await self._again()
+            if found is None:
+                return
+            client = found
+            _log.warning("the Dask scheduler at %s is found again", self._target.scheduler)
+        await self._leave(client)
+
+    async def _connect(self, timeout: float) -> _Client:
+        secured = Security(**security.settings(self._target.files, ("client",)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other versions of packages; what counts is told by each node
+            client = _Client(self._target.scheduler, asynchronous=True, security=secured, timeout=timeout, set_as_default=False)
+            client.lost = asyncio.Event()
+            try:
+                await client
+            except BaseException:
+                await client._close(fast=True)
+                raise
+        self._client = client
+        return client
+
+    async def _again(self) -> _Client | None:
+        """A new connection, however long that takes; None when this is to close."""
+        pause = 0.1
+        while not self._closing.is_set():
+            try:
+                return await self._connect(5.0)
+            except (OSError, ValueError, RuntimeError):
+                try:
+                    await asyncio.wait_for(self._closing.wait(), pause)
+                except TimeoutError:
+                    pause = min(2 * pause, 10.0)
+        return None
+
+    async def _listen(self, client: _Client) -> None:
+        """Hear of nodes and requests from now on, and greet the nodes that are there."""
+        client.subscribe_topic(client.id, lambda event: self._hear(event[1]))
+        client.subscribe_topic("all", lambda event: self._changed(event[1]))
+        identity = await client.scheduler.identity(n_workers=-1)
+        for address in identity["workers"]:
+            self._attend(address)
+
+    async def _until_lost(self, client: _Client) -> bool:
+        """Wait until the connection is lost, and tell so of what ran; False when this is to close."""
+        waiting = [asyncio.ensure_future(client.lost.wait()), asyncio.ensure_future(self._closing.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        if self._closing.is_set():
+            return False
+        for attending in list(self._attending.values()):
+            attending.cancel()
+        for node in list(self._nodes):
+            self._lose(node, "the Dask scheduler is gone, and its workers end then")
+        return True
+
+    async def _leave(self, client: _Client) -> None:
+        """Have all nodes end what is ours, then let go of the client."""
+        addresses = [node.hello.address for node in self._nodes.values()]
+        try:
+            if addresses:
+                leaving = client.run(tasks.leave, client.id, workers=addresses, on_error="ignore")
+                await asyncio.wait_for(leaving, CLOSE_SECONDS)
+        except (TimeoutError, OSError, RuntimeError) as error:
+            _log.warning("not every node said in time that all is ended there (%s); Dask ends it when this leader is gone", error)
+        for attending in self._attending.values():
+            attending.cancel()
+        await asyncio.gather(*self._attending.values(), return_exceptions=True)
+        self._flights.clear()
+        try:
+            await asyncio.wait_for(client.close(), CLOSE_SECONDS)
+        except (TimeoutError, OSError) as error:
+            _log.debug("the Dask client did not close: %s", error)
+
+    # Nodes
+
+    def _changed(self, event: Any) -> None:
+        """Something happened in the cluster."""
+        action = event.get("action") if isinstance(event, dict) else None
+        if action == "add-worker":
+            self._attend(event["worker"])
+        elif action == "remove-worker" and (attending := self._attending.get(event["worker"])) is not None:
+            attending.cancel()
+
+    def _attend(self, address: str) -> None:
+        if address not in self._attending and not self._closing.is_set():
+            attending = self._attending[address] = self._loop.create_task(self._present(address))
+            attending.add_done_callback(lambda _: self._attending.pop(address, None))
+
+    async def _present(self, address: str) -> None:
+        """Be present on a node until it is gone."""
+        client = self._client
+        assert client is not None
+        self._presences += 1
+        work_dir, config = self._join
+        key = task_key(client.id, f"presence.{self._presences}")
+        payload = messages.encode(Join(key, client.id, work_dir, config))
+        why = "it ended, or does not answer"
+        presence = client.submit(tasks.attend, payload, key=key, workers=[address], pure=False)
+        try:
+            await presence
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's worker says
+            if not self._closing.is_set():
+                why = " ".join(str(error).split()) or type(error).__name__
+                _log.warning("node %s cannot be used: %s", address, _plain(why))
+        finally:
+            presence.release()
+            for node in [id for id, node in self._nodes.items() if node.hello.address == address]:
+                self._lose(node, why)
+
+    def _lose(self, id: str, why: str) -> None:
+        """A node is gone, with all that ran there."""
+        node = self._nodes.pop(id)
+        reason = Reason.PREEMPTED if node.preempted else Reason.NODE_LOST
+        for request in self._placement.leave(id):
+            self._flights.pop(request).future.release()
+            self._deliver(Update(request, State.ENDED, reason, message=f"node {node.hello.name}: {why}", node=node.hello.name))
+        self._place()
+
+    def _loads(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for id, load in self._placement.loads().items():
+            host = get_address_host(self._nodes[id].hello.address)
+            found[host] = found.get(host, 0) + load
+        return found
+
+    def _drain(self, addresses: set[str]) -> None:
+        for id, node in self._nodes.items():
+            if get_address_host(node.hello.address) in addresses:
+                self._placement.close(id)
+
+    # News
+
+    def _hear(self, data: Any) -> None:
+        if not isinstance(data, bytes):  # what the scheduler itself tells of its client
+            return
+        message = messages.decode_news(data)
+        match message:
+            case Hello():
+                self._greet(message)
+            case Notice(id) if id in self._nodes:
+                self._nodes[id].preempted = True
+                self._placement.close(id)
+                _log.warning("node %s will be taken away; nothing more starts there", self._nodes[id].hello.name)
+            case News(_, updates):
+                for update in updates:
+                    self._update(update)
+        self._place()
+
+    def _greet(self, hello: Hello) -> None:
+        ours = toil_core.__version__, ".".join(platform.python_version_tuple()[:2])
+        if (hello.version, hello.python) != ours:
+            _log.warning(
+                "node %s has toil-core %s on Python %s, and this is %s on %s; it is not used: install the same there",
+                hello.name, hello.version, hello.python, *ours,
+            )  # fmt: skip
+            return
+        self._nodes[hello.node] = _Node(hello)
+        self._placement.join(hello.node, hello.offer)
+        if hello.offer not in self._largest:
+            self._largest.append(hello.offer)
+        self._told_too_big.clear()
+        self._joined.set()
+
+    def _update(self, update: Update) -> None:
+        flight = self._flights.get(update.id)
+        if flight is None:
+            return
+        if update.state is State.ENDED:
+            del self._flights[update.id]
+            flight.future.release()
+            self._placement.end(update.id)
+        elif update.state is State.RUNNING and not update.messages:
+            flight.running = True
+            if flight.unwanted:  # Dask had not yet heard of it when it was cancelled
+                self._drop([flight])
+        self._deliver(update)
+
+    # Requests
+
+    def _submit(self, requests: Iterable[Request]) -> None:
+        for request in requests:
+            refused = self._too_big(request)
+            if refused:
+                self._deliver(Update(request.id, State.ENDED, Reason.TOO_BIG, message=refused))
+            else:
+                self._placement.add(request)
+        self._place()
+
+    def _too_big(self, request: Request) -> str:
+        """Why no node can ever have the request; empty when one can, or may yet join."""
+        if not self._largest:
+            return ""
+        needed = request.requirement
+        refused = refusal(needed, self._largest)
+        if refused and self._target.may_grow:
+            if needed not in self._told_too_big:
+                self._told_too_big.add(needed)
+                _log.warning("%s %s; it waits until a larger node joins", request.name, refused)
+            return ""
+        return refused
+
+    def _place(self) -> None:
+        """Place what can be placed, once all that has come meanwhile is taken in."""
+        if not self._placing:
+            self._placing = True
+            self._loop.call_soon(self._place_now)
+
+    def _place_now(self) -> None:
+        self._placing = False
+        client = self._client
+        if client is None or client.lost.is_set():
+            return
+        for request, id in self._placement.start():
+            hello = self._nodes[id].hello
+            key = task_key(client.id, request.id)
+            order = Order(key, client.id, id, request.id, request.work, request.requirement, dict(request.environment))
+            future = client.submit(
+                tasks.perform,
+                messages.encode(order),
+                key=key,
+                workers=[hello.address],
+                resources=needs(request.requirement, hello.guarded) or None,
+                retries=0,
+                pure=False,
+            )
+            self._flights[request.id] = _Flight(id, future)
+
+    def _cancel(self, ids: Iterable[str]) -> None:
+        flights = []
+        for id in ids:
+            if self._placement.remove(id):
+                self._deliver(Update(id, State.ENDED, Reason.CANCELLED))
+            elif (flight := self._flights.get(id)) is not None:
+                flight.unwanted = True
+                flights.append(flight)
+        self._drop(flights)
+        self._place()
+
+    def _drop(self, flights: Sequence[_Flight]) -> None:
+        """Have Dask drop what it has; the nodes then end it and say so."""
+        if flights and self._client is not None:
+            self._spawn(self._client.cancel([flight.future for flight in flights], force=True))
+
+    def _interrupt(self, ids: Iterable[str], seconds: float) -> None:
+        by_node: dict[str, list[str]] = {}
+        waiting = []
+        for id in ids:
+            if (flight := self._flights.get(id)) is not None:
+                by_node.setdefault(flight.node, []).append(id)
+            else:
+                waiting.append(id)
+        self._cancel(waiting)
+        for node, there in by_node.items():
+            self._spawn(self._interrupt_on(node, there, seconds))
+
+    async def _interrupt_on(self, node: str, ids: Sequence[str], seconds: float) -> None:
+        assert self._client is not None
+        address = self._nodes[node].hello.address
+        payload = messages.encode(Wish(self._client.id, tuple(ids), seconds))
+        answers = await self._client.run(tasks.interrupt, payload, workers=[address], on_error="return")
+        answer = answers.get(address)
+        self._cancel(answer if isinstance(answer, (tuple, list)) else ids)
+
+    # Helpers
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do it in the loop, and forgive it when the cluster is gone meanwhile."""
+
+        async def doing() -> None:
+            try:
+                await work
+            except (OSError, RuntimeError, KeyError) as error:
+                _log.debug("%s", error)
+
+        task = self._loop.create_task(doing())
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        async def asked() -> T:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(asked(), self._loop).result()
+
+
+def _cannot_reach(target: Target, error: Exception) -> str:
+    why = _plain(" ".join(str(error).split()) or type(error).__name__)
+    hint = "check --dask-scheduler" if target.files else "check --dask-scheduler, and --dask-tls-ca-file and its like when the scheduler speaks TLS"
+    return f"the Dask scheduler at {target.scheduler} cannot be used: {why} ({hint})"
+
+
+def _plain(text: str) -> str:
+    """An error of Dask's, not too long."""
+    return text if len(text) <= 300 else f"{text[:297]}…"

@@ -1,0 +1,186 @@
+"""Which waiting requests start now, and on which node. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+
+from toil_core.batch_system import Request, Requirement
+
+from toil_dask.devices import Devices
+from toil_dask.refusal import refusal
+
+PATIENCE = 64
+"""How many later requests may start before the oldest waiting one; then a node is kept free for it."""
+
+
+class _Node:
+    """One node and what is set aside on it. Cores are counted in thousandths, so that they add up exactly."""
+
+    def __init__(self, offer: Requirement) -> None:
+        self.offer = offer
+        self.cores = _thousandths(offer.cores)
+        self.memory, self.disk = offer.memory, offer.disk
+        self.devices = Devices(offer.accelerators)
+        self.held: dict[str, tuple[Requirement, tuple[int, ...]]] = {}
+        self.open = True
+
+    def fits(self, needed: Requirement) -> bool:
+        """Whether there is room now."""
+        return (
+            self.open
+            and _thousandths(needed.cores) <= self.cores
+            and needed.memory <= self.memory
+            and needed.disk <= self.disk
+            and (needed.preemptible or not self.offer.preemptible)
+            and (not needed.accelerators or self.devices.find(needed.accelerators) is not None)
+        )
+
+    def hold(self, id: str, needed: Requirement) -> None:
+        """Set aside what a request needs."""
+        numbers = self.devices.find(needed.accelerators) or ()
+        self.devices.take(numbers)
+        self.held[id] = needed, numbers
+        self._add(needed, -1)
+
+    def release(self, id: str) -> None:
+        """The request has ended."""
+        needed, numbers = self.held.pop(id)
+        self.devices.give_back(numbers)
+        self._add(needed, 1)
+
+    def cost(self, needed: Requirement) -> tuple[bool, int, int, int]:
+        """The less the better: what cannot be taken away and what has accelerators is spared, then full nodes are filled up."""
+        spared = needed.preemptible and not self.offer.preemptible
+        return spared, 0 if needed.accelerators else len(self.offer.accelerators), self.cores, self.memory
+
+    def _add(self, needed: Requirement, sign: int) -> None:
+        self.cores += sign * _thousandths(needed.cores)
+        self.memory += sign * needed.memory
+        self.disk += sign * needed.disk
+
+
+class Placement:
+    """Cores, memory, disk and accelerators of nodes that come and go, shared out to requests about in the order in which they came.
+
+    Every request is waiting, or placed on one node, or unknown.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, _Node] = {}
+        self._waiting: deque[Request] = deque()
+        self._placed: dict[str, str] = {}
+        self._kinds: Counter[Requirement] = Counter()
+        self._hopeless: set[Requirement] = set()
+        self._overtaken = 0
+
+    # Nodes
+
+    def join(self, node: str, offer: Requirement) -> None:
+        """A node is there."""
+        self._nodes[node] = _Node(offer)
+        self._room(self._nodes[node])
+
+    def leave(self, node: str) -> list[str]:
+        """A node is gone; the requests that were placed on it, which are unknown from now on."""
+        gone = self._nodes.pop(node, None)
+        lost = list(gone.held) if gone else []
+        for id in lost:
+            del self._placed[id]
+        return lost
+
+    def close(self, node: str) -> None:
+        """Place nothing more on the node."""
+        if node in self._nodes:
+            self._nodes[node].open = False
+
+    def loads(self) -> Mapping[str, int]:
+        """How many requests are placed on each node."""
+        return {name: len(node.held) for name, node in self._nodes.items()}
+
+    def offers(self) -> list[Requirement]:
+        """What the nodes have, whether they are free or not."""
+        return [node.offer for node in self._nodes.values()]
+
+    # Requests
+
+    def add(self, request: Request) -> None:
+        """Let the request wait for its turn."""
+        self._waiting.append(request)
+        self._kinds[request.requirement] += 1
+
+    def remove(self, id: str) -> bool:
+        """Let a waiting request go; whether there was one."""
+        for place, request in enumerate(self._waiting):
+            if request.id == id:
+                del self._waiting[place]
+                self._forget(request.requirement)
+                if not place:
+                    self._overtaken = 0
+                return True
+        return False
+
+    def end(self, id: str) -> None:
+        """A placed request has ended; unknown ones are harmless."""
+        name = self._placed.pop(id, None)
+        if name is not None:
+            node = self._nodes[name]
+            node.release(id)
+            self._room(node)
+
+    def where(self, id: str) -> str | None:
+        """The node on which the request is placed."""
+        return self._placed.get(id)
+
+    def waiting(self) -> Iterable[Request]:
+        """The requests that wait, oldest first."""
+        return self._waiting
+
+    def start(self) -> list[tuple[Request, str]]:
+        """Requests that start now, each with its node."""
+        started: list[tuple[Request, str]] = []
+        if not self._kinds.keys() - self._hopeless:
+            return started
+        kept: deque[Request] = deque()
+        reserved: str | None = None
+        while self._waiting:
+            request = self._waiting.popleft()
+            needed = request.requirement
+            name = None if needed in self._hopeless else self._choose(needed, reserved)
+            if name is None:
+                if reserved is None:
+                    self._hopeless.add(needed)
+                if not kept and self._overtaken >= PATIENCE:
+                    reserved = self._reserve(needed)
+                kept.append(request)
+                continue
+            self._overtaken = self._overtaken + 1 if kept else 0
+            self._forget(needed)
+            self._nodes[name].hold(request.id, needed)
+            self._placed[request.id] = name
+            started.append((request, name))
+        self._waiting = kept
+        return started
+
+    def _choose(self, needed: Requirement, reserved: str | None) -> str | None:
+        fitting = [name for name, node in self._nodes.items() if name != reserved and node.fits(needed)]
+        return min(fitting, key=lambda name: self._nodes[name].cost(needed), default=None)
+
+    def _reserve(self, needed: Requirement) -> str | None:
+        """The node that is kept free for a request that has waited for long: the emptiest that could have it."""
+        able = [name for name, node in self._nodes.items() if node.open and not refusal(needed, [node.offer])]
+        return max(able, key=lambda name: self._nodes[name].cores, default=None)
+
+    def _forget(self, needed: Requirement) -> None:
+        """One waiting request of that kind less."""
+        self._kinds[needed] -= 1
+        if not self._kinds[needed]:
+            del self._kinds[needed]
+
+    def _room(self, node: _Node) -> None:
+        """There is more room on the node than before."""
+        self._hopeless = {needed for needed in self._hopeless if not node.fits(needed)}
+
+
+def _thousandths(cores: float) -> int:
+    return round(cores * 1000)

@@ -1,0 +1,63 @@
+"""Why a request fits on none of some nodes, for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from toil_core.batch_system import Accelerator, Requirement
+
+from toil_dask.devices import Devices
+
+
+def refusal(needed: Requirement, offers: Sequence[Requirement]) -> str:
+    """Why the request would fit on none of these nodes even if they were empty; empty when it would on one.
+
+    Args:
+        needed: What the request needs.
+        offers: What each node has; at least one.
+    """
+    if any(_fits(needed, offer) for offer in offers):
+        return ""
+    cores = max(offer.cores for offer in offers)
+    if needed.cores > cores:
+        return f"asks for {needed.cores:g} cores; the largest node has {cores:g}"
+    for name, asked, most in (
+        ("memory", needed.memory, max(offer.memory for offer in offers)),
+        ("disk", needed.disk, max(offer.disk for offer in offers)),
+    ):
+        if asked > most:
+            return f"asks for {size(asked)} of {name}; the largest node has {size(most)}"
+    if not any(_has_devices(needed, offer) for offer in offers):
+        return f"asks for accelerators ({', '.join(map(_words, needed.accelerators))}); no node has these"
+    if not needed.preemptible and all(offer.preemptible for offer in offers):
+        return "may not be preempted; every node can be"
+    return (
+        f"asks for {needed.cores:g} cores, {size(needed.memory)} of memory and {size(needed.disk)} of disk"
+        f"{', and accelerators,' if needed.accelerators else ''} at once; no one node{'' if needed.preemptible else ' that cannot be preempted'} has it all"
+    )
+
+
+def size(amount: int) -> str:
+    """Bytes for people."""
+    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if amount >= 1 << power:
+            return f"{amount / (1 << power):.4g} {unit}"
+    return f"{amount} B"
+
+
+def _fits(needed: Requirement, offer: Requirement) -> bool:
+    return (
+        round(needed.cores * 1000) <= round(offer.cores * 1000)
+        and needed.memory <= offer.memory
+        and needed.disk <= offer.disk
+        and (needed.preemptible or not offer.preemptible)
+        and _has_devices(needed, offer)
+    )
+
+
+def _has_devices(needed: Requirement, offer: Requirement) -> bool:
+    return not needed.accelerators or Devices(offer.accelerators).find(needed.accelerators, of_all=True) is not None
+
+
+def _words(wanted: Accelerator) -> str:
+    return " ".join(filter(None, (str(wanted.count), wanted.brand, wanted.model, wanted.kind, wanted.api)))

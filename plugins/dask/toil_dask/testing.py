@@ -1,0 +1,133 @@
+"""Real clusters for tests: the engine's own commands as processes, each node in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from toil_core.batch_system import Requirement
+from toil_core.cluster_engine import EngineNode
+from toil_core.options import Config
+
+from toil_dask.batch_system import Dask, FixedDask
+from toil_dask.engine import DaskEngine, address
+from toil_dask.leader import Target
+from toil_dask.options import DaskOptions
+from toil_dask.security import paths
+
+HOST = "127.0.0.1"
+GIB = 1 << 30
+
+
+class Cluster:
+    """A scheduler at a port of its own, and workers that come and go.
+
+    Args:
+        folder: A folder for it alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.engine = DaskEngine(Config())
+        self.secrets = self.engine.secrets("tested")
+        self.tmp = folder / "tmp"
+        self.tmp.mkdir()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.scheduler = address(HOST, 0)
+        self.start_scheduler(0)
+
+    def start_scheduler(self, port: int) -> None:
+        """Start the scheduler; it is there when this returns."""
+        folder = self.place("leader")
+        command = self.engine.command("leader", EngineNode("leader", HOST, Requirement()), HOST, PurePosixPath(folder))
+        process = self._start("leader", (*command, "--port", str(port)), stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout as told:
+            self.scheduler = told.readline().decode().strip()
+        assert self.scheduler, (self.folder / "leader.log").read_text()
+
+    @property
+    def port(self) -> int:
+        """Where the scheduler listens."""
+        return int(self.scheduler.rpartition(":")[2])
+
+    def add(self, name: str, *, cores: float = 2, memory: int = 2 * GIB, disk: int = 2 * GIB, preemptible: bool = False, wait: bool = True) -> None:
+        """Start a worker, and wait until it has joined."""
+        folder = self.place(name)
+        node = EngineNode(name, HOST, Requirement(cores, memory, disk, preemptible))
+        command = list(self.engine.command("worker", node, HOST, PurePosixPath(folder)))
+        command[command.index("--scheduler") + 1] = self.scheduler
+        self._start(name, command)
+        if wait:
+            self.await_worker(name)
+
+    def await_worker(self, name: str) -> None:
+        """Wait until the worker is a part of the cluster, as a launch does."""
+        folder = self.place("leader")
+        command = list(self.engine.ready("worker", EngineNode(name, HOST, Requirement()), HOST, PurePosixPath(folder)))
+        command[command.index("--scheduler") + 1] = self.scheduler
+        subprocess.run([sys.executable, *command[1:]], check=True, timeout=60, capture_output=True)
+
+    def place(self, node: str) -> Path:
+        """The node's folder, with its files."""
+        folder = self.folder / node
+        for name, data in self.engine.files("worker", HOST, self.secrets).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return folder
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to the node's program."""
+        self.processes[name].send_signal(number)
+
+    def kill(self, name: str, number: int = 9) -> None:
+        """End the node's program, and wait for that."""
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        process.wait(60)
+
+    @property
+    def target(self) -> Target:
+        """How a leader reaches it."""
+        return Target(self.scheduler, paths(self.folder / "leader"), 30.0)
+
+    def options(self, *, may_grow: bool = True) -> DaskOptions:
+        """The same as options."""
+        files = {f"dask_{name}": path for name, path in paths(self.folder / "leader").items()}
+        return DaskOptions(dask_scheduler=self.scheduler, dask_connect_timeout=30.0, dask_may_grow=may_grow, **files)
+
+    def arguments(self) -> list[str]:
+        """The same for a command line."""
+        files = [text for name, path in paths(self.folder / "leader").items() for text in (f"--dask-{name.replace('_', '-')}", path)]
+        return ["--batch-system", "dask", "--dask-scheduler", self.scheduler, *files]
+
+    def open(self, *, may_grow: bool = True, nodes: int = 1) -> Dask:
+        """A batch system on it, once so many nodes can be used."""
+        config = Config([self.options(may_grow=may_grow)])
+        system = Dask(config, self.target) if may_grow else FixedDask(config, self.target)
+        assert len(system.offers(nodes, 60.0)) >= nodes
+        return system
+
+    def close(self) -> None:
+        """End everything."""
+        for process in self.processes.values():
+            process.send_signal(18)  # SIGCONT, to those that were stopped
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, name: str, command: Sequence[str], stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        with open(self.folder / f"{name}.log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command[1:]], stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, env={**os.environ, "TMPDIR": str(self.tmp)}
+            )
+        self.processes[name] = process
+        return process

@@ -1,0 +1,42 @@
+"""`toil destroy-cluster`: remove everything that was made for a cluster, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+
+from toil_core.cluster.arguments import add_name
+from toil_core.errors import UsageError
+from toil_core.options import Config, OptionParser
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    add_name(parser)
+    parser.add_argument("--dry-run", action="store_true", help="Say what would be removed, and remove nothing.")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Destroy the cluster, and make sure that it is gone.
+
+    Raises:
+        UsageError: There is no such cluster.
+        ToilError: Something of it is still there.
+    """
+    from toil_core.cluster.access import open_cloud
+    from toil_core.cluster.destroy import destroy, inventory
+    from toil_core.cluster.state import ClusterState
+
+    state = ClusterState(arguments.name)
+    with open_cloud(arguments.name, arguments, config) as provisioner:
+        found = inventory(state, provisioner)
+        if not found:
+            raise UsageError(f"there is nothing of a cluster {arguments.name}; `toil list-clusters` lists the clusters")
+        if not arguments.dry_run:
+            known = state.exists()
+            with state.locked():
+                destroy(state, provisioner)
+            if not known:
+                state.forget()
+        for each in found:
+            print(f"{'would remove' if arguments.dry_run else 'removed'} {each.kind} {each.name}")
+    return 0

@@ -1,0 +1,58 @@
+"""`toil launch-cluster`: make a cluster, ready for workflows."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from toil_core.cluster.arguments import add_name, converter, tell
+from toil_core.cluster.wanted import check_name, parse_offer, parse_storage, parse_workers, wanted_nodes
+from toil_core.options import Config, OptionParser
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    add_name(parser)
+    offer, workers, storage = converter(parse_offer), converter(parse_workers), converter(parse_storage)
+    parser.add_argument(
+        "--node-type", "--nodeType", metavar="TYPE[:BID]", type=offer,
+        help="The type of nodes; with a bid in dollars an hour, or `:spot`, workers are preemptible.",
+    )  # fmt: skip
+    parser.add_argument("--leader-node-type", "--leaderNodeType", metavar="TYPE[:BID]", type=offer, help="The type of the leader. [--node-type, on demand]")
+    parser.add_argument(
+        "--workers", "-w", metavar="N|TYPE=N,…", type=workers, default=(),
+        help="How many workers: N, or N of each type, TYPE[:BID]=N; TYPE=LEAST-MOST starts with the least and leaves the rest to autoscaling. [0]",
+    )  # fmt: skip
+    parser.add_argument("--leader-storage", "--leaderStorage", metavar="GB", type=storage, default=0, help="Root disk of the leader. [the type's own]")
+    parser.add_argument("--node-storage", "--nodeStorage", metavar="GB", type=storage, default=0, help="Root disk of each worker. [the type's own]")
+    parser.add_argument("--engine", metavar="NAME", default="dask", help="What runs the jobs on the nodes; `toil plugins` lists the names. [dask]")
+    parser.add_argument(
+        "--python-requirements", "--pythonRequirements", metavar="FILE",
+        help="A pip requirements file of what nodes shall have: from here what is installed here and meets it, the rest by pip on the node.",
+    )  # fmt: skip
+    parser.add_argument("--keep", action="store_true", help="If it fails, leave what there is; the same command goes on with it.")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Launch the cluster.
+
+    Raises:
+        UsageError: Something has to be changed before it can work.
+        ToilError: It failed; unless `--keep` was given nothing is left of it.
+    """
+    from toil_core.cluster.launching import launch_cluster
+
+    check_name(arguments.name)
+    wanted = wanted_nodes(
+        arguments.leader_node_type, arguments.node_type, arguments.workers,
+        leader_disk=arguments.leader_storage, worker_disk=arguments.node_storage,
+    )  # fmt: skip
+    workers = ",".join(f"{each.offer or arguments.node_type}={each.least}-{each.most}" for each in arguments.workers)
+    requirements = Path(arguments.python_requirements).expanduser() if arguments.python_requirements else None
+    launch_cluster(
+        arguments.name, wanted, config, engine=arguments.engine, workers=workers, requirements=requirements,
+        worker_disk=arguments.node_storage, keep=arguments.keep, tell=tell,
+    )  # fmt: skip
+    count = len(wanted) - 1
+    print(f"cluster {arguments.name} is ready: a leader and {count} worker{'' if count == 1 else 's'}")
+    return 0

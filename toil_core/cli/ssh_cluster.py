@@ -1,0 +1,52 @@
+"""`toil ssh-cluster`: a shell on a cluster's leader, or one command there."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractContextManager, ExitStack
+
+from toil_core.cluster.arguments import add_name, add_rest, converter, tell
+from toil_core.errors import UsageError
+from toil_core.options import Config, OptionParser
+from toil_core.provisioner import Node
+from toil_core.sync_transport import CanForward, SyncTransport, parse_port
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    add_name(parser)
+    parser.add_argument("--node", metavar="NODE", default="leader", help="Another node than the leader.")
+    parser.add_argument(
+        "--forward", metavar="PORT", action="append", default=[], type=converter(parse_port),
+        help="Make a port of the node answer on this machine until the command ends; may be repeated.",
+    )  # fmt: skip
+    add_rest(parser, "command", "What to run there; without it, a shell. Exits with its exit code.")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Run the command.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        UsageError: There is no such cluster or node, or it cannot be reached in this way.
+    """
+    from toil_core.cluster.access import open_cluster, words
+    from toil_core.cluster.layout import in_cluster
+    from toil_core.sync_transport import HasShell
+
+    with open_cluster(arguments.name, arguments, config) as cluster, ExitStack() as stack:
+        node = cluster.node(arguments.node)
+        transport = cluster.transport
+        if not isinstance(transport, HasShell):
+            raise UsageError("this transport has no shell; choose another by --transport")
+        for port in arguments.forward:
+            tell(f"port {port} of {node.name} answers on localhost:{stack.enter_context(_forward(cluster.transport, node, port))}")
+        return transport.shell(node, in_cluster(words(arguments.command)))
+
+
+def _forward(transport: SyncTransport, node: Node, port: int) -> AbstractContextManager[int]:
+    if not isinstance(transport, CanForward):
+        raise UsageError("this transport forwards no ports; choose another by --transport")
+    return transport.forward(node, port)

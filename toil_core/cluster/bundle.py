@@ -1,0 +1,122 @@
+"""What is sent to nodes: one archive of wheels, named by what is in it, and kept for the next launch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+import tarfile
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from toil_core.cluster import wheels
+from toil_core.errors import UsageError
+
+FORMAT = 1
+"""Goes into the name of every image; another one makes all of them anew."""
+_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Image:
+    """What nodes shall have installed.
+
+    Args:
+        name: Tells it from any other: a hash of its contents.
+        contents: The distributions.
+        requirements: What nodes get by pip beside that, as lines of a requirements file.
+    """
+
+    name: str
+    contents: tuple[wheels.Content, ...]
+    requirements: tuple[str, ...]
+
+    @property
+    def python(self) -> str:
+        """The version of Python that it is for, `3.11`."""
+        return python_version()
+
+
+def python_version() -> str:
+    """The version of Python that this program runs on, `3.11`."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def image(engine: Sequence[str], requirements: Path | None) -> Image:
+    """The image of what the user runs: the core, all that is made for it, what the engine needs, and what these need.
+
+    Args:
+        engine: What the engine's nodes need, as pip takes it.
+        requirements: Path of a requirements file of the user. What is installed here and meets it is sent; nodes get the rest by pip.
+
+    Raises:
+        UsageError: Something is not installed here, or the file cannot be read.
+    """
+    here, left = wheels.met_here(_lines(requirements))
+    if left:
+        here.append("pip")
+    contents = tuple(wheels.content(distribution) for distribution in wheels.closure(["toil-core", *wheels.made_for("toil-core"), *engine, *here]))
+    digest = hashlib.sha256(f"{FORMAT} {python_version()} {sysconfig.get_platform()}\n".encode())
+    for each in contents:
+        digest.update(f"{each.name} {each.version} {each.digest}\n".encode())
+    digest.update("\n".join(left).encode())
+    return Image(digest.hexdigest()[:20], contents, tuple(left))
+
+
+def archive(image: Image, cache: Path) -> Path:
+    """The archive of an image, from the cache or made now.
+
+    Args:
+        image: The image.
+        cache: Folder of archives; the oldest are removed.
+
+    Returns:
+        Its path: a tar of wheels, and of `requirements.txt` when something is left for pip.
+    """
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = cache / f"{image.name}.tar"
+    if path.exists():
+        os.utime(path)
+        return path
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as name:
+        folder = Path(name)
+        with ThreadPoolExecutor(2) as pool:
+            written = list(pool.map(lambda content: wheels.write_wheel(content, folder), image.contents))
+        if image.requirements:
+            (folder / "requirements.txt").write_text("\n".join([*image.requirements, ""]))
+            written.append(folder / "requirements.txt")
+        new = folder / "archive"
+        with tarfile.open(new, "w") as tar:
+            for each in written:
+                tar.add(each, each.name, filter=_plain)
+        new.rename(path)
+    for old in sorted(cache.glob("*.tar"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def cache_folder() -> Path:
+    """Where archives are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "toil" / "images"
+
+
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    info.mtime = 0
+    return info
+
+
+def _lines(requirements: Path | None) -> Iterable[str]:
+    if requirements is None:
+        return ()
+    try:
+        return requirements.read_text().splitlines()
+    except OSError as error:
+        raise UsageError(f"--python-requirements: {requirements} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--python-requirements: {requirements} is no text") from None

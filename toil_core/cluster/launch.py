@@ -1,0 +1,196 @@
+"""Launching a cluster, and adding nodes to one: what is done in each phase."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from toil_core import __version__
+from toil_core.batch_system import Requirement
+from toil_core.cluster import bundle, node_setup
+from toil_core.cluster.bundle import Image
+from toil_core.cluster.interruptible import Interruptible
+from toil_core.cluster.machines import Machines
+from toil_core.cluster.node_facts import Facts
+from toil_core.cluster.node_setup import Setup
+from toil_core.cluster.phases import Plan, first_phases, node_phases
+from toil_core.cluster.runner import Runner, Work
+from toil_core.cluster.state import ClusterState
+from toil_core.cluster.wanted import WantedNode
+from toil_core.cluster_engine import ClusterEngine, EngineNode
+from toil_core.errors import UsageError
+from toil_core.provisioner import Node, NodeRequest, NodeType, Provisioner
+from toil_core.sync_transport import SyncTransport, wait_for_node
+
+_AWAITED = {
+    "keys": "keys to be made",
+    "image": "wheels to be made of what is installed here",
+    "prepare": "the cloud to make what nodes need",
+    "machines": "the cloud to take the request",
+    "machine": "the cloud to make it and to give it an address",
+    "reach": "it to boot and to answer",
+    "system": "system packages to be installed",
+    "install": "its installation",
+    "engine": "the engine to be started",
+    "ready": "the engine to work",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cluster is, and how it is reached.
+
+    Args:
+        state: What this machine remembers of it.
+        provisioner: Its cloud.
+        transport: The way into its nodes.
+        engine: What runs on it.
+    """
+
+    state: ClusterState
+    provisioner: Provisioner
+    transport: SyncTransport
+    engine: ClusterEngine
+
+
+class Launch:
+    """Makes nodes, and parts of a cluster of them.
+
+    Args:
+        place: The cluster.
+        wanted: The nodes to make.
+        leader: The leader's name; or, when it is there already, the leader.
+        requirements: Path of the user's requirements file.
+        tell: Shows a line to the user.
+    """
+
+    def __init__(
+        self, place: Place, wanted: Sequence[WantedNode], leader: str | Node, requirements: Path | None, tell: Callable[[str], None]
+    ) -> None:
+        self._state, self._provisioner = place.state, place.provisioner
+        self._give_up = threading.Event()
+        self._transport, self._engine = Interruptible(place.transport, self._give_up), place.engine
+        self._wanted = list(wanted)
+        self._leader = leader
+        self._requirements = requirements
+        self._machines = Machines(partial(place.provisioner.nodes, place.state.name), self._give_up)
+        self._types: dict[str, NodeType] = {}
+        self._facts: dict[str, Facts] = {}
+        self._ssh_key = ""
+        self._setup: Setup
+        self._archive: Path
+        self.image: Image
+        plan, work = self._plan()
+        self._runner = Runner(plan, work, place.state.note, tell, lambda name: _AWAITED[name.rpartition("/")[2]], self._give_up)
+
+    def run(self) -> None:
+        """Do all of it; what is there already is left as it is.
+
+        Raises:
+            PhaseFailed: Something failed; what was made until then is still there.
+        """
+        with self._machines:
+            self._runner.run()
+
+    def settle(self, seconds: float) -> None:
+        """Begin nothing more, and wait for what is being done on nodes.
+
+        Args:
+            seconds: For how long to wait.
+        """
+        self._give_up.set()
+        self._runner.settle(seconds)
+
+    def _plan(self) -> tuple[Plan, dict[str, Work]]:
+        plan = Plan()
+        plan.add(first_phases())
+        work: dict[str, Work] = {"keys": self._keys, "image": self._image, "prepare": self._prepare, "machines": self._ask}
+        steps: dict[str, Callable[[str, float], str]] = {
+            "machine": self._machine, "reach": self._reach, "system": self._system,
+            "install": self._install, "engine": self._start, "ready": self._ready,
+        }  # fmt: skip
+        first = self._leader if isinstance(self._leader, str) else None
+        for node in self._wanted:
+            plan.add(node_phases(node.name, first if node.name != first else None))
+            work.update({f"{node.name}/{name}": partial(step, node.name) for name, step in steps.items()})
+        return plan, work
+
+    def _keys(self, limit: float) -> str:
+        self._ssh_key = self._state.make_key()
+        secrets = self._state.secrets()
+        if secrets is None:
+            secrets = self._engine.secrets(self._state.name)
+            self._state.keep_secrets(secrets)
+        self._setup = Setup(self._state.name, self._engine, secrets, __version__)
+        return ""
+
+    def _image(self, limit: float) -> str:
+        self.image = bundle.image(self._engine.requirements(), self._requirements)
+        self._archive = bundle.archive(self.image, bundle.cache_folder())
+        return f"{len(self.image.contents)} distributions in {self._archive.stat().st_size / (1 << 20):.1f} MiB"
+
+    def _prepare(self, limit: float) -> str:
+        self._provisioner.prepare(self._state.name)
+        return ""
+
+    def _ask(self, limit: float) -> str:
+        self._types = {type.name: type for type in self._provisioner.catalog()}
+        requests = [
+            NodeRequest(node.name, node.type, node.role, disk=node.disk, preemptible=node.preemptible, bid=node.bid, ssh_key=self._ssh_key)
+            for node in self._wanted
+        ]
+        shortages = self._provisioner.launch(self._state.name, requests)
+        if shortages:
+            kinds = {f"{each.type}{' (preemptible)' if each.preemptible else ''}{f' in {each.zone}' if each.zone else ''}" for each in shortages}
+            raise UsageError(f"the cloud has none left of {', '.join(sorted(kinds))}; take another node type or zone, or try again later")
+        return ""
+
+    def _machine(self, name: str, limit: float) -> str:
+        node = self._machines.wait(name, limit)
+        return f"{node.type}{' (preemptible)' if node.preemptible else ''} at {node.public_address or node.private_address}"
+
+    def _reach(self, name: str, limit: float) -> str:
+        wait_for_node(self._transport, self._machines[name], _left(limit), give_up=self._give_up)
+        self._facts[name] = node_setup.look(self._transport, self._machines[name], _left(limit))
+        return ""
+
+    def _system(self, name: str, limit: float) -> str:
+        owns = self._provisioner.owns_system
+        self._facts[name] = node_setup.prepare_system(self._transport, self._machines[name], self._facts[name], _left(limit), owns_system=owns)
+        return ""
+
+    def _install(self, name: str, limit: float) -> str:
+        node_setup.install(self._transport, self._machines[name], self._facts[name], self.image, self._archive, _left(limit))
+        return ""
+
+    def _start(self, name: str, limit: float) -> str:
+        node = self._machines[name]
+        member = node_setup.Member(node, self._offer(node), self._leader_address(), self._facts[name].home, self.image.name)
+        node_setup.start_engine(self._transport, member, self._setup, _left(limit))
+        return ""
+
+    def _ready(self, name: str, limit: float) -> str:
+        node = self._machines[name]
+        member = node_setup.Member(node, self._offer(node), self._leader_address(), self._facts[name].home, self.image.name)
+        node_setup.await_ready(self._transport, member, self._setup, _left(limit))
+        return "ready"
+
+    def _leader_address(self) -> str:
+        leader = self._leader if isinstance(self._leader, Node) else self._machines[self._leader]
+        return leader.private_address or leader.public_address
+
+    def _offer(self, node: Node) -> EngineNode:
+        """What the node has for jobs: of a machine of its own what it finds itself, of a part of one what its type promises."""
+        type = self._types[node.type]
+        offer = Requirement(cores=0, preemptible=node.preemptible, accelerators=type.accelerators)
+        if not self._provisioner.owns_system:
+            offer = Requirement(type.cores, type.memory, type.disk, node.preemptible, type.accelerators)
+        return EngineNode(node.name, node.private_address or node.public_address, offer)
+
+
+def _left(limit: float) -> float:
+    return max(1.0, limit - time.monotonic())

@@ -1,0 +1,180 @@
+"""The whole of a launch: taking a name, going on where a launch was interrupted, taking everything back when it fails."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from toil_core import __version__
+from toil_core.cluster.access import reaching
+from toil_core.cluster.destroy import destroy
+from toil_core.cluster.launch import Launch, Place
+from toil_core.cluster.runner import PhaseFailed
+from toil_core.cluster.state import ClusterFile, ClusterState, write_private
+from toil_core.cluster.wanted import LEADER, Offer, WantedNode, check_types
+from toil_core.errors import Interrupted, ToilError, UsageError
+from toil_core.options import Config
+from toil_core.plugins import open_engine, open_provisioner, open_sync_transport
+from toil_core.provisioner import ClusterOptions, Provisioner
+from toil_core.sync_transport import TransportOptions
+
+_COMPARED = ("provisioner", "engine", "nodes", "workers", "version")
+
+
+def launch_cluster(
+    name: str,
+    wanted: Sequence[WantedNode],
+    config: Config,
+    *,
+    engine: str,
+    workers: str = "",
+    requirements: Path | None = None,
+    worker_disk: int = 0,
+    keep: bool = False,
+    tell: Callable[[str], None],
+) -> ClusterFile:
+    """Launch a cluster, or go on with a launch of it that was interrupted.
+
+    Args:
+        name: Its name.
+        wanted: Its nodes, the leader first.
+        config: The options.
+        engine: What runs on it.
+        workers: The kinds of workers, as the user wrote them.
+        requirements: A requirements file for its nodes.
+        worker_disk: Bytes of root disk of a worker that is added later.
+        keep: Whether to leave what there is when it fails.
+        tell: Shows a line to the user.
+
+    Raises:
+        UsageError: The name is taken, something is asked for that cannot be had, a node will not do.
+        ToilError: It failed.
+        Interrupted: The user, or the system, asked for an end.
+    """
+    provisioner_name = config[ClusterOptions].provisioner
+    if not provisioner_name:
+        raise UsageError("where shall the cluster be? --provisioner NAME says it, `local` for this machine; `toil plugins` lists the names")
+    state = ClusterState(name)
+    with _own_folder(state), open_provisioner(provisioner_name, config) as provisioner:
+        runs = open_engine(engine, config)
+        file = ClusterFile(
+            name, provisioner_name, engine, config[TransportOptions].transport or "", config.as_dict()["options"], tuple(asdict(node) for node in wanted),
+            workers, worker_disk=worker_disk, created=time.time(), version=__version__,
+        )  # fmt: skip
+        _take_name(state, file, provisioner, tell)
+        check_types([Offer(node.type, node.preemptible, node.bid) for node in wanted], provisioner.catalog())
+        file = msgspec.structs.replace(file, created=state.read().created if state.exists() else file.created)
+        state.write(file)
+        kept_requirements = _keep_requirements(state, requirements)
+        reached = reaching(name, state, provisioner, config, new=True)
+        launch: Launch | None = None
+        try:
+            with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, _ended_by_sigterm():
+                launch = Launch(Place(state, provisioner, transport, runs), wanted, LEADER, kept_requirements, tell)
+                launch.run()
+        except BaseException as error:  # noqa: BLE001  raised again once all is taken back
+            raise _after(error, state, provisioner, launch, keep=keep, tell=tell) from (error.cause if isinstance(error, PhaseFailed) else error)
+        file = msgspec.structs.replace(file, ready=True, image=launch.image.name, transport=reached[TransportOptions].transport or "ssh")
+        state.write(file)
+        return file
+
+
+@contextmanager
+def _own_folder(state: ClusterState) -> Iterator[None]:
+    """Be the only one who works on it; what was refused leaves no folder."""
+    with state.locked():
+        try:
+            yield
+        finally:
+            if state.folder.exists() and not state.exists():
+                state.forget()
+
+
+def _take_name(state: ClusterState, file: ClusterFile, provisioner: Provisioner, tell: Callable[[str], None]) -> None:
+    if not state.exists():
+        if list(provisioner.nodes(state.name)):
+            raise UsageError(f"there is a cluster {state.name} already, launched from elsewhere; take another name, or `toil destroy-cluster {state.name} -p {file.provisioner}`")
+        return
+    before = state.read()
+    if before.ready:
+        raise UsageError(f"there is a cluster {state.name} already; take another name, add nodes with `toil scale-cluster {state.name}`, or destroy it first")
+    changed = [field for field in _COMPARED if getattr(before, field) != getattr(file, field)]
+    if changed:
+        raise UsageError(
+            f"a launch of {state.name} was interrupted, and it had other {' and '.join(changed)}; "
+            f"launch with the same options to go on, or `toil destroy-cluster {state.name}` first"
+        )
+    tell(f"goes on with the launch of {state.name} that was interrupted")
+
+
+def _keep_requirements(state: ClusterState, requirements: Path | None) -> Path | None:
+    kept = state.folder / "requirements.txt"
+    if requirements is not None:
+        try:
+            write_private(kept, requirements.read_bytes())
+        except OSError as error:
+            state.forget()
+            raise UsageError(f"--python-requirements: {requirements} cannot be read: {error.strerror}") from None
+    return kept if kept.exists() else None
+
+
+def _after(
+    error: BaseException, state: ClusterState, provisioner: Provisioner, launch: Launch | None, *, keep: bool, tell: Callable[[str], None]
+) -> BaseException:
+    """What to raise for a launch that failed; what was made is removed unless the user wants to keep it."""
+    if keep:
+        left = f"what there is was left: launch {state.name} with the same options to go on, or `toil destroy-cluster {state.name}`"
+    else:
+        tell("removes what was made")
+        try:
+            _take_back(state, provisioner, launch)
+            left = "what was made is removed"
+        except ToilError as trouble:
+            left = f"what was made could not be removed ({trouble}): `toil destroy-cluster {state.name}` tries again"
+    if isinstance(error, PhaseFailed):
+        if not isinstance(error.cause, ToilError | OSError):
+            return error.cause
+        return error.verdict(f"the launch of {state.name} failed at {error}; {left}")
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(f"the launch of {state.name} was interrupted; {left}")
+    if isinstance(error, Interrupted):
+        return Interrupted(f"{error}; {left}", error.exit_code)
+    return error
+
+
+def _take_back(state: ClusterState, provisioner: Provisioner, launch: Launch | None) -> None:
+    """Remove what was made; a command that was on its way to a node may start something behind our back, so it may take two rounds."""
+    if launch is not None:
+        launch.settle(2.0)
+    try:
+        destroy(state, provisioner)
+    except ToilError:
+        if launch is None:
+            raise
+        launch.settle(30.0)
+        destroy(state, provisioner)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the launch in good order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("the launch was asked to end", 143)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,203 @@
+"""What the core does on a node, over the sync transport: look, install the image, run the engine. All of it can be done again without harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from subprocess import CompletedProcess
+
+from toil_core.cluster import node_facts, on_node
+from toil_core.cluster.bundle import Image, python_version
+from toil_core.cluster.layout import Layout
+from toil_core.cluster.node_facts import Facts
+from toil_core.cluster_engine import ClusterEngine, EngineNode, Role
+from toil_core.errors import ToilError, UsageError
+from toil_core.provisioner import Node
+from toil_core.sync_transport import SyncTransport
+
+_UNPACKED = 5
+"""About how many times its archive an installed image is."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all nodes of a cluster get.
+
+    Args:
+        cluster: The cluster's name.
+        engine: What runs on it.
+        secrets: What its nodes share.
+        version: The version of this program.
+    """
+
+    cluster: str
+    engine: ClusterEngine
+    secrets: Mapping[str, bytes]
+    version: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node that becomes a part of a cluster.
+
+    Args:
+        node: The node.
+        offer: The same as its engine knows it.
+        leader_address: Where the cluster reaches its leader.
+        home: The home of the node's user.
+        image: The name of the image that it has.
+    """
+
+    node: Node
+    offer: EngineNode
+    leader_address: str
+    home: PurePosixPath
+    image: str
+
+    @property
+    def role(self) -> Role:
+        """Its part."""
+        return "leader" if self.node.role == "leader" else "worker"
+
+    @property
+    def layout(self) -> Layout:
+        """Where things are on it."""
+        return Layout(self.home)
+
+    @property
+    def python(self) -> PurePosixPath:
+        """The cluster's Python."""
+        return self.layout.image(self.image) / "bin" / "python"
+
+
+def look(transport: SyncTransport, node: Node, seconds: float) -> Facts:
+    """Ask a node what it has.
+
+    Raises:
+        Transient: It does not answer.
+    """
+    version = python_version()
+    return node_facts.answered(_run(transport, node, node_facts.question(version), seconds, "answer").stdout.decode(errors="replace"), version)
+
+
+def prepare_system(transport: SyncTransport, node: Node, facts: Facts, seconds: float, *, owns_system: bool) -> Facts:
+    """Install the system's packages that are missing, where the system is ours.
+
+    Returns:
+        What the node has then.
+
+    Raises:
+        UsageError: The node will not do.
+    """
+    version = python_version()
+    packages = node_facts.missing_packages(facts, version)
+    if owns_system and packages and facts.apt and facts.root is not None:
+        done = transport.run(node, node_facts.install_command(packages, facts.root), timeout=seconds)
+        facts = look(transport, node, seconds)
+        if done.returncode and not facts.python:
+            raise ToilError(f"{' '.join(packages)} cannot be installed: {_last_line(done)}")
+    objection = node_facts.objection(facts, version, platform.machine())
+    if objection:
+        raise UsageError(objection)
+    return facts
+
+
+def install(transport: SyncTransport, node: Node, facts: Facts, image: Image, archive: Path, seconds: float) -> bool:
+    """Install the image, unless the node has it.
+
+    Returns:
+        Whether it had it.
+    """
+    layout = Layout(facts.home)
+    there = transport.run(node, ["test", "-e", str(layout.image(image.name) / ".whole")], timeout=seconds)
+    if there.returncode == 0:
+        return True
+    prepared = Layout.prepared_image(image.name)
+    if transport.run(node, ["test", "-e", str(prepared / ".whole")], timeout=seconds).returncode == 0:
+        script = f"mkdir -p {shlex.quote(str(layout.images))} && ln -sfn {shlex.quote(str(prepared))} {shlex.quote(str(layout.image(image.name)))}"
+        _run(transport, node, ["sh", "-c", script], seconds, "take its prepared image")
+        return True
+    needed = archive.stat().st_size * (1 + _UNPACKED)
+    if facts.free < needed:
+        raise UsageError(f"its disk is full: {facts.free >> 20} MiB are free, and {needed >> 20} MiB are needed; ask for more storage")
+    _run(transport, node, ["sh", "-c", f"umask 077; mkdir -p {shlex.quote(str(layout.images))}"], seconds, "make a folder")
+    transport.push(node, Path(on_node.__file__), layout.tool)
+    target = layout.images / f"{image.name}.tar"
+    transport.push(node, archive, target)
+    _run(transport, node, [facts.python, str(layout.tool), "install", str(target), str(layout.image(image.name))], seconds, "install the image")
+    _run(transport, node, ["rm", "-f", str(target)], seconds, "remove the archive")
+    return False
+
+
+def start_engine(transport: SyncTransport, member: Member, setup: Setup, seconds: float) -> None:
+    """Give a node the engine's files, and start its program; one that runs as it should is left alone.
+
+    Raises:
+        ToilError: It does not start.
+    """
+    layout, python = member.layout, member.python
+    command = resolved(setup.engine.command(member.role, member.offer, member.leader_address, layout.engine), python)
+    environment = {"PATH": f"{python.parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "VIRTUAL_ENV": str(python.parent.parent)}
+    about = {"cluster": setup.cluster, "node": member.node.name, "role": member.role, "version": setup.version, "image": member.image}
+    options = setup.engine.options(member.leader_address, layout.engine) if member.role == "leader" else {}
+    files = {
+        "cluster.json": json.dumps(about, indent=1).encode(),
+        "engine.json": json.dumps({"command": command, "environment": environment}, indent=1).encode(),
+        **{f"engine/{name}": content for name, content in setup.engine.files(member.role, member.leader_address, setup.secrets).items()},
+        **layout.shell_files(member.image, setup.cluster, options),
+    }
+    with tempfile.TemporaryDirectory(prefix="toil-") as name:
+        folder = Path(name)
+        _write(folder, files)
+        transport.push(member.node, folder, layout.base)
+    _run(transport, member.node, ["sh", "-c", layout.start_script(python)], seconds, "start the engine")
+
+
+def await_ready(transport: SyncTransport, member: Member, setup: Setup, seconds: float) -> None:
+    """Wait until a node is a working part of the cluster.
+
+    Raises:
+        ToilError: It does not become one; tells what the engine's log ends with.
+    """
+    command = resolved(setup.engine.ready(member.role, member.offer, member.leader_address, member.layout.engine), member.python)
+    done = transport.run(member.node, command, timeout=seconds)
+    if done.returncode:
+        log = transport.run(member.node, ["tail", "-n", "1", str(member.layout.engine_log)], timeout=30).stdout.decode(errors="replace").strip()
+        raise ToilError(f"the engine does not work: {_last_line(done)}" + (f"; its log ends with: {log}" if log else ""))
+
+
+def resolved(command: Sequence[str], python: PurePosixPath) -> list[str]:
+    """The command with the cluster's own Python, where its first word is `python`."""
+    return [str(python), *command[1:]] if command and command[0] == "python" else list(command)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    os.chmod(folder, 0o700)
+    for name, content in files.items():
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts:
+            raise ToilError(f"the engine wants a file outside of its folder: {name}")
+        for above in reversed(parts.parents[:-1]):
+            (folder / above).mkdir(mode=0o700, exist_ok=True)
+        mode = 0o700 if parts.parts[0] == "bin" else 0o600
+        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT, mode), "wb") as file:
+            file.write(content)
+
+
+def _run(transport: SyncTransport, node: Node, command: Sequence[str], seconds: float, what: str) -> CompletedProcess[bytes]:
+    done = transport.run(node, command, timeout=seconds)
+    if done.returncode:
+        full = "No space left" in _last_line(done) or "Disk quota" in _last_line(done)
+        raise (UsageError if full else ToilError)(f"it cannot {what}: {_last_line(done)}")
+    return done
+
+
+def _last_line(done: CompletedProcess[bytes]) -> str:
+    lines = [line for line in (done.stderr or done.stdout).decode(errors="replace").strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"exit code {done.returncode}"

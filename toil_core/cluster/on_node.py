@@ -1,0 +1,161 @@
+"""Runs on a node, with nothing but Python's own library: installs an image, and keeps an engine running.
+
+    python3 on_node.py install ARCHIVE FOLDER      unpack wheels into a new environment; nothing is done when it is there already
+    python3 on_node.py keep FOLDER                 run FOLDER/engine.json's command until SIGTERM, again whenever it ends
+
+It is sent as a file, so it imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+import configparser
+import ctypes
+import fcntl
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+import venv
+import zipfile
+
+GRACE = 20.0
+"""Seconds that an engine may take to end when it is asked to."""
+SCRIPT = """\
+#!{python}
+import sys
+from {module} import {first}
+sys.exit({attribute}())
+"""
+
+
+def install(archive: str, folder: str) -> None:
+    """Make the environment of an archive in a folder; what says that it is whole is written last."""
+    whole = os.path.join(folder, ".whole")
+    os.makedirs(os.path.dirname(folder), mode=0o755, exist_ok=True)
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(whole):
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+        python = os.path.join(folder, "bin", "python")
+        packages = os.path.join(folder, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+        requirements = unpack(archive, folder, packages, python)
+        if requirements:
+            pip = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements], check=False)
+            if pip.returncode:
+                sys.exit(f"pip cannot install the Python requirements (exit code {pip.returncode})")
+        write(whole, b"", 0o644)
+
+
+def unpack(archive: str, folder: str, packages: str, python: str) -> str:
+    """Unpack the wheels of an archive; the path of a requirements file that is in it, or empty."""
+    requirements = ""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            if file is None:
+                continue
+            if member.name == "requirements.txt":
+                requirements = os.path.join(folder, member.name)
+                with open(requirements, "wb") as copy:
+                    shutil.copyfileobj(file, copy)
+            else:
+                with zipfile.ZipFile(file) as wheel:
+                    unpack_wheel(wheel, folder, packages, python)
+    return requirements
+
+
+def unpack_wheel(wheel: zipfile.ZipFile, folder: str, packages: str, python: str) -> None:
+    """Put the files of a wheel, and the scripts of its entry points, where they belong."""
+    for info in wheel.infolist():
+        parts = info.filename.split("/")
+        if parts[0].endswith(".data") and parts[1] == "scripts":
+            data = wheel.read(info)
+            if data.startswith(b"#!") and b"python" in data.split(b"\n", 1)[0]:
+                data = b"#!" + os.fsencode(python) + b"\n" + data.split(b"\n", 1)[1]
+            write(os.path.join(folder, "bin", parts[-1]), data, 0o755)
+        elif ".." not in parts and not info.is_dir():
+            write(os.path.join(packages, *parts), wheel.read(info), stat.S_IMODE(info.external_attr >> 16) or 0o644)
+        if parts[-1] == "entry_points.txt" and parts[0].endswith(".dist-info"):
+            scripts(wheel.read(info).decode(), folder, python)
+
+
+def scripts(text: str, folder: str, python: str) -> None:
+    """Write a program for each console script."""
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
+    parser.read_string(text)
+    for name, target in parser["console_scripts"].items() if parser.has_section("console_scripts") else ():
+        module, _, attribute = target.split("[")[0].strip().partition(":")
+        text = SCRIPT.format(python=python, module=module, first=attribute.split(".")[0], attribute=attribute)
+        write(os.path.join(folder, "bin", name), text.encode(), 0o755)
+
+
+def write(path: str, data: bytes, mode: int) -> None:
+    """Write a file, with the folders above it."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(data)
+    os.chmod(path, mode)
+
+
+def keep(folder: str) -> None:
+    """Run the engine's command in the foreground, again after any end but ours; one keeper for a folder."""
+    lock = os.open(os.path.join(folder, "engine.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    with open(os.path.join(folder, "engine.json")) as file:
+        engine = json.load(file)
+    asked = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, asked | {signal.SIGCHLD})
+    pause = 1.0
+    while True:
+        started = time.monotonic()
+        environment = {**os.environ, **engine["environment"]}
+        process = subprocess.Popen(engine["command"], env=environment, start_new_session=True, preexec_fn=end_with_parent)  # noqa: PLW1509  no threads here
+        while process.poll() is None:
+            if signal.sigwait(asked | {signal.SIGCHLD}) in asked:
+                end(process)
+                return
+        say(f"the engine ended with code {process.returncode}; it is started again in {pause:.0f} s")
+        if signal.sigtimedwait(asked, pause):
+            return
+        pause = 1.0 if time.monotonic() - started > 60 else min(2 * pause, 30.0)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the engine to end, and make it."""
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(seconds)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+
+
+def end_with_parent() -> None:
+    """In a child: end when the keeper does, with all signals as usual."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def say(text: str) -> None:
+    """A line for the log."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S"), text, flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "install":
+        install(*sys.argv[2:])
+    else:
+        keep(*sys.argv[2:])

@@ -1,0 +1,139 @@
+"""Carries a plan of phases out: a thread for each phase that runs, and word of what is waited for."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from toil_core.cluster.phases import Command, Plan, Start
+from toil_core.errors import ToilError, Transient, UsageError
+
+Work = Callable[[float], str]
+"""Does a phase; is told when it must be done (seconds of a clock that does not go back), and returns what is worth telling."""
+Note = Callable[[str, str, str], None]
+"""Keeps what became of a phase: its name, `started`, `done` or `failed`, and a message."""
+_SILENCE = 10.0
+"""After so many seconds of a phase it is said what it waits for."""
+
+
+class PhaseFailed(ToilError):
+    """A phase of a launch failed.
+
+    Args:
+        phase: Which.
+        cause: The reason.
+    """
+
+    def __init__(self, phase: str, cause: BaseException) -> None:
+        super().__init__(f"{phase}: {cause}")
+        self.phase = phase
+        self.cause = cause
+
+    def verdict(self, text: str) -> ToilError:
+        """The error to show for it.
+
+        Args:
+            text: What to say.
+        """
+        return (UsageError if isinstance(self.cause, UsageError) else ToilError)(text)
+
+
+class Runner:
+    """Does all phases of a plan, as many at a time as it allows.
+
+    Args:
+        plan: The plan.
+        work: For each phase, what to do.
+        note: Keeps what became of phases.
+        tell: Shows the user a line.
+        awaited: Says what a phase waits for, for the user.
+        give_up: Set when nothing more is worth doing; phases that wait look at it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        work: Mapping[str, Work],
+        note: Note,
+        tell: Callable[[str], None],
+        awaited: Callable[[str], str],
+        give_up: threading.Event,
+    ) -> None:
+        self._plan, self._work, self._note, self._tell, self._awaited = plan, work, note, tell, awaited
+        self._give_up = give_up
+        self._threads: list[threading.Thread] = []
+        self._ended: queue.SimpleQueue[tuple[str, Exception | None, str]] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Do all of it.
+
+        Raises:
+            PhaseFailed: One failed; those that ran have ended or will soon, and no more begins.
+        """
+        failure: PhaseFailed | None = None
+        try:
+            self._act(self._plan.go(time.monotonic()))
+            while not self._plan.is_over:
+                try:
+                    name, error, message = self._ended.get(timeout=self._patience())
+                except queue.Empty:
+                    self._plan.passed(time.monotonic())
+                    if self._plan.failure:
+                        failure = failure or self._failed(self._plan.failure.phase, Transient(self._plan.failure.why))
+                        break
+                    self._say_what_is_awaited()
+                    continue
+                if error is None:
+                    self._note(name, "done", message)
+                    if message:
+                        self._tell(f"{name}: {message}")
+                    self._act(self._plan.done(name, time.monotonic()))
+                else:
+                    self._plan.failed(name, str(error))
+                    failure = failure or self._failed(name, error)
+        finally:
+            self._give_up.set()
+        if failure:
+            raise failure from failure.cause
+
+    def settle(self, seconds: float) -> None:
+        """Wait until no phase runs, or the time is over."""
+        limit = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, limit - time.monotonic()))
+
+    def _failed(self, name: str, error: Exception) -> PhaseFailed:
+        self._give_up.set()
+        self._note(name, "failed", str(error))
+        return PhaseFailed(name, error)
+
+    def _act(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Start):
+                self._note(command.phase, "started", "")
+                limit = self._plan.limit(command.phase)
+                thread = threading.Thread(target=self._do, args=(command.phase, limit), name=command.phase, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _do(self, name: str, limit: float) -> None:
+        try:
+            message = self._work[name](limit)
+        except Exception as error:  # noqa: BLE001  it is told, or raised again, where the launch waits
+            self._ended.put((name, error, ""))
+        else:
+            self._ended.put((name, None, message))
+
+    def _patience(self) -> float:
+        limit = self._plan.next_limit()
+        return _SILENCE if limit is None else max(0.0, min(_SILENCE, limit - time.monotonic()))
+
+    def _say_what_is_awaited(self) -> None:
+        now = time.monotonic()
+        long = [(name, now - since) for name, since in self._plan.running.items() if now - since >= 0.9 * _SILENCE]
+        for name, seconds in long[:5]:
+            self._tell(f"{name}: waits for {self._awaited(name)} ({seconds:.0f} s)")
+        if len(long) > 5:
+            self._tell(f"and {len(long) - 5} more")

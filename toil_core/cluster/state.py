@@ -1,0 +1,223 @@
+"""What the user's machine remembers of a cluster: how it was launched, and the keys to it.
+
+    STATE/clusters/NAME/lock            held by whoever changes the cluster
+    STATE/clusters/NAME/cluster.json    how it was launched; no secrets
+    STATE/clusters/NAME/journal         a line for each step of the launch
+    STATE/clusters/NAME/key, key.pub    let this user in; made for this cluster alone
+    STATE/clusters/NAME/known_hosts     the host keys of its nodes
+    STATE/clusters/NAME/secrets/        what the engine's nodes share
+
+The machines themselves are recorded by the cloud's tags alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from toil_core import __version__
+from toil_core.cluster.wanted import check_name
+from toil_core.errors import ToilError, UsageError
+from toil_core.state_folder import state_folder
+
+
+class ClusterFile(msgspec.Struct, frozen=True):
+    """How a cluster was launched.
+
+    Args:
+        name: Its name.
+        provisioner: Where its machines come from.
+        engine: What runs on it.
+        transport: The way into its nodes.
+        options: The options that it was launched with, as `Config.as_dict` has them.
+        nodes: The nodes that were asked for, the leader first.
+        workers: The kinds of workers that may be added by autoscaling, as the user wrote them.
+        image: The name of what its nodes have installed.
+        python_requirements: What its nodes have beside that, as lines of a requirements file.
+        worker_disk: Bytes of root disk of a worker; 0 for the type's own.
+        version: The version of the program that launched it.
+        created: When, in seconds since 1970.
+        ready: Whether the launch came to its end.
+    """
+
+    name: str
+    provisioner: str
+    engine: str
+    transport: str
+    options: dict[str, Any]
+    nodes: tuple[dict[str, Any], ...] = ()
+    workers: str = ""
+    image: str = ""
+    python_requirements: tuple[str, ...] = ()
+    worker_disk: int = 0
+    version: str = __version__
+    created: float = 0.0
+    ready: bool = False
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of the journal.
+
+    Args:
+        phase: The phase's name.
+        state: `started`, `done` or `failed`.
+        at: When, in seconds since 1970.
+        message: What it came to, or why it failed.
+    """
+
+    phase: str
+    state: str
+    at: float
+    message: str = ""
+
+
+class ClusterState:
+    """One cluster's folder.
+
+    Args:
+        name: The cluster's name.
+
+    Raises:
+        BadOption: No cluster can have it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = check_name(name)
+        self.folder = clusters_folder() / name
+        self.key = self.folder / "key"
+        self.known_hosts = self.folder / "known_hosts"
+
+    def exists(self) -> bool:
+        """Whether this machine knows the cluster."""
+        return (self.folder / "cluster.json").exists()
+
+    def read(self) -> ClusterFile:
+        """How it was launched.
+
+        Raises:
+            UsageError: This machine does not know it, or the file is damaged.
+        """
+        try:
+            return msgspec.json.decode((self.folder / "cluster.json").read_bytes(), type=ClusterFile)
+        except FileNotFoundError:
+            raise UsageError(f"this machine knows of no cluster {self.name}; `toil list-clusters` lists those there are") from None
+        except msgspec.MsgspecError as error:
+            raise UsageError(f"{self.folder / 'cluster.json'} is damaged: {error}") from None
+
+    def write(self, cluster: ClusterFile) -> None:
+        """Remember how it is launched."""
+        write_private(self.folder / "cluster.json", msgspec.json.format(msgspec.json.encode(cluster), indent=1))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who changes the cluster from this machine.
+
+        Raises:
+            UsageError: Somebody else does.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.folder / "lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"another command works on cluster {self.name} just now; wait for its end, or end it") from None
+            yield
+
+    def make_key(self) -> str:
+        """Make the cluster's own key pair, if it has none yet.
+
+        Returns:
+            The public key, a line.
+
+        Raises:
+            UsageError: ssh-keygen is not installed.
+        """
+        public = self.key.with_suffix(".pub")
+        if not public.exists():
+            keygen = shutil.which("ssh-keygen")
+            if keygen is None:
+                raise UsageError("there is no ssh-keygen to make the cluster's key with; apt install openssh-client")
+            self.key.unlink(missing_ok=True)
+            new = self.folder / ".key"
+            for path in (new, self.folder / ".key.pub"):
+                path.unlink(missing_ok=True)
+            command = [keygen, "-q", "-t", "ed25519", "-N", "", "-C", f"toil cluster {self.name}", "-f", str(new)]
+            made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if made.returncode:
+                raise ToilError(f"ssh-keygen makes no key: {made.stderr.strip() or made.stdout.strip()}")
+            new.rename(self.key)
+            (self.folder / ".key.pub").rename(public)
+        return public.read_text().strip()
+
+    def secrets(self) -> Mapping[str, bytes] | None:
+        """What the engine's nodes share; None when that was not made, or not here."""
+        folder = self.folder / "secrets"
+        return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else None
+
+    def keep_secrets(self, secrets: Mapping[str, bytes]) -> None:
+        """Keep what the engine's nodes share."""
+        new = self.folder / ".secrets"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        for name, content in secrets.items():
+            write_private(new / name, content)
+        new.rename(self.folder / "secrets")
+
+    def note(self, phase: str, state: str, message: str = "") -> None:
+        """Add a line to the journal."""
+        with open(os.open(self.folder / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
+            file.write(msgspec.json.encode(Step(phase, state, time.time(), message)) + b"\n")
+
+    def journal(self) -> list[Step]:
+        """Every step of the launch, in order; a line that was cut off is left out."""
+        try:
+            lines = (self.folder / "journal").read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        steps = []
+        for line in lines:
+            try:
+                steps.append(msgspec.json.decode(line, type=Step))
+            except msgspec.MsgspecError:
+                continue
+        return steps
+
+    def forget(self) -> None:
+        """Remove all of it, the keys first."""
+        for path in (self.key, self.folder / "secrets"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def clusters_folder() -> Path:
+    """The folder that has a folder for each cluster that this machine knows."""
+    return state_folder() / "clusters"
+
+
+def known_clusters() -> list[ClusterFile]:
+    """Every cluster that this machine knows, by name; what is damaged is left out."""
+    found = []
+    for path in sorted(clusters_folder().glob("*/cluster.json")):
+        try:
+            found.append(ClusterState(path.parent.name).read())
+        except UsageError:
+            continue
+    return found
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read, at once."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    new.rename(path)
