@@ -67,3 +67,11 @@ def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
     from toil_core.drivers.urls import opened
 
     return opened(url, mode)
+
+
+@hookimpl(trylast=True)
+def toil_list_url(url: str, config: Config) -> Iterable[tuple[str, int]] | None:
+    """Files and folders of this machine."""
+    from toil_core.drivers.urls import listed
+
+    return listed(url)

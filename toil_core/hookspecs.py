@@ -71,6 +71,14 @@ def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
     """
 
 
+@hookspec(firstresult=True)
+def toil_list_url(url: str, config: Config) -> Iterable[tuple[str, int]] | None:
+    """What lies at or under a URL: path below it, and length, of each file; None when its scheme is not this plugin's, or has no folders.
+
+    The path is empty for the file that the URL itself names; then nothing else is told.
+    """
+
+
 @hookspec
 def toil_job_environment(config: Config) -> Mapping[str, str]:  # type: ignore[empty-body]
     """Environment variables for every job; never a secret."""

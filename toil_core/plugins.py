@@ -124,6 +124,20 @@ def open_url(url: str, mode: str, config: Config) -> BinaryIO:
     return stream
 
 
+def list_url(url: str, config: Config) -> Iterable[tuple[str, int]]:
+    """What lies at or under a URL: the path below it, and the length, of each file; the path is empty for the file itself.
+
+    Raises:
+        BadLocator: Nothing installed can tell, or nothing is there.
+    """
+    found: Iterable[tuple[str, int]] | None = hooks(config).hook.toil_list_url(url=url, config=config)
+    if found is None:
+        scheme = url.partition(":")[0].lower()
+        hint = f" (pip install {SCHEMES[scheme]})" if scheme in SCHEMES else ""
+        raise BadLocator(f"nothing installed can tell what lies at {url}{hint}")
+    return found
+
+
 def hooks(config: Config | None = None) -> pluggy.PluginManager:
     """The process's manager, with the hooks of every plugin that loads.
 

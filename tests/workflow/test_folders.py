@@ -12,7 +12,7 @@ import pytest
 
 from tests.worker.without_paths import WithoutPaths
 from toil_core.drivers.file import FileJobStore
-from toil_core.errors import CorruptBlob, NoSuchKey, UsageError
+from toil_core.errors import CorruptBlob, NoSuchKey, Unsupported, UsageError
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.worker.cache import Cache
@@ -183,7 +183,7 @@ def test_exporting(files: Files, index: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == tree(index)
     with pytest.raises(FileExistsError, match="to a new path"):
         files.export_url(directory, (tmp_path / "out").as_uri())
-    with pytest.raises(UsageError, match="can be written to a path only"):
+    with pytest.raises(Unsupported, match="can only be read"):
         files.export_url(directory, "https://example.org/x")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from toil_core.errors import BadLocator
@@ -42,6 +43,23 @@ def opened(url: str, mode: str) -> BinaryIO | None:
 
         return url_http.opened(url, mode)
     return None
+
+
+def listed(url: str) -> Iterable[tuple[str, int]] | None:
+    """What lies at or under a `file:` URL or an absolute path: path below it, and length, of each file; None for other schemes.
+
+    Raises:
+        BadLocator: Nothing is there.
+    """
+    path = local_path(url)
+    if path is None:
+        return None
+    if os.path.isfile(path):
+        return [("", os.stat(path).st_size)]
+    if not os.path.isdir(path):
+        raise BadLocator(f"there is no file or folder {path}")
+    found = [os.path.join(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
+    return [(os.path.relpath(file, path), os.stat(file).st_size) for file in sorted(found)]
 
 
 def scheme_of(url: str) -> str:

@@ -114,6 +114,10 @@ class EngineOptions:
     real_time_logging: bool = option(False, "Show what jobs say through the logging module, from --log-level up, while they run.")
     max_log_file_size: int = option(100 << 20, "How much of a job's log is kept, from its end; 0 for all.", parse=parse_size)
     write_logs: str | None = option(None, "Folder for a copy of the log of each failed job.")
+    reference_imports: bool = option(
+        False, "Copy no file that is imported at the start: jobs read it where it is, and it must stay there unchanged.",
+        flags=("--symlinkImports",),
+    )  # fmt: skip
     write_logs_from_all_jobs: bool = option(False, "Keep the logs of jobs that succeed too.")
     set_env: tuple[str, ...] = option((), "Set a variable for every job: NAME=VALUE, or NAME alone.", flags=("-e",), parse=parse_variable)
     disable_hot_deployment: bool = option(

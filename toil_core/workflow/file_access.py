@@ -20,6 +20,7 @@ from toil_core.workflow.file_copy import copy_file
 from toil_core.workflow.file_values import File, check_content, gone
 
 if TYPE_CHECKING:
+    from toil_core.options import Config
     from toil_core.worker.cache import Cache
 
 _CHUNK = 1 << 20
@@ -39,13 +40,15 @@ class Access(ABC):
 
     Args:
         store: The job store.
+        tmp: A folder for temporary files.
+        config: The run's options.
     """
 
     several = 1
     """How many files are best moved at once."""
 
-    def __init__(self, store: JobStore) -> None:
-        self.store = store
+    def __init__(self, store: JobStore, tmp: Path, config: Config) -> None:
+        self.store, self.tmp, self.config = store, tmp, config
 
     @abstractmethod
     def place(self, file: File, path: Path, *, symlink: bool) -> None:
@@ -69,20 +72,39 @@ class Access(ABC):
 
     def open(self, file: File) -> BinaryIO:
         """The content as a stream."""
+        if file.source:
+            from toil_core.plugins import open_url
+
+            return open_url(file.source, "rb", self.config)
         try:
             return self.store.read(file.key)
         except NoSuchKey:
             raise gone(file) from None
 
+    def _fetch(self, file: File, target: BinaryIO) -> None:
+        size = crc = 0
+        with Access.open(self, file) as stream:
+            while chunk := stream.read(_CHUNK):
+                target.write(chunk)
+                size += len(chunk)
+                crc = zlib.crc32(chunk, crc)
+        check_content(file, size, crc)
 
-def access_to(store: JobStore, cache: Cache | None = None) -> Access:
+    def _download(self, file: File, path: Path) -> None:
+        with _whole(path) as target:
+            self._fetch(file, target)
+
+
+def access_to(store: JobStore, tmp: Path, config: Config, cache: Cache | None = None) -> Access:
     """The best way to the files of a store.
 
     Args:
         store: The job store.
+        tmp: A folder for temporary files.
+        config: The run's options.
         cache: The node's cache, if it has one.
     """
-    return LinkedAccess(store, store) if isinstance(store, HasPaths) else FetchedAccess(store, cache)
+    return LinkedAccess(store, store, tmp, config) if isinstance(store, HasPaths) else FetchedAccess(store, tmp, config, cache)
 
 
 class LinkedAccess(Access):
@@ -91,14 +113,20 @@ class LinkedAccess(Access):
     Args:
         store: The job store.
         paths: The same store.
+        tmp: A folder for temporary files.
+        config: The run's options.
     """
 
-    def __init__(self, store: JobStore, paths: HasPaths) -> None:
-        super().__init__(store)
+    def __init__(self, store: JobStore, paths: HasPaths, tmp: Path, config: Config) -> None:
+        super().__init__(store, tmp, config)
         self._paths = paths
 
     def place(self, file: File, path: Path, *, symlink: bool) -> None:
         blob = self._blob(file)
+        if blob is None:
+            self._download(file, path)
+            path.chmod(_mode(file.executable))
+            return
         if not file.executable or os.access(blob, os.X_OK):
             if symlink:
                 path.symlink_to(blob)
@@ -109,7 +137,11 @@ class LinkedAccess(Access):
         path.chmod(_mode(file.executable))
 
     def copy(self, file: File, path: Path) -> None:
-        copy_file(self._blob(file), path)
+        blob = self._blob(file)
+        if blob is None:
+            self._download(file, path)
+        else:
+            copy_file(blob, path)
         _make_executable(file, path)
 
     def keep(self, path: Path, key: str, name: str, *, take: bool) -> File:
@@ -136,8 +168,17 @@ class LinkedAccess(Access):
     def scratch(self, name: str, tmp: Path) -> Path:
         return self._paths.staging() / f"{staged_name()}.{name}"
 
-    def _blob(self, file: File) -> Path:
-        path = self._paths.path(file.key).absolute()
+    def _blob(self, file: File) -> Path | None:
+        """The file of this machine with the content; None when it has to be fetched."""
+        if file.source:
+            from toil_core.drivers.urls import local_path
+
+            found = local_path(file.source)
+            if found is None:
+                return None
+            path = Path(found)
+        else:
+            path = self._paths.path(file.key).absolute()
         try:
             check_content(file, path.stat().st_size)
         except FileNotFoundError:
@@ -150,13 +191,15 @@ class FetchedAccess(Access):
 
     Args:
         store: The job store.
+        tmp: A folder for temporary files.
+        config: The run's options.
         cache: The node's cache.
     """
 
     several = _SEVERAL
 
-    def __init__(self, store: JobStore, cache: Cache | None) -> None:
-        super().__init__(store)
+    def __init__(self, store: JobStore, tmp: Path, config: Config, cache: Cache | None) -> None:
+        super().__init__(store, tmp, config)
         self._cache = cache
 
     def place(self, file: File, path: Path, *, symlink: bool) -> None:
@@ -201,19 +244,6 @@ class FetchedAccess(Access):
         if self._cache is None:
             return False
         return self._cache.provide(file.key, file.size, _mode(file.executable), path, way, lambda target: self._fetch(file, target))
-
-    def _fetch(self, file: File, target: BinaryIO) -> None:
-        size = crc = 0
-        with super().open(file) as stream:
-            while chunk := stream.read(_CHUNK):
-                target.write(chunk)
-                size += len(chunk)
-                crc = zlib.crc32(chunk, crc)
-        check_content(file, size, crc)
-
-    def _download(self, file: File, path: Path) -> None:
-        with _whole(path) as target:
-            self._fetch(file, target)
 
 
 @contextmanager

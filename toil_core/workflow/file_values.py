@@ -19,6 +19,7 @@ class File(msgspec.Struct, frozen=True):
         name: What it is called where it is read, suffix included.
         executable: Whether it may be executed where it is read.
         crc: The CRC-32 of its content; None when its content never passed through this program.
+        source: The URL where it is read; empty for a file whose content is in the job store.
     """
 
     key: str
@@ -26,6 +27,7 @@ class File(msgspec.Struct, frozen=True):
     name: str
     executable: bool = False
     crc: int | None = None
+    source: str = ""
 
 
 class Directory(msgspec.Struct, frozen=True):

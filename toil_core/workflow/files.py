@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO, overload
 
-from toil_core.errors import CorruptBlob, NoSuchKey, UsageError
-from toil_core.job_store import CanCopy, JobStore
+from toil_core.errors import NoSuchKey, UsageError
+from toil_core.job_store import JobStore
 from toil_core.workflow.file_access import access_to
-from toil_core.workflow.file_copy import copy_stream
 from toil_core.workflow.file_values import Directory, File, check_file, check_name
 from toil_core.workflow.outputs import Output, TextOutput
 
@@ -41,7 +40,7 @@ class Files:
 
     def __init__(self, store: JobStore, prefix: str, tmp: Path, config: Config, cache: Cache | None = None) -> None:
         self._store = store
-        self._access = access_to(store, cache)
+        self._access = access_to(store, tmp, config, cache)
         self._prefix = prefix
         self._tmp = tmp
         self._config = config
@@ -248,7 +247,9 @@ class Files:
         return File(key, self._store.stat(key).size, file.name)
 
     def exists(self, source: File | Directory) -> bool:
-        """Whether the file or directory is still in the job store."""
+        """Whether the file or directory is still in the job store; one that is read where it is counts as there."""
+        if isinstance(source, File) and source.source:
+            return True
         try:
             self._store.stat(_check(source).key)
         except NoSuchKey:
@@ -267,55 +268,76 @@ class Files:
 
     # In and out
 
-    def import_url(self, url: str, name: str = "", *, cleanup: bool = False) -> File:
+    def import_url(self, url: str, name: str = "", *, reference: bool = False, cleanup: bool = False) -> File:
         """Keep the content of a URL, or of a path.
 
         Args:
             url: `file:`, `https:` or another scheme that is installed; or a path.
             name: What the file is called; the last part of the URL if not given.
+            reference: Copy nothing: the file is read where it is, and must stay there unchanged.
             cleanup: Delete the file when the job and everything below it is done.
 
         Raises:
             BadLocator: Nothing installed opens it, or there is nothing.
         """
-        from toil_core import plugins
+        from toil_core.workflow import transfers
         from toil_core.workflow.urls import last_part, with_scheme
 
         url = with_scheme(url)
-        name = name or last_part(url)
-        if isinstance(self._store, CanCopy):
-            key, name = self._key(name)
-            if self._store.copy_from(key, url):
-                return self._wrote(File(key, self._store.stat(key).size, name), cleanup)
-        with plugins.open_url(url, "rb", self._config) as stream, self.create(name, cleanup=cleanup) as out:
-            copy_stream(stream, out)
-        return out.file
+        key, name = self._key(name or last_part(url))
+        if reference:
+            return transfers.refer(url, key, name, self._config)
+        return self._wrote(transfers.take_in(url, key, name, self._access, self._config), cleanup)
+
+    def import_directory(self, url: str, name: str = "", *, reference: bool = False, cleanup: bool = False) -> Directory:
+        """Keep everything that lies under a URL, or in a folder given by its path.
+
+        Args:
+            url: A scheme whose places have folders: `file:`, or another one that is installed; or a path.
+            name: What the directory is called; the last part of the URL if not given.
+            reference: Copy nothing: the files are read where they are, and must stay there unchanged.
+            cleanup: Delete the directory when the job and everything below it is done.
+
+        Raises:
+            BadLocator: Nothing installed lists such a URL, or there is nothing.
+        """
+        from toil_core.drivers.urls import local_path
+        from toil_core.workflow import transfers
+        from toil_core.workflow.urls import last_part, with_scheme
+
+        url = with_scheme(url)
+        path = local_path(url)
+        if path is not None and not reference:
+            return self.write_directory(Path(path), name, cleanup=cleanup)
+        key, name = self._key(name or last_part(url))
+        directory, kept = transfers.take_in_folder(url, key, name, self._access, self._config, reference=reference)
+        if cleanup:
+            self.temporary.update(dict.fromkeys(kept))
+        return directory
 
     def export_url(self, source: File | Directory, url: str) -> None:
-        """Write the file's content to a URL, or to a path; a directory to a path that does not exist.
+        """Write the file's content to a URL, or to a path; a directory to a path that does not exist, or under a URL.
 
         Raises:
             BadLocator: Nothing installed writes there.
             NoSuchKey: The file was deleted.
-            UsageError: A directory is to be written to something else than a path.
+            UsageError: A directory with symbolic links to folders is to be written to something else than a path.
         """
-        from toil_core import plugins
+        from toil_core.drivers.urls import local_path
+        from toil_core.workflow import transfers
         from toil_core.workflow.urls import with_scheme
 
-        if isinstance(source, Directory):
-            from toil_core.drivers.urls import local_path
-
-            path = local_path(with_scheme(url))
-            if path is None:
-                raise UsageError(f"directory '{source.name}' can be written to a path only, not to {url}; export its files one by one")
-            if os.path.lexists(path):
-                raise FileExistsError(f"{path} exists; export directory '{source.name}' to a new path")
-            self.copy(source, path)
+        url = with_scheme(url)
+        if not isinstance(source, Directory):
+            transfers.give_out(_check(source), url, self._access, self._config)
             return
-        with self.open(source) as stream, plugins.open_url(with_scheme(url), "wb", self._config) as target:
-            size = copy_stream(stream, target)
-            if size != source.size:
-                raise CorruptBlob(source.key, f"file '{source.name}' should have {source.size} bytes and has {size}")
+        path = local_path(url)
+        if path is None:
+            transfers.give_out_folder(self._entries(source), url, self._access, self._config)
+            return
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} exists; export directory '{source.name}' to a new path")
+        self.copy(source, path)
 
     def _wrote(self, file: File, cleanup: bool) -> File:
         if cleanup:

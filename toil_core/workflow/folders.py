@@ -106,7 +106,7 @@ def keep(top: Path, name: str, access: Access, key: str, follow: bool) -> tuple[
         base = item.path.rpartition("/")[2]
         return access.keep(item.source, f"{key}/{numbers[item]}/{base}", base, take=False)
 
-    files = dict(zip(firsts, _each(access, store, firsts), strict=True))
+    files = dict(zip(firsts, each(access, store, firsts), strict=True))
     entries = []
     for item in found:
         file = None
@@ -161,13 +161,13 @@ def lay_out(entries: Sequence[Entry], path: Path, access: Access, *, own: bool, 
         else:
             access.place(file, place, symlink=symlink)
 
-    _each(access, make, files)
+    each(access, make, files)
     for entry in entries if own else ():
         if entry.file is None and not entry.link:
             (path / entry.path).chmod(entry.mode | 0o700)
 
 
-def _each(access: Access, action: Callable[[S], T], items: Sequence[S]) -> list[T]:
+def each(access: Access, action: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """Do something with each item, several at once where the way to the store allows."""
     if access.several == 1 or len(items) < 2:
         return [action(item) for item in items]

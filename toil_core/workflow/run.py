@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from toil_core.drivers.urls import local_path
 from toil_core.errors import (
     BadOption,
     CannotDeploy,
@@ -32,6 +33,7 @@ from toil_core.wire import keys
 from toil_core.workflow import main_module, pickling
 from toil_core.workflow.files import Directory, File, Files
 from toil_core.workflow.job import Job, JobFunction
+from toil_core.workflow.urls import with_scheme
 
 if TYPE_CHECKING:
     import argparse
@@ -182,29 +184,34 @@ class Toil:
             raise UsageError("toil.restart() needs the option --restart; toil.start(…) begins a new workflow")
         return self._lead(store, restart=True)
 
-    def import_file(self, url: str | os.PathLike[str], name: str = "") -> File:
+    def import_file(self, url: str | os.PathLike[str], name: str = "", *, reference: bool | None = None) -> File:
         """Put the content of a URL, or of a path, into the job store; give the result to jobs.
 
         Args:
             url: `file:`, `https:` or another scheme that is installed; or a path.
             name: What the file is called; the last part of the URL if not given.
+            reference: Copy nothing: the file is read where it is, and must stay there unchanged; as --reference-imports says if not given.
 
         Raises:
             BadLocator: Nothing installed opens it, or nothing is there.
         """
-        return self._with_files().import_url(os.fspath(url), name)
+        reference = self._options.reference_imports if reference is None else reference
+        return self._with_files().import_url(os.fspath(url), name, reference=reference)
 
     def import_directory(self, path: str | os.PathLike[str], name: str = "", *, follow_symlinks: bool = False) -> Directory:
-        """Put a folder with everything in it into the job store; see `Files.write_directory`.
+        """Put a folder with everything in it into the job store; see `Files.write_directory` and `Files.import_directory`.
 
         Args:
-            path: The folder.
+            path: The folder, or a URL under which files lie.
             name: What the directory is called; the path's own name if not given.
             follow_symlinks: Keep what symbolic links lead to in the place of every one.
 
         Raises:
             UsageError: It is no folder, or something in it cannot be kept.
         """
+        text = os.fspath(path)
+        if local_path(with_scheme(text)) is None or self._options.reference_imports:
+            return self._with_files().import_directory(text, name, reference=self._options.reference_imports)
         folder = Path(path).expanduser()
         if not folder.is_dir():
             raise UsageError(f"there is no folder {path} to import")

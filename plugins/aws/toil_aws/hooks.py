@@ -29,3 +29,13 @@ def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
     from toil_aws.urls import opened
 
     return opened(url, mode, config)
+
+
+@hookimpl
+def toil_list_url(url: str, config: Config) -> Iterable[tuple[str, int]] | None:
+    """`s3://BUCKET/KEY`, and all whose keys go on after it and a `/`."""
+    if url[:3].lower() != "s3:":
+        return None
+    from toil_aws.urls import listed
+
+    return listed(url, config)

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
@@ -98,11 +98,6 @@ def listed(url: str, config: Config) -> Iterator[tuple[str, int]]:
             for item in page.get("Contents", []):
                 if not item["Key"].endswith("/"):
                     yield item["Key"][len(folder) :], item["Size"]
-
-
-def below(url: str, path: str) -> str:
-    """The URL of an object in the folder that a URL names."""
-    return f"{url.rstrip('/')}/{quote(path)}"
 
 
 def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, Any], options: AwsOptions) -> bool:

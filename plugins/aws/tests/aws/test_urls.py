@@ -1,0 +1,199 @@
+"""`s3://` URLs on a real S3 server: what comes in, what goes out, what is read where it is."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from tests.scripts import run_script
+from tests.servers import Server
+from toil_core.drivers.memory import MemoryJobStore
+from toil_core.errors import BadLocator, NoSuchKey
+from toil_core.options import Config
+from toil_core.plugins import list_url, open_url
+from toil_core.workflow.files import Files
+
+from toil_aws.job_store import S3JobStore
+from toil_aws.options import AwsOptions
+from toil_aws.urls import parse
+
+DATA = bytes(range(256)) * 50_000
+
+
+@pytest.fixture
+def s3(real: Server) -> Any:
+    return boto3.client("s3")
+
+
+@pytest.fixture
+def bucket(s3: Any, name: str) -> Iterator[str]:
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    yield name
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=name).get("Contents", [])]
+    if keys:
+        s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": key} for key in keys]})
+    s3.delete_bucket(Bucket=name)
+
+
+def read(url: str, **options: Any) -> bytes:
+    with open_url(url, "rb", Config([AwsOptions(**options)])) as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize("data", [b"", b"small", DATA], ids=["empty", "small", "parts"])
+def test_what_is_written_is_read(bucket: str, data: bytes) -> None:
+    url = f"s3://{bucket}/a folder/re%61ds%20ü.txt"
+    with open_url(url, "wb", Config()) as out:
+        out.write(data[:1000])
+        out.write(data[1000:])
+    assert read(url, part_size=5 << 20) == data
+    assert boto3.client("s3").get_object(Bucket=bucket, Key="a folder/reads ü.txt")["Body"].read() == data
+
+
+def test_what_is_not_finished_does_not_appear(bucket: str, s3: Any) -> None:
+    with pytest.raises(RuntimeError), open_url(f"s3://{bucket}/k", "wb", Config()) as out:
+        out.write(b"half")
+        raise RuntimeError
+    forgotten = open_url(f"s3://{bucket}/k", "wb", Config())
+    forgotten.write(b"half")
+    del forgotten
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_a_reader_that_has_enough_may_stop(bucket: str, s3: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=DATA * 4)
+    with open_url(f"s3://{bucket}/k", "rb", Config([AwsOptions(part_size=5 << 20, transfers=2)])) as stream:
+        assert stream.read(10) == DATA[:10]
+
+
+def test_errors_name_the_url_and_what_to_do(bucket: str) -> None:
+    for url, message in {
+        f"s3://{bucket}/absent": "no such object; check the spelling",
+        "s3://toil-there-is-no-such-bucket/k": "no such bucket; check the spelling",
+        f"s3://{bucket}": "names a bucket or a folder",
+        f"s3://{bucket}/folder/": "names a bucket or a folder",
+        "s3:bucket/k": "write s3://BUCKET/KEY",
+        "s3://user@bucket/k": "write s3://BUCKET/KEY",
+    }.items():
+        with pytest.raises(BadLocator, match=message) as raised:
+            read(url)
+        assert url in str(raised.value)
+
+
+def test_urls_in_parts() -> None:
+    place = parse("s3://b/some%20key?with#signs")
+    assert (place.bucket, place.key) == ("b", "some key?with#signs")
+
+
+def test_what_lies_under_a_prefix(bucket: str, s3: Any) -> None:
+    for key in ("in/a.txt", "in/deep/b.txt", "in/deep/", "inside", "in-other/c"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    assert sorted(list_url(f"s3://{bucket}/in", Config())) == [("a.txt", 8), ("deep/b.txt", 13)]
+    assert sorted(list_url(f"s3://{bucket}/in/", Config())) == [("a.txt", 8), ("deep/b.txt", 13)]
+    assert list(list_url(f"s3://{bucket}/inside", Config())) == [("", 6)]
+    assert len(list(list_url(f"s3://{bucket}", Config()))) == 4
+    assert list(list_url(f"s3://{bucket}/nothing", Config())) == []
+
+
+def test_server_side_copies(bucket: str, s3: Any, name: str) -> None:
+    s3.put_object(Bucket=bucket, Key="small", Body=b"small", Metadata={"toil-writer": "another"})
+    s3.put_object(Bucket=bucket, Key="large", Body=DATA)
+    with S3JobStore(f"us-west-2:{name}-store", Config()) as store:
+        store.prepare()
+        seen: list[str] = []
+        store._s3.meta.events.register("before-parameter-build.s3", lambda model, **_: seen.append(model.name))
+        assert store.copy_from("files/0/a/0/small", f"s3://{bucket}/small")
+        assert store.copy_from("files/0/a/1/large", f"s3://{bucket}/large")
+        assert store.read("files/0/a/0/small").read() == b"small"
+        assert store.read("files/0/a/1/large").read() == DATA
+        assert "PutObject" not in seen
+        assert not store.copy_from("k", "https://example.org/k")
+        with pytest.raises(BadLocator, match="no such object"):
+            store.copy_from("k", f"s3://{bucket}/absent")
+        with pytest.raises(NoSuchKey):
+            store.stat("k")
+        store.destroy()
+
+
+def test_large_objects_are_copied_in_parts(bucket: str, s3: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toil_aws.urls._AT_ONCE", 5 << 20)
+    s3.put_object(Bucket=bucket, Key="large", Body=DATA)
+    with S3JobStore(f"us-west-2:{name}-store", Config()) as store:
+        store.prepare()
+        seen: list[str] = []
+        store._s3.meta.events.register("before-parameter-build.s3", lambda model, **_: seen.append(model.name))
+        assert store.copy_from("k", f"s3://{bucket}/large")
+        assert seen.count("UploadPartCopy") == 3
+        assert store.read("k").read() == DATA
+        store.destroy()
+
+
+def test_a_file_is_read_where_it_is(bucket: str, s3: Any, tmp_path: Path) -> None:
+    s3.put_object(Bucket=bucket, Key="in/reads.fq", Body=DATA)
+    s3.put_object(Bucket=bucket, Key="in/deep/b.txt", Body=b"b")
+    with MemoryJobStore("references", Config()) as store:
+        files = Files(store, "files/0/a/", tmp_path, Config())
+        file = files.import_url(f"s3://{bucket}/in/reads.fq", reference=True)
+        assert (file.name, file.size) == ("reads.fq", len(DATA))
+        assert list(store.list()) == []
+        assert files.read(file).read_bytes() == DATA
+        assert files.open(file).read() == DATA
+        assert files.exists(file)
+        folder = files.import_directory(f"s3://{bucket}/in", reference=True)
+        assert (folder.count, folder.size) == (2, len(DATA) + 1)
+        assert [blob.key for blob in store.list()] == [folder.manifest.key]
+        assert (files.read(folder) / "deep" / "b.txt").read_bytes() == b"b"
+        with pytest.raises(BadLocator, match="read where it is"):
+            files.import_url(f"s3://{bucket}/absent", reference=True)
+
+
+def test_folders_come_in_and_go_out(bucket: str, s3: Any, tmp_path: Path) -> None:
+    for key in ("in/a.txt", "in/deep/er/b.txt"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    with MemoryJobStore("folders", Config()) as store:
+        files = Files(store, "files/0/a/", tmp_path, Config())
+        folder = files.import_directory(f"s3://{bucket}/in")
+        assert sorted(files.contents(folder)) == ["a.txt", "deep/er/b.txt"]
+        files.export_url(folder, f"s3://{bucket}/out")
+        files.export_url(files.contents(folder)["a.txt"], f"s3://{bucket}/a copy")
+        with pytest.raises(BadLocator, match="nothing lies under"):
+            files.import_directory(f"s3://{bucket}/nothing")
+    assert s3.get_object(Bucket=bucket, Key="out/deep/er/b.txt")["Body"].read() == b"in/deep/er/b.txt"
+    assert s3.get_object(Bucket=bucket, Key="a copy")["Body"].read() == b"in/a.txt"
+
+
+def test_a_workflow_from_s3_to_s3(bucket: str, s3: Any, tmp_path: Path, name: str) -> None:
+    s3.put_object(Bucket=bucket, Key="reads.txt", Body=b"b\na\nc\n")
+    script = """
+        from toil_core import File, job, main
+
+        @job(memory="64 MiB")
+        def ordered(job, text: File, target: str):
+            lines = sorted(job.files.read(text).read_text().split())
+            job.files.export_url(job.files.write("".join(lines), "lines.txt"), target)
+            return len(lines), bool(text.source)
+
+        if __name__ == "__main__":
+            main(ordered)
+        """
+    for number, options in enumerate(([], ["--reference-imports"])):
+        store = f"aws:us-west-2:{name}-{number}"
+        done = run_script(tmp_path, script, store, "--text", f"s3://{bucket}/reads.txt", "--target", f"s3://{bucket}/out{number}", *options)
+        assert json.loads(done.stdout) == [3, bool(options)]
+        assert s3.get_object(Bucket=bucket, Key=f"out{number}")["Body"].read() == b"abc"
+        with S3JobStore(store.removeprefix("aws:"), Config()) as gone:
+            assert not gone._bucket._there()
+
+
+def test_public_objects_need_no_credentials(fake: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    client.put_object(Bucket=name, Key="k", Body=io.BytesIO(b"public"), ACL="public-read")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert read(f"s3://{name}/k") == b"public"
