@@ -37,7 +37,7 @@ class TestLocalTransport(SyncTransportContract):
             yield PurePosixPath(folder)
 
     def test_home_is_the_nodes_folder(self, transport: SyncTransport, node: Node, tmp_path: Path) -> None:
-        assert transport.run(node, ["sh", "-c", "pwd; echo $HOME; echo $TOIL_NODE_FOLDER"]).stdout.decode().split() == [str(tmp_path / "nodes" / "n1")] * 3
+        assert transport.run(node, ["sh", "-c", "pwd; echo $HOME"]).stdout.decode().split() == [str(tmp_path / "nodes" / "n1")] * 2
 
     def test_a_full_disk_here_is_told(self, transport: SyncTransport, node: Node, small: PurePosixPath, place: PurePosixPath) -> None:
         transport.run(node, ["sh", "-c", f"head -c 4000000 /dev/urandom >{place}"])

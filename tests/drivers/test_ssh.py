@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -7,10 +12,14 @@ import pytest
 
 from tests.drivers.servers import needs_ssh
 from tests.small_disk import small_disk
+from toil_core.drivers import ssh_verdicts
+from toil_core.drivers.ssh_config import Place
+from toil_core.errors import KeyRefused, Transient, Unreachable
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
 from toil_core.provisioner import Node
 from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.testing.ssh_cases import SshCases
 from toil_core.testing.ssh_server import SshServer, make_key
 from toil_core.testing.sync_transport import SyncTransportContract
 
@@ -54,3 +63,98 @@ class TestSshTransport(SyncTransportContract):
     def absent(self, folder: Path) -> Node:
         with SshServer(folder / "n2", "", "n2") as gone:
             return gone.node
+
+
+class TestSshHosts(SshCases):
+    driver = "ssh"
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        needs_ssh()
+        make_key(tmp_path / "key")
+        return tmp_path
+
+    def test_no_ssh_here(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(Unreachable, match=r"apt-get install openssh-client.*--transport paramiko"):
+            open_sync_transport("ssh", Config())
+
+    def test_no_rsync_here(self, folder: Path, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        with self.opened(folder) as transport:
+            transport.run(host.node, ["touch", "f"])
+            monkeypatch.setenv("PATH", str(folder))
+            with pytest.raises(Unreachable, match="no rsync on this machine"):
+                transport.push(host.node, folder / "key", PurePosixPath("f"))
+            with pytest.raises(Unreachable, match="no rsync on this machine"):
+                transport.pull(host.node, PurePosixPath("f"), folder / "g")
+
+    def test_no_rsync_there(self, folder: Path) -> None:
+        (folder / "bin").mkdir()
+        for program in ("sh", "touch", "cat", "dirname", "readlink"):
+            (folder / "bin" / program).symlink_to(f"/usr/bin/{program}")
+        with SshServer(folder / "bare", (folder / "key.pub").read_text(), path=str(folder / "bin")) as host, self.opened(folder) as transport:
+            transport.run(host.node, ["touch", "f"])
+            with pytest.raises(Unreachable, match="n1 .* has no rsync: install it there"):
+                transport.push(host.node, folder / "key", PurePosixPath("f"))
+            with pytest.raises(Unreachable, match="n1 .* has no rsync: install it there"):
+                transport.pull(host.node, PurePosixPath("f"), folder / "g")
+
+    def test_a_key_that_others_can_read(self, folder: Path, host: SshServer) -> None:
+        (folder / "key").chmod(0o644)
+        error = self.refusal(folder, host)
+        assert isinstance(error, KeyRefused) and f"chmod 600 {folder}/key" in str(error)
+
+    def test_settings_of_the_user(self, folder: Path, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        with self.opened(folder, ssh_option=("Ciphers=aes256-ctr", "-4")) as transport:
+            transport.run(host.node, ["true"])
+        error = self.refusal(folder, host, ssh_option=("NoSuchOption=1",))
+        assert isinstance(error, Unreachable) and "nosuchoption" in str(error).lower()
+
+    def test_an_agent_has_the_key(self, folder: Path, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        started = subprocess.run(["ssh-agent", "-s", "-a", str(folder / "agent")], capture_output=True, text=True, check=True)
+        try:
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(folder / "agent"))
+            subprocess.run(["ssh-add", "-q", str(folder / "key")], check=True, capture_output=True)
+            (folder / "key").unlink()
+            with self.opened(folder, ssh_identity=()) as transport:
+                transport.run(host.node, ["true"])
+        finally:
+            os.kill(int(re.findall(r"SSH_AGENT_PID=(\d+)", started.stdout)[0]), signal.SIGTERM)
+
+    def test_nothing_outlives_a_killed_process(self, folder: Path, host: SshServer) -> None:
+        script = (
+            "import os, signal, sys\n"
+            "from toil_core.options import Config\n"
+            "from toil_core.provisioner import Node\n"
+            "from toil_core.drivers.ssh import SshTransport\n"
+            "from toil_core.sync_transport import TransportOptions\n"
+            "transport = SshTransport(Config([TransportOptions(ssh_identity=(sys.argv[1],))]))\n"
+            "transport.run(Node('n1', 't', 'worker', public_address='127.0.0.1', port=int(sys.argv[2])), ['true'])\n"
+            "print(transport._folder.path, flush=True)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", script, str(folder / "key"), str(host.port)], capture_output=True, text=True, timeout=60, check=False)
+        left = Path(done.stdout.strip())
+        assert left.name.startswith("toil-ssh-"), done.stderr
+        host.ended(60)
+        with self.opened(folder) as transport:
+            transport.run(host.node, ["true"])
+            assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "match"),
+    [
+        ("ssh: Could not resolve hostname x: Name or service not known", Unreachable, "nobody knows the name x"),
+        ("ssh: Could not resolve hostname x: Temporary failure in name resolution", Transient, "the name x cannot be looked up now"),
+        ("ssh: connect to host 1.2.3.4 port 22: Connection refused", Transient, "does not answer: .*refused"),
+        ("kex_exchange_identification: Connection closed by remote host\nConnection closed by 1.2.3.4 port 22", Transient, "does not answer"),
+        ("me@jump: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535", KeyRefused, "jump host jump does not let me in"),
+        ("Received disconnect from 1.2.3.4 port 22:2: Too many authentication failures", KeyRefused, "--ssh-identity"),
+        ("Unable to negotiate with 1.2.3.4 port 22: no matching host key type found. Their offer: ssh-rsa", Unreachable, "ssh-rsa"),
+        ("", Transient, "the connection was lost"),
+    ],
+)
+def test_what_ssh_means(said: str, kind: type[Exception], match: str) -> None:
+    error = ssh_verdicts.connection(said, Place("n1", "1.2.3.4", 22, "me", ()), TransportOptions())
+    assert type(error) is kind and re.search(match, str(error))

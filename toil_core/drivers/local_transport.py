@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from subprocess import CompletedProcess
 
 from toil_core.drivers import local_copy
-from toil_core.drivers.local_node import MARK
 from toil_core.errors import BadOption, CannotCopy, NodeFull, Transient, Unreachable
 from toil_core.options import Config
 from toil_core.provisioner import Node
@@ -103,7 +102,7 @@ class LocalTransport(SyncTransport):
 
     def _environment(self, node: Node) -> dict[str, str]:
         user = pwd.getpwuid(os.getuid()).pw_name
-        return {"PATH": PATH, "HOME": str(self._home(node)), "USER": user, "LOGNAME": user, "LANG": "C.UTF-8", MARK: str(self._home(node))}
+        return {"PATH": PATH, "HOME": str(self._home(node)), "USER": user, "LOGNAME": user, "LANG": "C.UTF-8"}
 
 
 def _code(code: int) -> int:

@@ -106,5 +106,5 @@ def _reason(said: str) -> str:
 
 def _last(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    plain = [line for line in lines if not re.match(r"(kex_exchange_identification|Connection closed by UNKNOWN|rsync error)", line)]
+    plain = [line for line in lines if not re.match(r"(kex_exchange_identification|Connection closed by UNKNOWN|rsync error|.*terminating, \d+ bad config)", line)]
     return (plain or lines or [""])[-1]

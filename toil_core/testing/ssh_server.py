@@ -89,6 +89,17 @@ class SshServer:
                 with suppress(ProcessLookupError):
                     os.killpg(session.pid, number)
 
+    def ended(self, seconds: float) -> None:
+        """Return when every connection that there was has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: One goes on after that many seconds.
+        """
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.wait(seconds)
+
     def close(self) -> None:
         """End it and its connections."""
         with suppress(OSError):
