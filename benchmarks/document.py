@@ -12,7 +12,6 @@ from benchmarks.figures import Results
 from benchmarks.targets import judge
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- results begin -->", "<!-- results end -->"
 
 
 def render(results: Results, leader: Sequence[Mapping[str, Any]], machine: Mapping[str, str]) -> str:
@@ -46,14 +45,20 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "–")
 
 
-def put(text: str, document: Path = DOCUMENT) -> None:
-    """Replace what is between the markers.
+def put(text: str, document: Path = DOCUMENT, name: str = "results") -> None:
+    """Replace what is between two markers.
+
+    Args:
+        text: What to put there.
+        document: The file.
+        name: What the markers begin with.
 
     Raises:
-        ValueError: The document has no markers.
+        ValueError: The document has no such markers.
     """
-    before, begin, rest = document.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    begins, ends = f"<!-- {name} begin -->", f"<!-- {name} end -->"
+    before, begin, rest = document.read_text().partition(begins)
+    _, end, after = rest.partition(ends)
     if not begin or not end:
-        raise ValueError(f"{document} lacks the markers {_BEGIN} and {_END}")
+        raise ValueError(f"{document} lacks the markers {begins} and {ends}")
     document.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")

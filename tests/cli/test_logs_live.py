@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from tests.monitor import stores
 from tests.monitor.terminal import TOIL, Terminal, environment, piped
 from toil_core.cli import main
+from toil_core.leader import page
+from toil_core.wire import keys
 
 TALKING = Path(__file__).parent.parent / "monitor" / "talking.py"
 
@@ -35,6 +39,16 @@ def test_a_job_is_followed_to_its_end(tmp_path: Path) -> None:
     (log,) = json.loads(piped("logs", "s", "talk", "--json", cwd=tmp_path).stdout)
     assert [each["job"] for each in listed] == ["0.0"] and "text" not in listed[0]
     assert log["text"].startswith("before the gate\n") and log["reason"] == "failed"
+
+
+def test_of_a_job_on_another_machine_it_is_said_where_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = stores.begun(tmp_path / "s")
+    stores.led(store, host="far-away")
+    running = page.RequestPage("1-1", 0, "top", 1, "0.0", "node-7", time.time(), 1.0, 1 << 30, 1 << 30)
+    told = page.Page(1, 1, time.time(), "", False, False, [], [running], 0, [], 0, [], 0, 0)
+    store.write(keys.page(1), BytesIO(page.encode(told)))
+    assert main(["logs", str(tmp_path / "s"), "top"]) == 0
+    assert f"top left no log so far; it runs on node-7, where `toil logs {tmp_path / 's'} top --follow`" in capsys.readouterr().err
 
 
 def test_what_cannot_be_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

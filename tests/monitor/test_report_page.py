@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -167,6 +169,23 @@ def test_a_store_whose_workflow_never_began_has_a_report(tmp_path: Path) -> None
     done = piped("report", tmp_path / "s", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, f"{tmp_path / 'report.html'}: open it in a browser\n")
     assert not list(tmp_path.glob(".report*"))
+
+
+def test_a_device_or_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    begun(tmp_path / "s")
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["report", str(tmp_path / "s"), "--json", "-o", str(tmp_path / "pipe")]) == 0
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    assert b'"outcome"' in os.read(reading, 1 << 16)
+    os.close(reading)
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    begun(tmp_path / "s")
+    (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
+    assert main(["report", str(tmp_path / "s"), "-o", str(tmp_path / "link.html")]) == 0
+    assert (tmp_path / "link.html").is_symlink() and (tmp_path / "page.html").is_file()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(["nowhere"], "there is no job store"), (["s", "-o", "no/such/folder.html"], "cannot be written: No such file")])

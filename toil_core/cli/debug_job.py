@@ -64,10 +64,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 def info_text(info: JobInfo) -> str:
     """What is known of the job, as people read it."""
     from toil_core.monitor.progress import reason_text
-    from toil_core.monitor.text import about
+    from toil_core.monitor.text import about, cores
 
     needed = info.requirement
-    lines = [f"{info.name} {info.job}: {needed.cores:g} cores, {about(needed.memory)} of memory, {about(needed.disk)} of disk"]
+    lines = [f"{info.name} {info.job}: {cores(needed.cores)}, {about(needed.memory)} of memory, {about(needed.disk)} of disk"]
     if info.above:
         lines.append(f"  its predecessors: {', '.join(info.above)}")
     if info.needs:

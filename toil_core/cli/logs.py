@@ -107,13 +107,16 @@ def _print_list(logs: list[Log]) -> None:
 
 
 def _print_job(store: JobStore, logs: Logs, job: str, attempt: str | None) -> None:
+    from toil_core.monitor.progress import logs_command
+
     found = logs.of(job)
     if not attempt and _print_live(store, logs.id_of(job), wait=False):
         print(f"{job} runs; this is what it printed so far (--follow goes on)", file=sys.stderr)
         return
     if not found:
-        why = logs.failure_text(job)
-        print(f"{job} left no log" + (f"; its last attempt: {why}" if why else " so far"), file=sys.stderr)
+        why, node = logs.failure_text(job), logs.node_of(job)
+        place = f"; it runs on {node}, where `{logs_command(logs.locator, job)} --follow` shows what it prints" if node else ""
+        print(f"{job} left no log" + (f"; its last attempt: {why}" if why else " so far") + place, file=sys.stderr)
         return
     chosen = _chosen(found, attempt)
     for log in chosen:

@@ -71,9 +71,13 @@ def _html(report: Report) -> bytes:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    """Write the file; one that is there is replaced whole or not at all."""
+    """Write the file; one that is there is replaced whole or not at all. What is no file, as a device or a pipe, is written to."""
+    target = target.resolve()
     staged = target.with_name(f".{target.name}.{os.getpid()}")
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
         staged.write_bytes(data)
         os.replace(staged, target)
     except OSError as error:

@@ -105,13 +105,22 @@ def _ask(path: Path) -> list[Place]:
 
 
 def _process(log: str) -> int | None:
-    """A descriptor of the process whose output goes to the log and that leads its group; None when there is none."""
+    """A descriptor of the attempt whose output goes to the log; None when there is none.
+
+    The slot writes to the log too, and so does all that the attempt started; what that leaves behind becomes the slot's.
+    So the attempt is the oldest child of the one whose parent does not write to it.
+    """
+    writers: dict[int, tuple[int, int]] = {}
     for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        with suppress(OSError):
-            if os.readlink(f"/proc/{name}/fd/1") == log and os.getpgid(int(name)) == int(name):
-                return os.pidfd_open(int(name))
+        if name.isdigit():
+            with suppress(OSError):
+                if os.readlink(f"/proc/{name}/fd/1") == log:
+                    _, _, fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")
+                    parent, born = fields.split()[1], fields.split()[19]
+                    writers[int(name)] = int(parent), int(born)
+    below = [(born, pid) for pid, (parent, born) in writers.items() if parent in writers and writers[parent][0] not in writers]
+    with suppress(OSError):
+        return os.pidfd_open(min(below)[1]) if below else None
     return None
 
 

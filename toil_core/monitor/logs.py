@@ -51,7 +51,7 @@ class Logs:
 
     def __init__(self, store: JobStore, locator: str) -> None:
         self._store = store
-        self._locator = locator
+        self.locator = locator
         self._info: WorkflowInfo | None = status.workflow_info(store, locator)
         self._graph: Graph | None = None
 
@@ -109,6 +109,19 @@ class Logs:
         failure = self._known().failures.get(self._named(job))
         return reason_text(failure.reason.value, failure.message) if failure else ""
 
+    def node_of(self, job: str) -> str:
+        """Where the job runs, as a leader at work told last; empty when it does not, or nobody knows.
+
+        Args:
+            job: The job's id or name.
+        """
+        from toil_core.monitor.glance import newest_page
+
+        leader = status.leader_status(self._store)
+        page = newest_page(self._store, leader.epoch) if leader.state in ("running", "unknown") else None
+        id = self._named(job)
+        return next((request.node for request in page.requests if request.first == id and request.started), "") if page else ""
+
     def _named(self, job: str) -> str:
         jobs, failures = self._known().jobs, self._known().failures
         if job in jobs:
@@ -122,13 +135,13 @@ class Logs:
             raise UsageError(
                 f"{len(same)} jobs are named {job!r}; say which one by its id: {_listed([id for id in same if id in with_logs] or same)}"
             )
-        raise UsageError(f"no log is kept of a job {job!r} in {self._locator}{self._close(job)}")
+        raise UsageError(f"no log is kept of a job {job!r} in {self.locator}{self._close(job)}")
 
     def _close(self, job: str) -> str:
         ids = [log.job for log in _numbered(self._store, keys.LOGS)]
         names = {state.kind.name for state in self._known().jobs.values()}
         close = difflib.get_close_matches(job, dict.fromkeys([*names, *ids]), 3)
-        return f"; did you mean {_listed(close, ' or ')}?" if close else f"; `toil logs {quoted(self._locator)}` lists those that are"
+        return f"; did you mean {_listed(close, ' or ')}?" if close else f"; `toil logs {quoted(self.locator)}` lists those that are"
 
     def _known(self) -> Graph:
         """The graph as far as the store tells; an empty one when it cannot be read."""

@@ -20,7 +20,7 @@ from toil_core.monitor import history, status
 from toil_core.monitor.glance import glance, newest_page
 from toil_core.monitor.progress import logs_command, reason_text
 from toil_core.monitor.status import Status
-from toil_core.monitor.text import about, count, span
+from toil_core.monitor.text import about, cores, count, span
 from toil_core.wire.jobs import Failure
 
 
@@ -144,7 +144,7 @@ def _used(page: Page) -> str:
 
 
 def _needs(request: RequestPage) -> str:
-    return f"{request.cores:g} core{'' if request.cores == 1 else 's'}, {about(request.memory)} of memory, {about(request.disk)} of disk"
+    return f"{cores(request.cores)}, {about(request.memory)} of memory, {about(request.disk)} of disk"
 
 
 def _until(when: float) -> str:
@@ -273,7 +273,7 @@ def _too_big(needed: Requirement, there: Requirement | None) -> str:
     if there is None:
         return ""
     if needed.cores > there.cores:
-        return f"needs {needed.cores:g} cores, and the largest machine has {there.cores:g}"
+        return f"needs {cores(needed.cores)}, and the largest machine has {there.cores:g}"
     if needed.memory > there.memory:
         return f"needs {about(needed.memory)} of memory, and the largest machine has {about(there.memory)}"
     if needed.disk > there.disk:

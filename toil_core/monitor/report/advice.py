@@ -9,7 +9,7 @@ import msgspec
 
 from toil_core.batch_system import Reason
 from toil_core.monitor.report.kinds import KindUse
-from toil_core.monitor.text import about, count, span
+from toil_core.monitor.text import about, cores, count, span
 
 ENOUGH = 3
 """Fewer attempts than that tell nothing about the next."""
@@ -94,8 +94,8 @@ def _cores(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "cores",
-                f"{kind.name} asked for {_cores_text(asked.usual)} and kept {used.median:.2g} busy in half of its attempts, up to {used.most:.2g}:"
-                f" ask for {_cores_text(max(1, math.ceil(used.high - 0.25)))}, or jobs beside it get less than they asked for.",
+                f"{kind.name} asked for {cores(asked.usual)} and kept {used.median:.2g} busy in half of its attempts, up to {used.most:.2g}:"
+                f" ask for {cores(max(1, math.ceil(used.high - 0.25)))}, or jobs beside it get less than they asked for.",
                 kind.cpu / max(1e-9, sum(each.cpu for each in kinds)),
             )
         better = math.ceil(used.most * 10 - 0.05) / 10 if asked.usual <= 1 else math.ceil(used.most - 0.05)
@@ -104,15 +104,15 @@ def _cores(kinds: Sequence[KindUse]) -> Iterator[Advice]:
             yield Advice(
                 kind.name,
                 "cores",
-                f"{kind.name} asked for {_cores_text(asked.usual)} and kept at most {used.most:.2g} busy, on average over an attempt:"
-                f" ask for {_cores_text(better)}, and {_times(asked.usual / better)} fit onto the same cores.",
+                f"{kind.name} asked for {cores(asked.usual)} and kept at most {used.most:.2g} busy, on average over an attempt:"
+                f" ask for {cores(better)}, and {_times(asked.usual / better)} fit onto the same cores.",
                 weight,
             )
         elif used.median < asked.usual * 0.3 and used.high < asked.usual * 0.5 and weight >= WORTH:
             yield Advice(
                 kind.name,
                 "cores",
-                f"Half of the attempts at {kind.name} kept {used.median:.2g} or less of {_cores_text(asked.usual)} busy:"
+                f"Half of the attempts at {kind.name} kept {used.median:.2g} or less of {cores(asked.usual)} busy:"
                 " they waited for disk, network or each other.",
                 weight,
             )
@@ -217,7 +217,3 @@ def _times(factor: float) -> str:
 
 def _brief_span(seconds: float) -> str:
     return f"{seconds * 1000:.2g} ms"
-
-
-def _cores_text(cores: float) -> str:
-    return f"{cores:g} core" if cores <= 1 else f"{cores:g} cores"
