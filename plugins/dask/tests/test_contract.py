@@ -24,5 +24,5 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 class TestDask(BatchSystemContract):
     @pytest.fixture
     def batch_system(self, cluster: Cluster) -> Iterator[BatchSystem]:
-        yield cluster.open(may_grow=False)
+        yield cluster.open("one", may_grow=False)
         assert not list(cluster.tmp.iterdir())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from toil_core.batch_system import BatchSystem, Request, Requirement, Update
@@ -15,6 +15,9 @@ from toil_core.worker_host import work_dir
 from toil_dask.leader import Leader, Target
 from toil_dask.local import LocalCluster
 from toil_dask.options import DaskOptions
+
+NODE_SECONDS = 60.0
+"""How long a cluster that does not grow may take to show a node."""
 
 
 class Dask(BatchSystem):
@@ -72,9 +75,9 @@ class Dask(BatchSystem):
         if not self._closed:
             self._leader.drain(list(addresses))
 
-    def offers(self, at_least: int, seconds: float) -> list[Requirement]:
-        """What each node has for jobs, once there are so many nodes, or after so many seconds."""
-        return self._leader.offers(at_least, seconds)
+    def nodes(self, enough: Callable[[Mapping[str, Requirement]], bool], seconds: float) -> Mapping[str, Requirement]:
+        """What each node has for jobs, by its name, once these are enough, or after so many seconds."""
+        return self._leader.nodes(enough, seconds)
 
     def close(self) -> None:
         with self._news:
@@ -97,7 +100,7 @@ class FixedDask(Dask):
 
     def __init__(self, config: Config, target: Target) -> None:
         super().__init__(config, replace(target, may_grow=False))
-        self._offers = self.offers(1, 60.0)
+        self._offers = list(self.nodes(bool, NODE_SECONDS).values())
         if not self._offers:
             self.close()
             raise UsageError(f"no node of the Dask cluster at {target.scheduler} can be used; start workers, with toil-dask installed")

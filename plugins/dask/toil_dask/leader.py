@@ -7,7 +7,8 @@ import logging
 import platform
 import threading
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -143,25 +144,23 @@ class Leader:
         """Place nothing more on these nodes."""
         self._ask(lambda: self._drain(set(addresses)))
 
-    def offers(self, at_least: int = 0, seconds: float = 0.0) -> list[Requirement]:
-        """What each node that is there has for jobs.
+    def nodes(self, enough: Callable[[Mapping[str, Requirement]], bool], seconds: float) -> dict[str, Requirement]:
+        """What each node that is there has for jobs, by the node's name.
 
         Args:
-            at_least: Wait for so many nodes.
+            enough: Whether it is worth waiting for more.
             seconds: For how long at most.
         """
 
-        async def waiting() -> list[Requirement]:
-            async def enough() -> None:
-                while len(self._nodes) < at_least:
+        async def waiting() -> dict[str, Requirement]:
+            async def until_enough() -> None:
+                while not enough(self._offers()):
                     self._joined.clear()
                     await self._joined.wait()
 
-            try:
-                await asyncio.wait_for(enough(), seconds)
-            except TimeoutError:
-                pass
-            return self._placement.offers()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(until_enough(), seconds)
+            return self._offers()
 
         return asyncio.run_coroutine_threadsafe(waiting(), self._loop).result()
 
@@ -313,6 +312,9 @@ class Leader:
             self._flights.pop(request).future.release()
             self._deliver(Update(request, State.ENDED, reason, message=f"node {node.hello.name}: {why}", node=node.hello.name))
         self._place()
+
+    def _offers(self) -> dict[str, Requirement]:
+        return {node.hello.name: node.hello.offer for node in self._nodes.values()}
 
     def _loads(self) -> dict[str, int]:
         found: dict[str, int] = {}

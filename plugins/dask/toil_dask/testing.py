@@ -20,6 +20,7 @@ from toil_dask.security import paths
 
 HOST = "127.0.0.1"
 GIB = 1 << 30
+SHAPE = Requirement(2, 2 * GIB, 2 * GIB)
 
 
 class Cluster:
@@ -36,6 +37,8 @@ class Cluster:
         self.tmp = folder / "tmp"
         self.tmp.mkdir()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.shapes: dict[str, Requirement] = {}
+        """The nodes whose programs run as they were started, and what they have."""
         self.scheduler = address(HOST, 0)
         self.start_scheduler(0)
 
@@ -54,15 +57,14 @@ class Cluster:
         """Where the scheduler listens."""
         return int(self.scheduler.rpartition(":")[2])
 
-    def add(self, name: str, *, cores: float = 2, memory: int = 2 * GIB, disk: int = 2 * GIB, preemptible: bool = False, wait: bool = True) -> None:
-        """Start a worker, and wait until it has joined."""
+    def add(self, name: str, shape: Requirement | None = None) -> None:
+        """Start a worker, by default with 2 cores; `await_worker` and `Dask.nodes` tell when it has joined."""
         folder = self.place(name)
-        node = EngineNode(name, HOST, Requirement(cores, memory, disk, preemptible))
+        self.shapes[name] = shape or SHAPE
+        node = EngineNode(name, HOST, self.shapes[name])
         command = list(self.engine.command("worker", node, HOST, PurePosixPath(folder)))
         command[command.index("--scheduler") + 1] = self.scheduler
         self._start(name, command)
-        if wait:
-            self.await_worker(name)
 
     def await_worker(self, name: str) -> None:
         """Wait until the worker is a part of the cluster, as a launch does."""
@@ -82,11 +84,13 @@ class Cluster:
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to the node's program."""
+        self.shapes.pop(name, None)
         self.processes[name].send_signal(number)
 
     def kill(self, name: str, number: int = 9) -> None:
         """End the node's program, and wait for that."""
         process = self.processes.pop(name)
+        self.shapes.pop(name, None)
         process.send_signal(number)
         process.wait(60)
 
@@ -105,11 +109,11 @@ class Cluster:
         files = [text for name, path in paths(self.folder / "leader").items() for text in (f"--dask-{name.replace('_', '-')}", path)]
         return ["--batch-system", "dask", "--dask-scheduler", self.scheduler, *files]
 
-    def open(self, *, may_grow: bool = True, nodes: int = 1) -> Dask:
-        """A batch system on it, once so many nodes can be used."""
+    def open(self, *nodes: str, may_grow: bool = True) -> Dask:
+        """A batch system on it, once these nodes can be used."""
         config = Config([self.options(may_grow=may_grow)])
         system = Dask(config, self.target) if may_grow else FixedDask(config, self.target)
-        assert len(system.offers(nodes, 60.0)) >= nodes
+        assert system.nodes(set(nodes).issubset, 60.0).keys() >= set(nodes)
         return system
 
     def close(self) -> None:

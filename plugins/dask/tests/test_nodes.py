@@ -1,0 +1,363 @@
+"""Nodes that die, hang, join late, are drained or taken away; leaders that die; strangers without certificates."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from distributed import Client
+from toil_core.batch_system import Reason, State, Update
+from toil_core.errors import UsageError
+from toil_core.options import Config
+from toil_core.testing.batch_system import Run
+from toil_core.testing.runners import await_death, body, kind
+
+from toil_dask.batch_system import Dask, FixedDask, open_dask
+from toil_dask.leader import Target
+from toil_dask.options import DaskOptions
+from toil_dask.testing import HOST, SHAPE, Cluster
+
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+class Here:
+    """A batch system on the cluster, whose nodes are those that this test wants.
+
+    Args:
+        cluster: The cluster.
+        folder: A folder for the test.
+    """
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster = cluster
+        self.run = Run(cluster.open(), folder, SECONDS)
+
+    @property
+    def system(self) -> Dask:
+        assert isinstance(self.run.system, Dask)
+        return self.run.system
+
+    def add(self, name: str, cores: float = 2, *, preemptible: bool = False) -> str:
+        """A node more, which the leader knows when this returns."""
+        if name not in self.cluster.processes:
+            self.cluster.add(name, replace(SHAPE, cores=cores, preemptible=preemptible))
+        self.await_node(name)
+        return name
+
+    def await_node(self, name: str) -> None:
+        """Wait until the leader knows the node."""
+        assert name in self.system.nodes(lambda nodes: name in nodes, SECONDS)
+
+    def other(self) -> Here:
+        """Another leader."""
+        folder = self.run.folder / "other"
+        folder.mkdir()
+        return Here(self.cluster, folder)
+
+    def waiting(self, name: str, **needed: Any) -> tuple[str, int]:
+        """Start a request that lasts; its id, and its process."""
+        request = self.run.request(body("wait", self.run.path(f"started-{name}"), self.run.path(f"go-{name}")), of=kind(**needed))
+        self.system.submit([request])
+        return request.id, int(self.run.await_file(self.run.path(f"started-{name}")))
+
+    def end(self, id: str) -> Update:
+        """The last update of a request."""
+        while not self.run.updates.get(id) or self.run.updates[id][-1].state is not State.ENDED:
+            self.run.hear()
+        return self.run.updates[id][-1]
+
+
+@pytest.fixture
+def here(cluster: Cluster, tmp_path: Path) -> Iterator[Here]:
+    """A batch system on a cluster that has no nodes yet."""
+    yield from started(cluster, tmp_path, set())
+
+
+@pytest.fixture
+def with_one(cluster: Cluster, tmp_path: Path) -> Iterator[Here]:
+    """A batch system on a cluster with one node of 2 cores, which is called `one`; an earlier test's will do."""
+    for here in started(cluster, tmp_path, {"one"} if cluster.shapes.get("one") == SHAPE else set()):
+        here.add("one")
+        yield here
+
+
+def started(cluster: Cluster, folder: Path, kept: set[str]) -> Iterator[Here]:
+    for name in set(cluster.processes) - {"leader"} - kept:
+        cluster.kill(name)
+    here = Here(cluster, folder)
+    with here.system:
+        yield here
+
+
+def test_a_killed_node_is_lost_at_once_and_dask_does_not_run_its_work_again(with_one: Here) -> None:
+    here, one = with_one, "one"
+    id, pid = here.waiting("it")
+    here.add("two")
+    here.cluster.kill(one)
+    update = here.end(id)
+    assert update.reason is Reason.NODE_LOST and "one" in update.message and update.node == "one"
+    await_death(pid, SECONDS)
+    Path(here.run.path("started-it")).unlink()
+    here.run.values(here.run.request(body("nothing")), here.run.request(body("nothing")))
+    assert not Path(here.run.path("started-it")).exists()
+
+
+def test_a_node_that_hangs_is_lost_and_cannot_commit_when_it_wakes(with_one: Here) -> None:
+    here, one = with_one, "one"
+    id, _ = here.waiting("it")
+    here.cluster.signal(one, signal.SIGSTOP)
+    assert here.end(id).reason is Reason.NODE_LOST
+    here.cluster.signal(one, signal.SIGCONT)  # it finds itself without a scheduler, ends what it runs, and joins again
+    here.cluster.await_worker(one)
+    here.run.values(here.run.request(body("nothing")))
+
+
+def test_work_waits_for_a_node_that_joins_late(here: Here) -> None:
+    request = here.run.request(body("give", "late"))
+    here.system.submit([request])
+    assert here.system.updates(0.2) == []
+    here.add("one")
+    here.run.ends([request])
+    assert [value for _, value, _ in here.run.results(request)] == [b"late"]
+
+
+def test_what_fits_on_no_present_node_waits_for_a_larger_one(with_one: Here, caplog: pytest.LogCaptureFixture) -> None:
+    here = with_one
+    large = here.run.request(body("nothing"), of=kind("large", cores=3))
+    here.system.submit([large])
+    here.run.values(here.run.request(body("nothing")))
+    assert large.id not in here.run.updates
+    assert "large asks for 3 cores; the largest node has 2; it waits until a larger node joins" in caplog.text
+    here.add("two", cores=4)
+    (update,) = here.run.ends([large])
+    assert update.reason is None and update.node == "two"
+
+
+def test_nodes_are_drained_and_their_loads_told(with_one: Here) -> None:
+    here = with_one
+    id, _ = here.waiting("it")
+    assert here.system.loads() == {HOST: 1}
+    here.system.drain([HOST, "10.1.2.3"])
+    later = here.run.request(body("nothing"))
+    here.system.submit([later])
+    Path(here.run.path("go-it")).touch()
+    assert here.end(id).reason is None
+    assert here.system.loads() == {HOST: 0} and later.id not in here.run.updates
+    here.add("two")  # nodes that join later are not drained
+    here.run.ends([later])
+
+
+def test_a_node_that_will_be_taken_away_gets_nothing_more_and_counts_as_preempted(here: Here) -> None:
+    spot = here.add("spot", preemptible=True)
+    finishing, _ = here.waiting("short", preemptible=True)
+    lost, _ = here.waiting("long", preemptible=True)
+    here.cluster.signal(spot, signal.SIGUSR1)
+    while not here.system._leader._nodes or not all(node.preempted for node in here.system._leader._nodes.values()):
+        here.system.updates(0.05)
+    later = here.run.request(body("nothing"), of=kind(preemptible=True))
+    here.system.submit([later])
+    Path(here.run.path("go-short")).touch()
+    assert here.end(finishing).reason is None
+    here.cluster.kill(spot)
+    assert here.end(lost).reason is Reason.PREEMPTED
+    here.add("other")
+    here.run.ends([later])
+    assert here.run.updates[later.id][-1].node == "other"
+
+
+def test_what_may_not_be_preempted_waits_for_a_node_that_stays(here: Here) -> None:
+    here.add("spot", preemptible=True)
+    request = here.run.request(body("nothing"))
+    here.system.submit([request])
+    here.run.values(here.run.request(body("nothing"), of=kind(preemptible=True)))
+    assert request.id not in here.run.updates
+    here.add("safe")
+    assert here.run.ends([request])[0].node == "safe"
+
+
+def test_a_cancelled_request_that_waits_in_dask_is_told_too(with_one: Here) -> None:
+    """Another leader holds the node; Dask counts what both hold."""
+    here = with_one
+    id, _ = here.waiting("it", cores=1.9)
+    other = here.other()
+    with other.system:
+        other.await_node("one")
+        request = other.run.request(body("once", here.run.path("ran")), of=kind(cores=1.9))
+        other.system.submit([request])
+        other.run.values(other.run.request(body("nothing"), of=kind(cores=0.05)))
+        assert request.id not in other.run.updates
+        other.system.cancel([request.id])
+        assert other.end(request.id).reason is Reason.CANCELLED
+        Path(here.run.path("go-it")).touch()
+        assert here.end(id).reason is None
+        other.run.values(other.run.request(body("nothing"), of=kind(cores=1.9)))
+        assert not Path(here.run.path("ran")).exists()
+
+
+def test_cancelling_while_dask_takes_the_request_in(with_one: Here) -> None:
+    here = with_one
+    requests = [here.run.request(body("wait", here.run.path(f"s{n}"), here.run.path("never"))) for n in range(30)]
+    here.system.submit(requests)
+    here.system.cancel([request.id for request in requests])
+    assert {update.reason for update in here.run.ends(requests)} == {Reason.CANCELLED}
+    here.run.values(here.run.request(body("nothing"), of=kind(cores=2)))
+
+
+LEADER = """
+import sys
+from pathlib import Path
+from typing import Any
+from toil_core.testing.batch_system import Run
+from toil_core.testing.runners import body
+from toil_core.options import Config
+from toil_dask.batch_system import Dask
+from toil_dask.leader import Target
+
+scheduler, ca, cert, key, folder = sys.argv[1:]
+system = Dask(Config(), Target(scheduler, {"tls_ca_file": ca, "tls_cert_file": cert, "tls_key_file": key}, 30.0))
+run = Run(system, Path(folder), 60.0)
+system.submit([run.request(body("ignore signals", run.path("started"), run.path("never")))])
+run.await_file(run.path("started"))
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_work_of_a_leader_that_dies_is_ended(with_one: Here, tmp_path: Path, number: int) -> None:
+    here = with_one
+    folder = tmp_path / "dying"
+    folder.mkdir()
+    command = [sys.executable, "-c", LEADER, here.cluster.scheduler, *here.cluster.target.files.values(), str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as leader:
+        assert leader.stdout is not None and leader.stdout.readline() == b"up\n"
+        leader.send_signal(number)
+    await_death(int((folder / "started").read_text()), SECONDS)
+    here.run.values(here.run.request(body("nothing"), of=kind(cores=2)))
+
+
+def test_a_later_leader_ends_what_an_earlier_one_left(with_one: Here) -> None:
+    """The earlier one hangs, so Dask does not see that it is gone."""
+    here = with_one
+    id, pid = here.waiting("it")
+    later = here.other()
+    with later.system:
+        later.await_node("one")
+        request = here.run.request(body("nothing"))
+        from dataclasses import replace
+
+        from toil_core.wire import work
+
+        newer = "2-" + request.id.partition("-")[2]
+        record = msgspec.structs.replace(work.decode_work(request.work), request=newer)
+        later.system.submit([replace(request, id=newer, work=work.encode(record))])
+        await_death(pid, SECONDS)
+        assert later.end(newer).reason is None
+        assert here.end(id).reason is Reason.CANCELLED
+
+
+def test_a_scheduler_that_dies_costs_what_ran_and_is_found_again(with_one: Here) -> None:
+    here = with_one
+    id, pid = here.waiting("it")
+    port = here.cluster.port
+    here.cluster.kill("leader")
+    assert here.end(id).reason is Reason.NODE_LOST
+    await_death(pid, SECONDS)
+    later = here.run.request(body("give", "later"))
+    here.system.submit([later])
+    here.cluster.start_scheduler(port)
+    here.run.ends([later])
+    assert here.run.updates[later.id][-1].reason is None
+
+
+# Security
+
+
+def test_plain_clients_are_refused(here: Here) -> None:
+    plain = here.cluster.scheduler.replace("tls://", "tcp://")
+    with pytest.raises(UsageError, match=f"Dask scheduler at {plain}.*check --dask-scheduler"):
+        Dask(Config(), Target(plain, timeout=2.0))
+    with pytest.raises(OSError):
+        Client(plain, timeout=2.0)
+
+
+def test_certificates_of_another_cluster_are_refused(here: Here, tmp_path: Path) -> None:
+    other = {name: tmp_path / name for name in here.cluster.secrets}
+    for name, data in here.cluster.engine.secrets("other").items():
+        other[name].write_bytes(data)
+    files = dict(zip(("tls_ca_file", "tls_cert_file", "tls_key_file"), map(str, other.values()), strict=True))
+    with pytest.raises(UsageError, match="cannot be used"):
+        Dask(Config(), Target(here.cluster.scheduler, files, 2.0))
+
+
+def test_nothing_listens_without_encryption(with_one: Here) -> None:
+    here = with_one
+    for name in ("leader", "one"):
+        pid = here.cluster.processes[name].pid
+        ports = {line.split()[3] for line in listening(pid)}
+        assert len(ports) == 1, ports
+
+
+def listening(pid: int) -> list[str]:
+    """The TCP sockets of a process that listen."""
+    inodes = {path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir() if str(path.readlink()).startswith("socket:")}
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
+    return [f"tcp LISTEN 0 {row[1]}" for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
+
+
+# Odd clusters
+
+
+def test_a_scheduler_that_is_not_there_is_told_in_a_line() -> None:
+    with pytest.raises(UsageError, match="the Dask scheduler at tcp://127.0.0.1:9 cannot be used"):
+        open_dask(Config([DaskOptions(dask_scheduler="tcp://127.0.0.1:9", dask_connect_timeout=1.0)]))
+
+
+@pytest.mark.parametrize("address", ["nonsense://x:1", "127.0.0.1", "tcp://", "tls://127.0.0.1:8786"])
+def test_an_address_that_cannot_be_used_is_told_in_a_line(address: str) -> None:
+    with pytest.raises(UsageError, match="cannot be used"):
+        open_dask(Config([DaskOptions(dask_scheduler=address, dask_connect_timeout=0.5)]))
+
+
+def test_a_fixed_cluster_without_nodes_is_told(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toil_dask.batch_system.NODE_SECONDS", 0.2)
+    with pytest.raises(UsageError, match="no node of the Dask cluster"):
+        FixedDask(Config(), here.cluster.target)
+
+
+def test_a_folder_that_nodes_do_not_have_is_told(here: Here, caplog: pytest.LogCaptureFixture) -> None:
+    from toil_core.leader.options import EngineOptions
+
+    here.add("one")
+    with Dask(Config([EngineOptions(work_dir="/no/such/folder")]), here.cluster.target) as system:
+        while "/no/such/folder on node one is no folder that can be written to; choose one with --work-dir" not in caplog.text:
+            system.updates(0.05)
+
+
+def test_needs_are_what_single_jobs_get(with_one: Here) -> None:
+    """A job that needs a whole node runs alone there."""
+    here = with_one
+    first = here.run.request(body("wait", here.run.path("a"), here.run.path("go")), of=kind(cores=2))
+    second = here.run.request(body("once", here.run.path("ran")), of=kind(cores=0.5))
+    here.system.submit([first, second])
+    here.run.await_file(here.run.path("a"))
+    assert here.system.updates(0.1)[0].id == first.id
+    assert not Path(here.run.path("ran")).exists()
+    Path(here.run.path("go")).touch()
+    here.run.ends([second])
