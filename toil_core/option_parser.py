@@ -151,6 +151,20 @@ class _Shortcut(argparse.Action):
         setattr(namespace, self.dest, [(option_string, self.const)])
 
 
+class _Either(argparse.Action):
+    """Keeps one of two values, by what follows the flag."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, const: Any, **more: Any) -> None:
+        super().__init__(option_strings, dest, const=const, **more)
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        try:
+            value = self.const[0 if parse_bool(values) else 1]
+        except BadOption as error:
+            raise BadOption(f"{option_string}: {error}") from None
+        setattr(namespace, self.dest, [(option_string, value)])
+
+
 class _Negative(argparse.Action):
     """Keeps the opposite of what follows the flag."""
 
@@ -166,7 +180,7 @@ class _Help(argparse.HelpFormatter):
     """Leaves the engine's options out of the usage line, and the value out of switches."""
 
     def add_usage(self, usage: str | None, actions: Iterable[argparse.Action], groups: Any, prefix: str | None = None) -> None:
-        own = [action for action in actions if not isinstance(action, (_Remember, _Shortcut, _Negative))]
+        own = [action for action in actions if not isinstance(action, (_Remember, _Shortcut, _Either, _Negative))]
         super().add_usage(usage, own, groups, prefix)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
@@ -193,7 +207,10 @@ def _add(parser: OptionParser, section: Any, spec: Spec) -> None:
         parser.switch(*flags, *negatives)
     for flag, value in spec.shortcuts.items():
         if not parser.taken(flag):
-            section.add_argument(flag, action=_Shortcut, const=value, help=argparse.SUPPRESS, **common)
+            either = isinstance(value, tuple)
+            section.add_argument(flag, action=_Either if either else _Shortcut, const=value, help=argparse.SUPPRESS, **common)
+            if either:
+                parser.switch(flag)
 
 
 def _help(spec: Spec) -> str:

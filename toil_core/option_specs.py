@@ -30,7 +30,7 @@ class Spec:
         help: One line for the user.
         flags: Its spellings on the command line, the canonical one first.
         negatives: The spellings that mean false.
-        shortcuts: Flags that stand for a value.
+        shortcuts: Flags that stand for a value, or for one of two as they are followed by `true` or `false`.
         variable: Its environment variable, or empty.
         convert: Turns text into a value; None to go by the kind.
         saved: Whether a restart inherits it.
@@ -45,7 +45,7 @@ class Spec:
     help: str
     flags: tuple[str, ...]
     negatives: tuple[str, ...]
-    shortcuts: Mapping[str, str]
+    shortcuts: Mapping[str, str | tuple[str, str]]
     variable: str
     convert: Callable[[str], Any] | None
     saved: bool

@@ -23,7 +23,7 @@ def option(
     flags: tuple[str, ...] = (),
     env: str | None = None,
     parse: Callable[[str], Any] | None = None,
-    shortcuts: Mapping[str, str] | None = None,
+    shortcuts: Mapping[str, str | tuple[str, str]] | None = None,
     saved: bool = True,
 ) -> Any:
     """Declare one option of a group.
@@ -34,7 +34,8 @@ def option(
         flags: Further documented spellings, such as `--jobStore`. Kebab-case and camelCase come by themselves.
         env: The environment variable that sets it; None for `TOIL_` and its name, empty for none.
         parse: Turns text into the value; None to go by the annotation.
-        shortcuts: Flags without a value that stand for a value: `{"--logDebug": "DEBUG"}`.
+        shortcuts: Flags without a value that stand for a value: `{"--logDebug": "DEBUG"}`. With a pair of values the flag
+            may be followed by `true` or `false`: `{"--doubleMem": ("2", "1")}`.
         saved: False for what concerns this start of the workflow alone, so that a restart does not inherit it.
     """
     metadata = {"help": help, "flags": flags, "env": env, "parse": parse, "shortcuts": shortcuts or {}, "saved": saved}

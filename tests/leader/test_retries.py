@@ -56,6 +56,14 @@ def test_what_ran_out_of_memory_gets_more_of_it_up_to_the_machine() -> None:
     assert judge(KIND, 0, 0, Failure(Reason.OUT_OF_MEMORY, ""), policy_of("--max-memory", "150")).kind.requirement.memory == 150
 
 
+@pytest.mark.parametrize(("typed", "memory"), [(["--doubleMem", "true"], 200), (["--double-mem=yes"], 200), (["--double-mem"], 200), (["--doubleMem", "False"], 100)])
+def test_doubling_is_switched_on_and_off_as_users_of_the_reference_do(typed: list[str], memory: int) -> None:
+    policy = policy_of(*typed)
+    assert judge(KIND, 0, 0, Failure(Reason.OUT_OF_MEMORY, ""), policy).kind.requirement.memory == memory
+    with pytest.raises(BadOption, match="--doubleMem"):
+        policy_of("--doubleMem=perhaps")
+
+
 def test_factors_never_take_anything_away() -> None:
     policy = policy_of("--out-of-memory-factor", "0", "--overTimeFactor", "0.5")
     for reason in (Reason.OUT_OF_MEMORY, Reason.OVER_TIME):

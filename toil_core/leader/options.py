@@ -72,7 +72,7 @@ class EngineOptions:
     durability: Literal["process", "power"] = option("process", "What finished work survives: the death of any process, or loss of power too.")
     work_dir: str | None = option(None, "Folder for temporary files of jobs; the system's own if not given.", env="TOIL_WORKDIR")
     caching: bool = option(
-        True, "Share files that jobs read among the jobs of a node, where the job store has no paths.", shortcuts={"--disableCaching": "false"}
+        True, "Share files that jobs read among the jobs of a node, where the job store has no paths.", shortcuts={"--disableCaching": ("false", "true")}
     )
     cache_size: int | None = option(
         None, "How much a node's cache of files may hold; a fifth of the free disk if not given.", parse=parse_size
@@ -85,10 +85,10 @@ class EngineOptions:
     retry_backoff_factor: float = option(3.0, "Each further wait is this many times longer.", parse=parse_factor)
     max_node_losses: int = option(20, "How often a job may lose its node, or be preempted, before it fails.", parse=parse_count)
     out_of_memory_factor: float = option(
-        2.0, "A job that ran out of memory is tried again with this many times more.", parse=parse_factor, shortcuts={"--doubleMem": "2"}
+        2.0, "A job that ran out of memory is tried again with this many times more.", parse=parse_factor, shortcuts={"--doubleMem": ("2", "1")}
     )
     over_time_factor: float = option(
-        2.0, "A job that did not end in its time is tried again with this many times more.", parse=parse_factor, shortcuts={"--doubleTime": "2"}
+        2.0, "A job that did not end in its time is tried again with this many times more.", parse=parse_factor, shortcuts={"--doubleTime": ("2", "1")}
     )
     default_cores: float = option(1.0, "Cores of a job that does not say.", parse=parse_cores)
     default_memory: int = option(2 << 30, "Memory of a job that does not say.", parse=parse_size)
