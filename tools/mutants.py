@@ -1,0 +1,225 @@
+"""Alters the graph's and the commits' code, one small change at a time, and sees whether the tests notice.
+
+    python -m tools.mutants [--sample 300] [--seed 1] [--workers 2] [--list]
+
+Each mutant is tried in a forked process that imports the altered module in the place of the real one and runs
+the tests which are to notice, the quickest first, until one fails. Those that no test notices are held against
+`tools/survivors.toml`, which says why they do no harm; one that it does not explain is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+import pytest  # before any mutant's process is forked, so that none has to
+from hypothesis import Phase, settings
+
+from tools.mutations import Mutation, mutations
+
+ROOT = Path(__file__).resolve().parent.parent
+SURVIVORS = ROOT / "tools" / "survivors.toml"
+CPU_SECONDS = 90
+"""No set of tests takes so much processor time, unless a mutant goes round in circles."""
+WALL_SECONDS = 900
+MEMORY = 4 << 30
+_LEADER = "tests/leader"
+_SLOW = ("chain_is_no_recursion", "fan_out_and_in_is_forgotten")
+"""What large graphs cost is measured elsewhere; these tests know nothing else."""
+_GRAPH = (
+    "test_graph.py", "test_redo.py", "test_services.py", "test_retries.py", "test_temporary.py", "test_graph_random.py", "test_checkpoints.py", "test_loop.py", "test_history.py",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A module, and which tests are to notice changes in it.
+
+    Args:
+        module: Its name.
+        first: Files of tests that know most about it, in tests/leader unless they say otherwise.
+        functions: Only these functions are altered; all if empty.
+    """
+
+    module: str
+    first: tuple[str, ...] = ()
+    functions: frozenset[str] = field(default=frozenset())
+
+    @property
+    def path(self) -> Path:
+        """Where its source is."""
+        return ROOT / (self.module.replace(".", "/") + ".py")
+
+    @property
+    def tests(self) -> list[str]:
+        """The files of tests, in order."""
+        names = dict.fromkeys([*self.first, *_GRAPH])
+        return [name if "/" in name else f"{_LEADER}/{name}" for name in names]
+
+
+SUBJECTS = (
+    Subject("toil_core.leader.graph"),
+    Subject("toil_core.leader.growth"),
+    Subject("toil_core.leader.state"),
+    Subject("toil_core.leader.redo", ("test_redo.py",)),
+    Subject("toil_core.leader.retries", ("test_retries.py",)),
+    Subject("toil_core.leader.issue", ("test_issue.py", "test_graph.py")),
+    Subject("toil_core.leader.restart", ("test_graph_random.py",)),
+    Subject("toil_core.leader.services", ("test_services.py",)),
+    Subject("toil_core.leader.snapshot", ("test_checkpoints.py", "test_graph_random.py")),
+    Subject("toil_core.leader.checkpoints", ("test_checkpoints.py", "test_loop.py")),
+    Subject("toil_core.leader.epoch", ("test_epoch.py",), frozenset({"last_epoch", "claim", "_refuse_if_alive"})),
+    Subject("toil_core.leader.loop", ("test_loop.py",), frozenset({"_ended", "_void", "_sweep", "_read_commit", "_carried", "_commit", "_started"})),
+    Subject("toil_core.wire.commits", ("tests/wire/test_commits.py", "test_loop.py")),
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change to one module."""
+
+    subject: Subject
+    mutation: Mutation
+
+    def __str__(self) -> str:
+        return f"{self.subject.module}:{self.mutation.line} {self.mutation.function}: {self.mutation.what}"
+
+    @property
+    def name(self) -> str:
+        """What it is called in the list of survivors, however lines move."""
+        return f"{self.subject.module} {self.mutation.function}: {self.mutation.what}"
+
+
+def every() -> list[Mutant]:
+    """All mutants of all subjects."""
+    return [Mutant(subject, found) for subject in SUBJECTS for found in mutations(subject.path.read_text(), subject.functions)]
+
+
+def attempt(mutant: Mutant | None, tests: Sequence[str]) -> int:
+    """Run the tests in this process, with the mutant in place; the exit code."""
+    class Loader(SourceFileLoader):
+        def get_code(self, fullname: str) -> CodeType | None:
+            assert mutant is not None
+            return compile(mutant.mutation.apply(Path(self.path).read_text()), self.path, "exec")
+
+    class Finder(MetaPathFinder):
+        def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+            if mutant is None or fullname != mutant.subject.module:
+                return None
+            spec = PathFinder.find_spec(fullname, path)
+            assert spec is not None and spec.origin is not None
+            spec.loader = Loader(fullname, spec.origin)
+            return spec
+
+    sys.meta_path.insert(0, Finder())
+    settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
+    settings.load_profile("mutants")
+    there = [test for test in tests if (ROOT / test).exists()]
+    quick = f"not {' and not '.join(_SLOW)}"
+    loaded = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is
+    plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-o", "timeout=60", "-k", quick]
+    return int(pytest.main([*there, *plain]))
+
+
+def start(mutant: Mutant | None, tests: Sequence[str]) -> int:
+    """Begin in a process of its own; its id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        os.setsid()
+        os.chdir(ROOT)
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        code = attempt(mutant, tests)
+    finally:
+        os._exit(code)
+
+
+def run(mutants: Iterable[Mutant], workers: int) -> Iterator[tuple[Mutant, bool]]:
+    """Try all of them, some at a time; each with whether it was killed."""
+    left = iter(mutants)
+    busy: dict[int, tuple[Mutant, float]] = {}
+    while True:
+        while len(busy) < workers and (mutant := next(left, None)) is not None:
+            busy[start(mutant, mutant.subject.tests)] = mutant, time.monotonic() + WALL_SECONDS
+        if not busy:
+            return
+        pid, status = _wait(busy)
+        mutant, _ = busy.pop(pid)
+        yield mutant, status != 0
+
+
+def _wait(busy: dict[int, tuple[Mutant, float]]) -> tuple[int, int]:
+    """The next one that ends, or whose time is over."""
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, min(until for _, until in busy.values()) - time.monotonic()))
+    try:
+        pid, status = os.waitpid(-1, 0)
+    except TimeoutError:
+        pid = min(busy, key=lambda each: busy[each][1])
+        os.killpg(pid, signal.SIGKILL)
+        return os.waitpid(pid, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return pid, status
+
+
+def _late(number: int, frame: object) -> None:
+    raise TimeoutError
+
+
+def explained() -> dict[str, str]:
+    """Why each known survivor does no harm, by its name."""
+    return {item["mutant"]: item["why"] for item in tomllib.loads(SURVIVORS.read_text()).get("survivor", [])}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try a sample, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sample", type=int, default=0, help="How many mutants, drawn by the seed; 0 for all of them.")
+    parser.add_argument("--seed", type=int, default=1, help="Which sample.")
+    parser.add_argument("--only", default="", help="Only mutants in whose name this text is.")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="How many at a time.")
+    parser.add_argument("--list", action="store_true", help="Say which, and do not try them.")
+    options = parser.parse_args(arguments)
+    mutants = [mutant for mutant in every() if options.only in str(mutant)]
+    if 0 < options.sample < len(mutants):
+        mutants = random.Random(options.seed).sample(mutants, options.sample)
+    if options.list:
+        print(*mutants, sep="\n")
+        return 0
+    signal.signal(signal.SIGALRM, _late)
+    if os.waitstatus_to_exitcode(os.waitpid(start(None, list(dict.fromkeys(test for m in mutants for test in m.subject.tests))), 0)[1]):
+        print("the tests fail without any mutant", file=sys.stderr)
+        return 2
+    known, killed, survived, strange = explained(), 0, 0, 0
+    for mutant, dead in run(mutants, options.workers):
+        killed += dead
+        survived += not dead
+        if not dead:
+            why = known.get(mutant.name, "")
+            strange += not why
+            print(f"survived: {mutant}" + (f"  ({why})" if why else "  NOT EXPLAINED"), flush=True)
+    total = killed + survived
+    print(f"{killed} of {total} mutants killed ({100 * killed / max(total, 1):.1f} %), {survived} survived, {strange} of them not explained")
+    return 1 if strange else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
