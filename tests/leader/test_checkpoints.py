@@ -163,6 +163,26 @@ def test_files_are_deleted_only_when_what_decided_it_is_in_a_checkpoint(store: J
     assert not world.checkpoints.due(world.graph)
 
 
+def test_files_are_deleted_by_the_next_leader_when_one_dies_between_its_checkpoint_and_that(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("files/1-1/x", b"")
+    world = Stored(store, Plan("root", deletes=("files/1-1/x",), adds_children=[Plan("child")]))
+    world.commit(world.only())
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(store, "delete", _killed)
+        world.write()
+    assert "files/1-1/x" in all_keys(store)
+    found = world.restart()
+    assert found.replayed == {}
+    assert "files/1-1/x" not in all_keys(store)
+    assert world.run().outcome == "succeeded"
+
+
+def _killed(keys: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_files_that_a_dead_leader_was_to_delete_are_deleted_by_the_next(store: JobStore) -> None:
     store.create("files/0/abc/x", b"x")
     world = Stored(store, Plan("root", deletes=("files/0/abc/x",), adds_children=[Plan("child")]))

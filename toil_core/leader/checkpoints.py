@@ -38,7 +38,7 @@ class Found:
         corrupt: What could not be read, in words for the user.
         checkpoint: The key of the checkpoint that the graph was read from; empty when there was none.
         replayed: The jobs whose results were taken in from each replayed request.
-        deleted: Global files that these results deleted.
+        deleted: Global files that these results deleted, or that the checkpoint says were about to be.
         stale: Commits that nobody needs any more.
         ended: Whether the leader of `base_epoch` stopped in good order.
         base_epoch: The epoch whose requests could have been under way.
@@ -118,7 +118,7 @@ class Checkpoints:
         if history:
             self._store.write(keys.history(self._epoch, self._number), BytesIO(history))
             self._histories[self._epoch] = self._number + 1
-        if not create_once(self._store, key, snapshot.encode(graph, ended=ended, histories=self._histories)):
+        if not create_once(self._store, key, snapshot.encode(graph, ended=ended, histories=self._histories, deleting=self._files)):
             raise LeaderReplaced(_REPLACED)
         graph.past.written()
         self._number += 1
@@ -179,6 +179,7 @@ def load(store: JobStore, graph: Graph, readers: int = 16) -> Found:
         snapshot.restore(graph, saved)
         found.ended, found.base_epoch, found.base_sequence = saved.ended, saved.epoch, saved.sequence
         found.open, found.histories = frozenset(graph.requests), saved.histories
+        found.deleted.extend(saved.deleting)  # unless it died before, its leader has
     _replay(store, graph, found, readers)
     return found
 

@@ -106,6 +106,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         services: Those that are still needed, parents before those that start after them.
         serving: For each job whose services may run, whether it waits for them although nothing is below it.
         scopes: All below each checkpoint job that is at work, the outer before the inner.
+        deleting: Global files that nobody needs, which the leader was about to delete.
         parts: Every job that is not forgotten.
     """
 
@@ -124,6 +125,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     services: tuple[ServiceRecord, ...] = ()
     serving: dict[str, bool] = {}
     scopes: tuple[ScopeRecord, ...] = ()
+    deleting: tuple[str, ...] = ()
     parts: list[Part] = []
 
 
@@ -133,13 +135,16 @@ _decoder = msgspec.msgpack.Decoder(Snapshot)
 _part_decoder = msgspec.msgpack.Decoder(Part)
 
 
-def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = MappingProxyType({})) -> bytes:
+def encode(
+    graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = MappingProxyType({}), deleting: Iterable[str] = ()
+) -> bytes:
     """The bytes of a checkpoint of the graph as it is.
 
     Args:
         graph: The graph.
         ended: Whether the leader stops in good order with it.
         histories: Of each epoch, how many blobs of history count.
+        deleting: Global files that are deleted as soon as it is written.
     """
     assert graph.root is not None
     members = graph.services.members
@@ -160,7 +165,7 @@ def encode(graph: Graph, *, ended: bool = False, histories: Mapping[int, int] = 
     head = Snapshot(
         issuer.epoch, issuer.sequence, graph.root.id, tuple(packer.kinds), tuple(packer.keys), requests,
         _tallies(graph, gone), {id: failure for id, failure in graph.failures.items() if id not in gone}, tuple(graph.failed), graph.finished, ended, dict(histories), services, serving,
-        tuple(_scope_record(scope) for scope in graph.redo.scopes.values()),
+        tuple(_scope_record(scope) for scope in graph.redo.scopes.values()), tuple(deleting),
     )  # fmt: skip
     _write(out, head)
     with out.getbuffer() as data:
