@@ -96,6 +96,7 @@ class Setup(msgspec.Struct, frozen=True):
         estimates: What jobs should be given when they do not say, by name.
         job_hooks: Whether plugins want to be called before or after jobs, in their processes.
         code: The user's modules, which stand in for `script` and `path`; None when these are used where they lie.
+        log_level: From which level up what jobs say through the logging module is shown while they run; empty for none of it.
         python_requirements: Lines of a pip requirements file: what has to be installed where jobs run.
     """
 
@@ -109,6 +110,7 @@ class Setup(msgspec.Struct, frozen=True):
     job_hooks: bool = False
     estimates: dict[str, Estimate] = {}
     code: Code | None = None
+    log_level: str = ""
     python_requirements: tuple[str, ...] = ()
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from toil_core.leader.options import EngineOptions
-from toil_core.options import Config
 from toil_core.wire.work import Setup
 
 if TYPE_CHECKING:
+    from toil_core.options import Config
     from toil_core.workflow.running import Running
 
 
@@ -23,18 +21,19 @@ class Around:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self._config = Config.from_dict(setup.options)
-        options = self._config[EngineOptions]
+        self._config: Config | None = None
         self._hook: Any = None
         if setup.job_hooks:
             from toil_core import plugins
+            from toil_core.options import Config
 
+            self._config = Config.from_dict(setup.options)
             self._hook = plugins.hooks(self._config).hook
         self._level = 0
-        if options.real_time_logging and options.log_level != "OFF":
+        if setup.log_level:
             import logging
 
-            self._level = logging.getLevelNamesMapping()[options.log_level]
+            self._level = logging.getLevelNamesMapping()[setup.log_level]
 
     @property
     def needed(self) -> bool:
@@ -66,6 +65,8 @@ class Around:
             try:
                 self._hook.toil_after_job(**facts, error=error, config=self._config)
             except Exception:  # noqa: BLE001 - a plugin must not change what came of the job
+                import traceback
+
                 traceback.print_exc()
 
     @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 from zlib import crc32
 
 from toil_core.errors import GraphError, UsageError
-from toil_core.options import Config
 from toil_core.wire.jobs import Kind, NewJob, Result
 from toil_core.wire.work import Setup, Task
 from toil_core.worker.around import Around, around_of
@@ -29,6 +28,8 @@ REHEARSED = "0-0"
 """The request of that job."""
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 """Types of values that hold nothing else, so that no promise can be in them."""
+_NONE = dumps(None, PROTOCOL)
+_NONE_SPAN, _NONE_CRC = (0, len(_NONE)), crc32(_NONE)
 
 
 def prepare(setup: Setup) -> None:
@@ -93,6 +94,8 @@ def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result
     job, name = running.task.job, running.kind.name
     if node is None or not (node._toil_children or node._toil_follow_ons or node._toil_services):
         if type(value) in _PLAIN and running.held is None and not (running.touched or running.messages):  # most tiny jobs
+            if value is None:
+                return Result(job, _NONE_SPAN, _NONE_CRC), _NONE
             payload = dumps(value, PROTOCOL)
             return Result(job, (0, len(payload)), crc32(payload)), payload
         if running.touched:
@@ -165,6 +168,8 @@ _policy: tuple[Setup, Policy] | None = None
 def _policy_of(setup: Setup) -> Policy:
     global _policy
     if _policy is None or _policy[0] is not setup:
+        from toil_core.options import Config
+
         _policy = setup, Policy.of(Config.from_dict(setup.options), setup.estimates)
     return _policy[1]
 

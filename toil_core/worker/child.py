@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,7 +34,7 @@ class Child:
     Args:
         opened: What to run in it.
         runner: Runs one task.
-        sock: The way to the host.
+        host: The way to the host: a file descriptor.
         slot: Where it runs.
         notes: What the fork server is to know of it.
     """
@@ -44,13 +43,13 @@ class Child:
         self,
         opened: Open,
         runner: Runner,
-        sock: socket.socket,
+        host: int,
         slot: SlotFolder,
         notes: Notes,
     ) -> None:
         self._opened = opened
         self._runner = runner
-        self._sock = sock
+        self._host = host
         self._slot = slot
         self._notes = notes
         self._store: JobStore | None = None
@@ -79,7 +78,7 @@ class Child:
             _flush()
             ok = result.failure is None
             message = encode(Results(batch.work, (Item(spec.index, ok, encode(result), payload),)))
-            self._sock.send(message if len(message) <= INLINE else messages.pack(message, self._spill("results")))
+            os.write(self._host, message if len(message) <= INLINE else messages.pack(message, self._spill("results")))
             code = 0 if ok else 1
         except BaseException:  # noqa: BLE001 - nothing may leave this process
             _print_trace()
@@ -156,7 +155,7 @@ class Child:
 
     def _say(self, work: int, level: int, text: str) -> None:
         """Tell the user something at once."""
-        self._sock.send(messages.pack(encode(Said(work, self._notes.index, level, text)), self._spill("said")))
+        os.write(self._host, messages.pack(encode(Said(work, self._notes.index, level, text)), self._spill("said")))
 
     def _defer(self, name: str, call: bytes) -> None:
         from toil_core.worker import deferred
@@ -187,7 +186,7 @@ class Child:
 
     def _send(self, work: int, items: Sequence[Item]) -> None:
         if items:
-            self._sock.send(messages.pack(encode(Results(work, tuple(items))), self._spill("results")))
+            os.write(self._host, messages.pack(encode(Results(work, tuple(items))), self._spill("results")))
 
     def _spill(self, what: str) -> str:
         """A file that is not there yet, for a message that is too large."""

@@ -13,9 +13,9 @@ import gc
 import os
 import select
 import signal
-import socket
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from toil_core.errors import UsageError
@@ -40,13 +40,13 @@ class SlotProcess:
 
     Args:
         pid: The slot's process.
-        commands: The way to it.
+        commands: The way to it: a pipe's file descriptor.
         notes: Its part of the shared page.
     """
 
     __slots__ = ("batch", "commands", "death", "given", "interrupted", "notes", "pid", "weigh_at", "weighed")
 
-    def __init__(self, pid: int, commands: socket.socket, notes: Notes) -> None:
+    def __init__(self, pid: int, commands: int, notes: Notes) -> None:
         self.pid = pid
         self.commands = commands
         self.notes = notes
@@ -84,7 +84,7 @@ class ForkServer:
 
     def serve(self) -> None:
         """Work until the host is gone."""
-        host = self._around.host.fileno()
+        host = self._around.host
         self._poll.register(host, select.POLLIN)
         while True:
             for fd, _ in self._poll.poll(self._patience()):
@@ -99,13 +99,13 @@ class ForkServer:
         return None if self._look_at is None else max(0.0, (self._look_at - time.monotonic()) * 1000 + 1)
 
     def _command(self) -> bool:
-        data = self._around.host.recv(messages.INLINE + 1024)
+        data = os.read(self._around.host, messages.LARGEST)
         if not data:
             return False
         message = messages.unpack(data)
         command = messages.to_server.decode(message)
         if isinstance(command, Outline):
-            self._begin(command, bytes(message))
+            self._begin(command, message)
         elif isinstance(command, Kill):
             self._kill(command.work)
         elif isinstance(command, Interrupt):
@@ -117,26 +117,27 @@ class ForkServer:
         slot.batch = batch
         slot.interrupted = False
         slot.given += 1
-        slot.commands.send(messages.pack(message, f"{self._around.opened.folder}/batch-{batch.slot}"))
+        with suppress(BrokenPipeError):  # it was just ended from outside, and is buried next
+            messages.put(slot.commands, message)
         limits = [batch.kinds[spec.kind].requirement.wall_time for spec in batch.specs]
         self._look_within(min([_FIRST_LOOK, *(limit for limit in limits if limit is not None)]))
 
     def _fork(self, number: int) -> SlotProcess:
-        ours, theirs = messages.socket_pair()
+        commands, ours = os.pipe()
         notes = Notes(self._page, number)
         pid = os.fork()
         if not pid:
             try:
-                ours.close()
+                os.close(ours)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 self._libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-                Slot(number, notes, self._around).serve(theirs)
+                Slot(number, notes, self._around).serve(commands)
             except BaseException:  # noqa: BLE001 - nothing may leave this process
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(1)
-        theirs.close()
+        os.close(commands)
         slot = self._slots[number] = SlotProcess(pid, ours, notes)
         self._poll.register(slot.death, select.POLLIN)
         return slot
@@ -146,7 +147,7 @@ class ForkServer:
         number, slot = next((number, slot) for number, slot in self._slots.items() if slot.death == death)
         self._poll.unregister(death)
         os.close(death)
-        slot.commands.close()
+        os.close(slot.commands)
         del self._slots[number]
         os.wait4(slot.pid, 0)
         slots = {other.pid for other in self._slots.values()}
@@ -158,7 +159,7 @@ class ForkServer:
                 os.wait4(orphan, 0)
         slot.notes.forked(0, 0)
         if slot.batch is not None and not slot.over:
-            self._around.host.send(messages.encode(Lost(slot.batch.work)))
+            os.write(self._around.host, messages.encode(Lost(slot.batch.work)))
 
     def _kill(self, work: int) -> None:
         for slot in self._slots.values():
@@ -278,8 +279,8 @@ def main(fd: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     faulthandler.enable()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    sock = socket.socket(fileno=fd)
-    opened = _receive(sock)
+    os.set_inheritable(fd, False)
+    opened = _receive(fd)
     if opened is None:
         return
     try:
@@ -290,7 +291,7 @@ def main(fd: int) -> None:
         trace = (
             "" if isinstance(error, UsageError) else traceback.format_exc()[-32768:]
         )  # where the engine saw the user's mistake helps nobody
-        sock.send(messages.encode(Ready(explain(error, opened.setup), trace)))
+        os.write(fd, messages.encode(Ready(explain(error, opened.setup), trace)))
         return
     gc.collect()
     gc.freeze()
@@ -298,8 +299,8 @@ def main(fd: int) -> None:
     libc.malloc_trim(0)
     try:
         try:
-            sock.send(messages.encode(Ready()))
-            ForkServer(libc, Surroundings(opened, runner, sock, procfs.resident(os.getpid()))).serve()
+            os.write(fd, messages.encode(Ready()))
+            ForkServer(libc, Surroundings(opened, runner, fd, procfs.resident(os.getpid()))).serve()
         except (BrokenPipeError, ConnectionResetError):  # the host is gone
             pass
         finally:
@@ -308,8 +309,8 @@ def main(fd: int) -> None:
         _leave(opened)
 
 
-def _receive(sock: socket.socket) -> Open | None:
-    data = sock.recv(messages.INLINE + 1024)
+def _receive(sock: int) -> Open | None:
+    data = os.read(sock, messages.LARGEST)
     if not data:
         return None
     opened = messages.to_server.decode(messages.unpack(data))

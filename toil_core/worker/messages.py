@@ -2,13 +2,14 @@
 
 The socket keeps message boundaries, and attempts, slots and fork server write to the same end,
 so an attempt's results always arrive before the news of its end. What is too large for a
-message travels in a file, and the message holds its path.
+message travels in a file, and the message holds its path. All but the host know the socket by its
+file descriptor alone: the module `socket` would be copied, in pages, for every attempt.
 """
 
 from __future__ import annotations
 
 import os
-import socket
+import struct
 
 import msgspec
 
@@ -19,7 +20,11 @@ from toil_core.wire.work import Setup, Task
 INLINE = 96 * 1024
 """The largest message; what is larger is spilled into a file."""
 
+LARGEST = INLINE + 1024
+"""What to read at once, so that every message is read whole."""
 _SPILLED = b"\0"
+_SIZE = struct.Struct("<I")
+_PIECE = 65536
 
 
 class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
@@ -254,9 +259,25 @@ def unpack(data: memoryview | bytes) -> memoryview | bytes:
     return message
 
 
-def socket_pair() -> tuple[socket.socket, socket.socket]:
-    """Two connected ends that keep message boundaries, with room for the largest message."""
-    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in ends:
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * INLINE)
-    return ends
+def put(pipe: int, message: bytes) -> None:
+    """Write the message into a pipe, however large it is.
+
+    Raises:
+        BrokenPipeError: Nobody can read it any more.
+    """
+    left = memoryview(_SIZE.pack(len(message)) + message)
+    while left:
+        left = left[os.write(pipe, left) :]
+
+
+def take(pipe: int) -> bytes:
+    """The next message that `put` wrote into the pipe; empty when nobody can write one any more."""
+    head = os.read(pipe, _SIZE.size)
+    if not head:
+        return b""
+    (left,) = _SIZE.unpack(head)
+    parts = []
+    while left:
+        parts.append(os.read(pipe, min(left, _PIECE)))
+        left -= len(parts[-1])
+    return b"".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import deque
@@ -16,7 +17,7 @@ from toil_core.wire.work import Setup
 from toil_core.worker import messages, procfs
 from toil_core.worker.messages import Batch, Ended, Interrupt, Kill, Left, Lost, Open, Ready, Results, Said
 
-_MAIN = "from toil_core.worker.forkserver import main; main({fd})"
+_MAIN = "from toil_core.worker.lean import begin; begin(); from toil_core.worker.forkserver import main; main({fd})"
 
 
 class ServerProcess:
@@ -38,9 +39,11 @@ class ServerProcess:
         self.folder.mkdir(mode=0o700)
         self.log = self.folder / "log"
         self._outbox: deque[bytes] = deque()
-        self._buffer = bytearray(messages.INLINE + 1024)
+        self._buffer = bytearray(messages.LARGEST)
         self._spilled = 0
-        self.sock, theirs = messages.socket_pair()
+        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self.sock, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * messages.INLINE)
         self.sock.setblocking(False)
         environment = {**os.environ, **setup.environment, procfs.MARK: str(self.folder), "TMPDIR": str(self.folder)}
         environment.setdefault("LD_BIND_NOW", "toil")  # else every attempt looks up the C library's functions anew

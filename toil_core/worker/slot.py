@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import Any, NoReturn
 from toil_core.batch_system import Reason
 from toil_core.worker import messages, procfs
 from toil_core.worker.child import Child
+from toil_core.worker.lean import fresh_pools
 from toil_core.worker.messages import Batch, Ended, Left, Open, Said, Spec
 from toil_core.worker.notes import DEFERRED, STORE, Notes
 from toil_core.worker.rehearsal import rehearse
@@ -43,13 +43,13 @@ class Surroundings:
     Args:
         opened: What the host said first.
         runner: Runs one task.
-        host: The way to the host.
+        host: The way to the host: a file descriptor.
         baseline: Bytes of memory that a process has before it does anything.
     """
 
     opened: Open
     runner: Runner
-    host: socket.socket
+    host: int
     baseline: int
 
 
@@ -77,15 +77,15 @@ class Slot:
         tempfile = sys.modules.get("tempfile")
         if tempfile is not None:
             tempfile.tempdir = None  # type: ignore[attr-defined]
+        self._filling = fresh_pools()
         rehearse(around.opened, around.runner, self._folder, notes)
         self._child = Child(around.opened, around.runner, self._host, self._folder, notes)
         gc.enable()  # for those who are forked from here
 
-    def serve(self, commands: socket.socket) -> NoReturn:
-        """Run the batches that come until the other end is closed."""
-        buffer = bytearray(messages.INLINE + 1024)
-        while size := commands.recv_into(buffer):
-            batch = messages.to_slot.decode(messages.unpack(memoryview(buffer)[:size]))
+    def serve(self, commands: int) -> NoReturn:
+        """Run the batches that come through the pipe until its other end is closed."""
+        while message := messages.take(commands):
+            batch = messages.to_slot.decode(message)
             gc.freeze()  # else a collection, in an attempt above all, would write to all that was made here
             self._run(batch)
         os._exit(0)
@@ -99,7 +99,7 @@ class Slot:
         place = self._child.place(batch)
         for spec in batch.specs if batch.isolated else (None,):
             if notes.cancelled(batch.work):
-                self._host.send(messages.encode(Left(batch.work)))
+                os.write(self._host, messages.encode(Left(batch.work)))
                 break
             self._attempt(batch, spec, place)
         notes.end()
@@ -128,7 +128,8 @@ class Slot:
         if status and status == signal.SIGKILL and verdict is None:
             verdict = self._kernel_verdict()
         folder = self._folder
-        self._host.send(
+        os.write(
+            self._host,
             messages.encode(
                 Ended(
                     batch.work,
@@ -146,7 +147,7 @@ class Slot:
                     folder.take_trash(),
                     disk,
                 )
-            )
+            ),
         )
         if did & STORE and not self._warm:
             self._warm = True
@@ -172,7 +173,7 @@ class Slot:
         for trouble in deferred.run_all(self._folder.deferred, deferred.seconds_of(opened.setup), lambda: self._enter(batch)):
             os.write(self._folder.log_fd, f"{trouble}\n".encode())
             if opened.live:
-                self._host.send(messages.encode(Said(batch.work, self._notes.index, WARNING, trouble)))
+                os.write(self._host, messages.encode(Said(batch.work, self._notes.index, WARNING, trouble)))
         self._end_rest()
 
     def _alone(self) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from toil_core.batch_system import Requirement
 from toil_core.errors import GraphError
-from toil_core.leader.options import EngineOptions
 from toil_core.workflow.requirement import Wanted
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ class Policy:
             config: The options.
             estimates: What earlier runs teach, by job name.
         """
+        from toil_core.leader.options import EngineOptions
+
         options = config[EngineOptions]
         default = Requirement(
             cores=options.default_cores,

@@ -25,10 +25,7 @@ from toil_core.errors import (
     UsageError,
     WorkflowFailed,
 )
-from toil_core.leader.options import EngineOptions
-from toil_core.leader.watch_options import WatchOptions
 from toil_core.locators import canonical_locator, quoted
-from toil_core.options import Config
 from toil_core.wire import keys
 from toil_core.workflow import main_module, pickling
 from toil_core.workflow.files import Directory, File, Files
@@ -41,7 +38,8 @@ if TYPE_CHECKING:
 
     from toil_core.job_store import JobStore
     from toil_core.leader import Outcome
-    from toil_core.options import OptionParser
+    from toil_core.leader.options import EngineOptions
+    from toil_core.options import Config, OptionParser
     from toil_core.wire.work import Estimate, Setup
 
 T = TypeVar("T")
@@ -232,6 +230,8 @@ class Toil:
 
     @property
     def _options(self) -> EngineOptions:
+        from toil_core.leader.options import EngineOptions  # not above: workers import this module, and each of their pages is copied
+
         return self.config[EngineOptions]
 
     def _open(self) -> JobStore:
@@ -240,6 +240,7 @@ class Toil:
         return self._store
 
     def _inherit(self, store: JobStore) -> None:
+        from toil_core.options import Config
         from toil_core.wire.run import decode_workflow
         from toil_core.workflow.initial import config_of
 
@@ -310,6 +311,7 @@ class Toil:
             environment=environment(self._options.set_env),
             options=self.config.as_dict(),
             estimates=self._estimates(),
+            log_level=self._options.log_level if self._options.real_time_logging and self._options.log_level != "OFF" else "",
             python_requirements=() if self._options.disable_hot_deployment else collect(script, self._options.python_requirements),
         )
 
@@ -321,6 +323,8 @@ class Toil:
         return deploy(store, setup, options.max_deployment, written)
 
     def _clean_now(self, *, failed: bool) -> bool:
+        from toil_core.leader.watch_options import WatchOptions
+
         if self._state == "new":
             return self._fresh
         if self._state == "another's":
