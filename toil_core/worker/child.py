@@ -15,7 +15,7 @@ from toil_core.job_store import JobStore
 from toil_core.wire.jobs import Failure, Kind, Result
 from toil_core.wire.work import Task
 from toil_core.worker import messages
-from toil_core.worker.messages import INLINE, Batch, Item, Open, Results, Said, Spec, encode
+from toil_core.worker.messages import TOLD, Batch, Item, Open, Results, Said, Spec, encode
 from toil_core.worker.notes import Notes
 from toil_core.worker.runner import Place, Runner
 from toil_core.worker.slots import SlotFolder
@@ -37,6 +37,7 @@ class Child:
         host: The way to the host: a file descriptor.
         slot: Where it runs.
         notes: What the fork server is to know of it.
+        told: An empty file for the item of a task that has its process for itself, if it is small.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Child:
         host: int,
         slot: SlotFolder,
         notes: Notes,
+        told: int,
     ) -> None:
         self._opened = opened
         self._runner = runner
         self._host = host
         self._slot = slot
         self._notes = notes
+        self._told = told
         self._store: JobStore | None = None
         self._spilled = 0
 
@@ -77,8 +80,12 @@ class Child:
                 result, payload = _failed(task, error)
             _flush()
             ok = result.failure is None
-            message = encode(Results(batch.work, (Item(spec.index, ok, encode(result), payload),)))
-            os.write(self._host, message if len(message) <= INLINE else messages.pack(message, self._spill("results")))
+            item = Item(spec.index, ok, encode(result), payload)
+            told = encode(item)
+            if len(told) <= TOLD:
+                os.pwrite(self._told, told, 0)
+            else:
+                self._send(batch.work, (item,))
             code = 0 if ok else 1
         except BaseException:  # noqa: BLE001 - nothing may leave this process
             _print_trace()

@@ -26,7 +26,7 @@ from toil_core.worker.loop import Loop
 from toil_core.worker.messages import Ended, Item, Kill, Lost, Ready, Results, Said
 from toil_core.worker.running import Finished, Running, decode_result, encode, usage_of
 from toil_core.worker.server_process import ServerProcess
-from toil_core.worker.settle import discard, failed, fetch_all, settle, sweep, with_log, words
+from toil_core.worker.settle import discard, failed, fetch_all, settle, sweep, told, with_log, words
 from toil_core.worker.shelf import Shelf
 
 GROUP_SECONDS = 0.05
@@ -282,7 +282,7 @@ class WorkerHost:
             self._process_ended(epoch, running, ended)
             return
         index = ended.index
-        item = self._items.pop((running.number, index), None)
+        item = self._items.pop((running.number, index), None) or told(ended)
         if running.ending and running.ending[0] is Reason.CANCELLED:
             running.flying.discard(index)
             if ended.opened:

@@ -1,7 +1,8 @@
 """What a worker host, its fork server and the forked attempts tell each other over one socket.
 
 The socket keeps message boundaries, and attempts, slots and fork server write to the same end,
-so an attempt's results always arrive before the news of its end. What is too large for a
+so an attempt's results arrive before the news of its end; small ones lie in a file in memory until
+its slot tells both at once. What is too large for a
 message travels in a file, and the message holds its path. All but the host know the socket by its
 file descriptor alone: the module `socket` would be copied, in pages, for every attempt.
 """
@@ -19,6 +20,8 @@ from toil_core.wire.work import Setup, Task
 
 INLINE = 96 * 1024
 """The largest message; what is larger is spilled into a file."""
+TOLD = 4096
+"""The largest item that travels with the news of its process's end."""
 
 LARGEST = INLINE + 1024
 """What to read at once, so that every message is read whole."""
@@ -156,7 +159,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Results(msgspec.Struct, array_like=True, frozen=True, tag=5):
-    """Results of a work's tasks, from the process that ran them."""
+    """Results of a work's tasks, from the process that ran them; but see `Ended.told`."""
 
     work: int
     items: tuple[Item, ...]
@@ -180,6 +183,7 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, tag=6):
         log: File with what it printed; empty when nothing is to be kept.
         trash: Folder with the temporary files that it left; empty when there are none.
         disk: The most bytes that its folder was seen to take while it ran.
+        told: What came of a task that had the process for itself: its encoded `Item`, when that is small.
     """
 
     work: int
@@ -196,6 +200,7 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, tag=6):
     log: str
     trash: str
     disk: int = 0
+    told: bytes = b""
 
 
 class Left(msgspec.Struct, array_like=True, frozen=True, tag=7):
@@ -230,6 +235,7 @@ _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
 to_server = msgspec.msgpack.Decoder(Open | Outline | Kill | Interrupt)
 to_slot = msgspec.msgpack.Decoder(Batch)
+to_item = msgspec.msgpack.Decoder(Item)
 to_host = msgspec.msgpack.Decoder(Ready | Results | Ended | Left | Lost | Said)
 
 

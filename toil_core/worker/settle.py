@@ -15,7 +15,7 @@ from toil_core.job_store import JobStore
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Kind, Ref, Result
 from toil_core.worker import folders, logs
-from toil_core.worker.messages import Ended, Item
+from toil_core.worker.messages import Ended, Item, to_item
 from toil_core.worker.running import Finished, decode_result, encode, failure_of, usage_of
 
 
@@ -64,6 +64,14 @@ def _checked(store: JobStore, data: bytes, ref: Ref) -> bytes:
         return commits.check(data, ref)
     except CorruptBlob:
         return commits.fetch(store, ref)
+
+
+def told(ended: Ended) -> Item | None:
+    """What the attempt said of itself, when that came with the news of its end and is whole."""
+    try:
+        return to_item.decode(ended.told) if ended.told else None
+    except msgspec.MsgspecError:  # something that it left running wrote there too
+        return None
 
 
 def settle(store: JobStore, request: str, job: str, kind: Kind, ended: Ended, item: Item | None, keeping: Keeping) -> Finished:

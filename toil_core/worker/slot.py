@@ -77,9 +77,10 @@ class Slot:
         tempfile = sys.modules.get("tempfile")
         if tempfile is not None:
             tempfile.tempdir = None  # type: ignore[attr-defined]
+        self._told = os.memfd_create("told")
         self._filling = fresh_pools()
-        rehearse(around.opened, around.runner, self._folder, notes)
-        self._child = Child(around.opened, around.runner, self._host, self._folder, notes)
+        rehearse(around.opened, around.runner, self._folder, notes, self._told)
+        self._child = Child(around.opened, around.runner, self._host, self._folder, notes, self._told)
         gc.enable()  # for those who are forked from here
 
     def serve(self, commands: int) -> NoReturn:
@@ -124,6 +125,9 @@ class Slot:
             self._end_rest()
         if did & DEFERRED:
             self._run_deferred(batch)
+        told = os.pread(self._told, messages.TOLD, 0)
+        if told:
+            os.ftruncate(self._told, 0)
         verdict = VERDICTS[number]
         if status and status == signal.SIGKILL and verdict is None:
             verdict = self._kernel_verdict()
@@ -146,6 +150,7 @@ class Slot:
                     folder.take_log(status != 0 or (self._keep_logs and spec is not None)),
                     folder.take_trash(),
                     disk,
+                    told,
                 )
             ),
         )

@@ -23,7 +23,6 @@ from toil_core.errors import (
     StoreFull,
     ToilError,
     UsageError,
-    WorkflowFailed,
 )
 from toil_core.locators import canonical_locator, quoted
 from toil_core.wire import keys
@@ -59,6 +58,9 @@ class Toil:
     The job store is opened when the block is entered, and removed when it is left if the option
     `clean` says so. A store in which nothing was started is removed too, unless it held something.
 
+    An error of the engine that a script does not catch ends it with one line on standard error, and the exit codes that
+    `main` has.
+
     Args:
         options: What a parser made by `Toil.parser` found; or options by their names in Python, such as
             `{"default_memory": "1 GiB"}`; or a config.
@@ -73,9 +75,11 @@ class Toil:
     """
 
     def __init__(self, options: argparse.Namespace | Mapping[str, Any] | Config, job_store: str | None = None) -> None:
+        from toil_core.workflow.ending import tell_uncaught
         from toil_core.workflow.initial import config_of
 
         main_module.refuse_while_loading()
+        tell_uncaught()
         self._given = options
         self.config = config_of(options)
         """Every option's value; ask for a group by its type: `toil.config[EngineOptions]`."""
@@ -95,7 +99,9 @@ class Toil:
     def parser(description: str | None = None) -> OptionParser:
         """A parser with the positional argument `locator` and every option of the engine and the plugins."""
         from toil_core.options import OptionParser, add_engine_options
+        from toil_core.workflow.ending import tell_uncaught
 
+        tell_uncaught()
         parser = OptionParser(description=description)
         parser.add_argument("locator", metavar="LOCATOR", help="The job store: a folder, or DRIVER:REST.")
         add_engine_options(parser)
@@ -405,23 +411,14 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
         SystemExit: The program ends without success.
     """
     main_module.refuse_while_loading()
+    from toil_core.workflow.ending import leave
+
     try:
         _run_main(function, arguments)
-    except UsageError as error:
-        _leave(error, 2)
-    except WorkflowFailed as error:
-        _leave(error, 1)
-    except Interrupted as error:
-        _leave(error, error.exit_code)
     except KeyboardInterrupt:  # before the run began, or for the second time
-        _leave(Interrupted("interrupted"), 130)
+        leave(Interrupted("interrupted"))
     except ToilError as error:
-        _leave(error, 1)
-
-
-def _leave(error: ToilError, code: int) -> None:
-    print(f"{Path(sys.argv[0]).name}: {'; '.join([str(error), *getattr(error, '__notes__', ())])}", file=sys.stderr)
-    raise SystemExit(code) from None
+        leave(error)
 
 
 def _print(text: str) -> None:
