@@ -112,7 +112,7 @@ class ForkServer:
             self._interrupt(command.work)
         return True
 
-    def _begin(self, batch: Outline, message: bytes) -> None:
+    def _begin(self, batch: Outline, message: memoryview | bytes) -> None:
         slot = self._slots.get(batch.slot) or self._fork(batch.slot)
         slot.batch = batch
         slot.interrupted = False

@@ -265,13 +265,13 @@ def unpack(data: memoryview | bytes) -> memoryview | bytes:
     return message
 
 
-def put(pipe: int, message: bytes) -> None:
+def put(pipe: int, message: memoryview | bytes) -> None:
     """Write the message into a pipe, however large it is.
 
     Raises:
         BrokenPipeError: Nobody can read it any more.
     """
-    left = memoryview(_SIZE.pack(len(message)) + message)
+    left = memoryview(b"".join((_SIZE.pack(len(message)), message)))
     while left:
         left = left[os.write(pipe, left) :]
 
