@@ -16,7 +16,7 @@ from pathlib import Path
 from toil_core.cluster import wheels
 from toil_core.errors import UsageError
 
-FORMAT = 1
+FORMAT = 2
 """Goes into the name of every image; another one makes all of them anew."""
 _KEPT = 8
 

@@ -81,6 +81,14 @@ setsid {shlex.quote(str(python))} {tool} keep {base} </dev/null >>engine.log 2>&
 """
 
 
+STOP = r"""
+cd "$HOME/.toil" 2>/dev/null || exit 0
+flock -n engine.lock true || kill "$(cat engine.lock)"
+flock engine.lock true
+"""
+"""A shell script that ends the engine's program on a node, in good order, and returns when it has ended."""
+
+
 def in_cluster(command: Sequence[str]) -> list[str]:
     """A command as it is run in a node's environment of the cluster; of no words, an interactive shell."""
     if not command:

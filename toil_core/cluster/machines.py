@@ -86,3 +86,22 @@ class Machines:
     def _has_address(self, name: str) -> bool:
         node = self._nodes.get(name)
         return node is not None and bool(node.private_address or node.public_address)
+
+
+def await_gone(ask: Callable[[], Iterable[Node]], names: Iterable[str], seconds: float) -> None:
+    """Wait until a cloud has no such machines.
+
+    Args:
+        ask: Asks the cloud.
+        names: Their names.
+        seconds: For how long to wait.
+
+    Raises:
+        Transient: They are still there.
+    """
+    wanted, limit, pause = set(names), time.monotonic() + seconds, _FIRST
+    while left := {node.name for node in ask()} & wanted:
+        if time.monotonic() > limit:
+            raise Transient(f"{', '.join(sorted(left))} is still there after {seconds:g} s")
+        threading.Event().wait(pause)
+        pause = min(1.5 * pause, _MOST)

@@ -6,10 +6,13 @@ import base64
 import csv
 import hashlib
 import importlib.metadata
+import importlib.util
 import io
 import json
+import marshal
 import os
 import re
+import struct
 import sys
 import tomllib
 import zipfile
@@ -135,6 +138,11 @@ def write_wheel(content: Content, folder: Path) -> Path:
             data = source.read_bytes()
             rows.writerow((name, f"sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()}", len(data)))
             _add(wheel, name, data, executable=os.access(source, os.X_OK))
+            if name.endswith(".py") and ".data/" not in name:
+                above, _, module = name.rpartition("/")
+                compiled = _compiled(source, data)
+                if compiled:
+                    _add(wheel, f"{above}{'/' if above else ''}__pycache__/{module[:-3]}.{sys.implementation.cache_tag}.pyc", compiled)
         rows.writerow((f"{_dist_info(content)}/RECORD", "", ""))
         _add(wheel, f"{_dist_info(content)}/RECORD", record.getvalue().encode())
     return path
@@ -145,6 +153,26 @@ def _add(wheel: zipfile.ZipFile, name: str, data: bytes, *, executable: bool = F
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = (0o100755 if executable else 0o100644) << 16
     wheel.writestr(info, data)
+
+
+def _compiled(source: Path, data: bytes) -> bytes:
+    """A module as Python keeps it compiled, in the form that no look at the source is needed for; empty when it cannot be compiled.
+
+    Nodes have the same version of Python, and spend most of a first start on compiling.
+    """
+    head = importlib.util.MAGIC_NUMBER + b"\1\0\0\0" + importlib.util.source_hash(data)
+    try:
+        kept = Path(importlib.util.cache_from_source(str(source))).read_bytes()
+        info = source.stat()
+        fresh = struct.pack("<4sIII", importlib.util.MAGIC_NUMBER, 0, int(info.st_mtime) & 0xFFFFFFFF, info.st_size & 0xFFFFFFFF)
+        if kept[:16] == fresh:
+            return head + kept[16:]
+    except OSError:
+        pass
+    try:
+        return head + marshal.dumps(compile(data, source.name, "exec", dont_inherit=True))
+    except (SyntaxError, ValueError):
+        return b""
 
 
 def _is_met(text: str) -> bool:

@@ -14,10 +14,10 @@ from toil_core.sizes import parse_cores, parse_size
 _GIB = 1 << 30
 
 BUILT_IN = (
-    NodeType("local.small", 1, 1 * _GIB, 8 * _GIB, price=0.01, spot_price=0.003),
-    NodeType("local.medium", 2, 2 * _GIB, 16 * _GIB, price=0.02, spot_price=0.006),
-    NodeType("local.large", 4, 4 * _GIB, 32 * _GIB, price=0.04, spot_price=0.012),
-    NodeType("local.xlarge", 8, 8 * _GIB, 64 * _GIB, price=0.08, spot_price=0.024),
+    NodeType("local.small", 1, 2 * _GIB, 10 * _GIB, price=0.01, spot_price=0.003),
+    NodeType("local.medium", 2, 4 * _GIB, 20 * _GIB, price=0.02, spot_price=0.006),
+    NodeType("local.large", 4, 8 * _GIB, 40 * _GIB, price=0.04, spot_price=0.012),
+    NodeType("local.xlarge", 8, 16 * _GIB, 80 * _GIB, price=0.08, spot_price=0.024),
 )
 """They promise no more than a machine may have, and are not kept from having it at the same time."""
 _KEYS = {"cores", "memory", "disk", "price", "spot-price"}

@@ -1,0 +1,115 @@
+"""One cluster, all commands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.conftest import Clusters
+from tests.docs.blocks import ROOT
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
+    made = Clusters(tmp_path_factory.mktemp("shared"), "off")
+    try:
+        made.launch("shared", "-w", "1", "-t", "project=x")
+        yield made
+    finally:
+        made.destroy_all()
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "examples" / "words", tmp_path / "words")
+    return tmp_path / "words" / "words.py"
+
+
+def test_it_is_listed_with_its_price(shared: Clusters) -> None:
+    (found,) = json.loads(shared.toil("list-clusters", "--json").stdout)
+    assert found == {"name": "shared", "provisioner": "local", "state": "ready", "nodes": 2, "price": 0.02}
+    assert "shared   local        ready" in shared.toil("list-clusters").stdout
+
+
+def test_its_status(shared: Clusters) -> None:
+    told = json.loads(shared.toil("cluster-status", "shared", "--json").stdout)
+    assert (told["state"], told["engine"], told["dollars_an_hour"]) == ("ready", "single_machine", 0.02)
+    assert [(node["name"], node["role"], node["state"]) for node in told["nodes"]] == [("leader", "leader", "up"), ("worker-1", "worker", "up")]
+    assert "worker-1  local.small" in shared.toil("cluster-status", "shared").stdout
+
+
+def test_a_run_that_is_submitted_goes_on_without_us_and_is_attached_to(shared: Clusters, script: Path) -> None:
+    id = shared.toil("submit", "shared", str(script), "file:store", "--text", "voyage.txt", "--parts", "2").stdout.strip()
+    assert id.startswith("words-")
+    assert '"the":' in shared.toil("attach", "shared").stdout
+    assert '"the":' in shared.toil("attach", "shared", id, "--follow").stdout
+    (told,) = [run for run in json.loads(shared.toil("cluster-status", "shared", "--json").stdout)["runs"] if run["id"] == id]
+    assert (told["state"], told["command"]) == ("ended with code 0", "words.py file:store --text voyage.txt --parts 2")
+
+
+def test_the_exit_code_of_a_run_is_that_of_attach(shared: Clusters, tmp_path: Path) -> None:
+    (tmp_path / "fail.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(5)\n")
+    id = shared.toil("submit", "shared", str(tmp_path / "fail.py"), "two words", "$HOME", "'").stdout.strip()
+    done = shared.toil("attach", "shared", id, code=5)
+    assert """['two words', '$HOME', "'"]""" in done.stdout
+
+
+def test_a_run_whose_session_is_gone_is_lost(shared: Clusters, tmp_path: Path) -> None:
+    (tmp_path / "stay.py").write_text("import signal\nprint('here', flush=True)\nsignal.pause()\n")
+    id = shared.toil("submit", "shared", str(tmp_path / "stay.py")).stdout.strip()
+    told = json.loads(shared.toil("cluster-status", "shared", "--json").stdout)
+    assert [run["state"] for run in told["runs"] if run["id"] == id] == ["running"]
+    shared.toil("ssh-cluster", "shared", "sh", "-c", 'tmux -L "toil-$(printf %s "$HOME" | cksum | cut -d " " -f 1)" kill-session -t "$1"', "sh", id)
+    assert "was lost" in shared.toil("attach", "shared", id, code=1).stderr
+
+
+def test_rsync_there_and_back(shared: Clusters, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a b").write_text("content")
+    shared.toil("rsync-cluster", "shared", "-az", f"{tmp_path}/data/", ":data")
+    assert (shared.home("shared") / "data" / "a b").read_text() == "content"
+    shared.toil("rysnc-cluster", "--node", "leader", "shared", "-az", ":data/", f"{tmp_path}/back")
+    assert (tmp_path / "back" / "a b").read_text() == "content"
+    assert "begins with a colon" in shared.toil("rsync-cluster", "shared", "-a", "a", "b", code=2).stderr
+    assert "both sides" in shared.toil("rsync-cluster", "shared", "-a", ":a", ":b", code=2).stderr
+
+
+def test_scale_up_and_down(shared: Clusters) -> None:
+    assert shared.toil("scale-cluster", "shared", "-w", "3").stdout == "added worker-2, worker-3\n"
+    assert "3" in shared.toil("ssh-cluster", "shared", "--node", "worker-3", "sh", "-c", "echo $((1 + 2))").stdout
+    assert shared.toil("scale-cluster", "shared", "-w", "3").stdout == "cluster shared has as many workers already\n"
+    assert shared.toil("scale-cluster", "shared", "-w", "1").stdout == "removed worker-3, worker-2\n"
+    assert [path.name for path in sorted(shared.home("shared").parent.iterdir())] == ["leader", "worker-1"]
+    assert "did you mean local.large" in shared.toil("scale-cluster", "shared", "-w", "local.larg=1", code=2).stderr
+
+
+def test_another_version_is_refused_where_it_matters(shared: Clusters, script: Path) -> None:
+    file = shared.folder / "state" / "clusters" / "shared" / "cluster.json"
+    before = file.read_text()
+    file.write_text(json.dumps({**json.loads(before), "version": "9.9"}))
+    try:
+        for words in (("submit", "shared", str(script)), ("scale-cluster", "shared", "-w", "0")):
+            assert "cluster shared has toil-core 9.9, and this is" in shared.toil(*words, code=2).stderr
+        shared.toil("ssh-cluster", "shared", "true")
+    finally:
+        file.write_text(before)
+
+
+def test_bad_input_is_a_line_each(shared: Clusters, script: Path) -> None:
+    for words, said in [
+        (("attach", "shared", "nope"), "has no run nope"),
+        (("submit", "shared", "nope.py"), "there is no script nope.py"),
+        (("submit", "shared"), "which script?"),
+        (("ssh-cluster", "shared", "--node", "worker-9", "true"), "has no node worker-9; it has leader, worker-1"),
+        (("ssh-cluster", "shared", "--nod", "worker-9", "true"), "unknown option --nod"),
+        (("ssh-cluster", "shared", "--forward", "x", "true"), "is no port"),
+        (("local-cloud", "preempt", "shared", "worker-1"), "is not preemptible"),
+        (("local-cloud", "kill", "shared", "worker-9"), "has no node worker-9"),
+    ]:
+        done = shared.toil(*words, code=2)
+        assert said in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,45 @@
+"""`toil attach`: see a run that was submitted to a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from toil_core.cluster.arguments import add_name
+from toil_core.errors import UsageError
+from toil_core.options import Config, OptionParser
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    add_name(parser)
+    parser.add_argument("run", metavar="RUN", nargs="?", help="What `toil submit` printed. [the newest run]")
+    parser.add_argument(
+        "--follow", "-f", action="store_true",
+        help="Print what it says until it ends, and exit with its exit code, as is done without a terminal; else the terminal is attached to its session.",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Show it.
+
+    Returns:
+        The exit code of the run, when it has ended.
+
+    Raises:
+        UsageError: There is no such cluster or run.
+    """
+    from toil_core.cluster import runs
+    from toil_core.cluster.access import open_cluster
+    from toil_core.sync_transport import HasShell
+
+    with open_cluster(arguments.name, arguments, config) as cluster:
+        node = cluster.node()
+        known = runs.runs_of(cluster.transport, node)
+        id = runs.check_id(arguments.run) if arguments.run else runs.newest(known, arguments.name).id
+        if id not in {each.id for each in known}:
+            raise UsageError(f"cluster {arguments.name} has no run {id}; it has {', '.join(each.id for each in known) or 'none'}")
+        if not isinstance(cluster.transport, HasShell):
+            raise UsageError("this transport has no shell; choose another by --transport")
+        shown = arguments.follow or not (sys.stdin.isatty() and sys.stdout.isatty())
+        return cluster.transport.shell(node, runs.follow(id) if shown else runs.attach(id))

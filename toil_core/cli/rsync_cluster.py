@@ -1,0 +1,42 @@
+"""`toil rsync-cluster`: rsync to a cluster's leader, or from it."""
+
+from __future__ import annotations
+
+import argparse
+
+from toil_core.cluster.arguments import add_name, add_rest
+from toil_core.errors import UsageError
+from toil_core.options import Config, OptionParser
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    add_name(parser)
+    parser.add_argument("--node", metavar="NODE", default="leader", help="Another node than the leader.")
+    add_rest(parser, "arguments", "What rsync takes; paths on the node begin with a colon. Our own options stand before NAME.", peel=False)
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Run rsync.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        UsageError: Not one side alone is on the node, there is no such cluster or node, or it cannot be reached in this way.
+    """
+    from toil_core.cluster.access import open_cluster, words
+    from toil_core.sync_transport import CanRsync
+
+    given = words(arguments.arguments)
+    paths = [word for word in given if not word.startswith("-")]
+    remote = [word.startswith(":") for word in paths]
+    if not any(remote):
+        raise UsageError(f"no path of these is on the cluster; one on the leader begins with a colon: toil rsync-cluster {arguments.name} -a data/ :data/")
+    if all(remote[-2:]) or (remote[-1] and any(remote[:-1])):
+        raise UsageError("both sides are on the cluster; one must be here, without a colon (`toil ssh-cluster` copies from node to node)")
+    with open_cluster(arguments.name, arguments, config) as cluster:
+        node = cluster.node(arguments.node)
+        if not isinstance(cluster.transport, CanRsync):
+            raise UsageError("rsync cannot use this transport; choose another by --transport")
+        return cluster.transport.rsync(node, given)

@@ -1,0 +1,40 @@
+"""`toil scale-cluster`: add workers to a running cluster, or take some away."""
+
+from __future__ import annotations
+
+import argparse
+
+from toil_core.cluster.arguments import add_name, converter, tell
+from toil_core.cluster.wanted import parse_offer, parse_workers
+from toil_core.options import Config, OptionParser
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    add_name(parser)
+    parser.add_argument(
+        "--workers", "-w", metavar="N|TYPE=N,…", type=converter(parse_workers), required=True,
+        help="How many workers there shall be: N in all, or N of a type, TYPE[:BID]=N, whatever there is of others.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--node-type", "--nodeType", metavar="TYPE[:BID]", type=converter(parse_offer), help="The type of workers to add. [that of most there are]"
+    )
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Add or remove workers.
+
+    Raises:
+        UsageError: There is no such cluster, or what is wanted cannot be had.
+    """
+    from toil_core.cluster.access import open_cluster
+    from toil_core.cluster.scale import scale_cluster
+
+    with open_cluster(arguments.name, arguments, config) as cluster, cluster.state.locked():
+        done = scale_cluster(cluster, arguments.workers, arguments.node_type, tell)
+    if not done.add and not done.remove:
+        print(f"cluster {arguments.name} has as many workers already")
+    for names, what in ((tuple(node.name for node in done.add), "added"), (done.remove, "removed")):
+        if names:
+            print(f"{what} {', '.join(names)}")
+    return 0

@@ -1,0 +1,38 @@
+"""`toil submit`: run a workflow on a cluster, whether this machine stays or not."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from toil_core.cluster.arguments import add_name, add_rest, tell
+from toil_core.errors import BadOption
+from toil_core.options import Config, OptionParser
+
+
+def configure(parser: OptionParser) -> None:
+    """Add the command's arguments."""
+    add_name(parser)
+    add_rest(parser, "script", "A script here, and what it takes. The folder that it is in goes along, as `toil run` would send it to workers.")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    """Submit it, and print the name of the run.
+
+    Raises:
+        UsageError: There is no such cluster or script, or the cluster runs another version.
+    """
+    from toil_core.cluster import runs
+    from toil_core.cluster.access import open_cluster, words
+
+    given = words(arguments.script)
+    if not given:
+        raise BadOption(f"which script? toil submit {arguments.name} SCRIPT ARGUMENTS…")
+    with open_cluster(arguments.name, arguments, config) as cluster:
+        cluster.same_version()
+        id = runs.new_id(given[0])
+        left_out = runs.submit(cluster.transport, cluster.node(), Path(given[0]).expanduser(), given[1:], id)
+    for path in left_out:
+        tell(f"{path} is too large to be copied as code; `toil rsync-cluster {arguments.name} {path} :` copies data")
+    print(id)
+    return 0
