@@ -72,7 +72,8 @@ class ClusterEngine(ABC):
         """The program that makes the node a part of the cluster; it stays in the foreground until SIGTERM.
 
         Nothing secret is in it. It can be started again after any end. It may start before the leader's, and then waits for it;
-        a worker whose leader is gone for good ends. Jobs end with it.
+        a worker whose leader is gone for good ends. Jobs end with it. At SIGUSR1 a worker's program learns that the machine is about to be
+        taken away: it starts nothing more, and what is then lost counts as preempted.
 
         Args:
             role: The node's part. Only the leader's program is told to others; jobs run on nodes of role `worker`.
@@ -92,7 +93,8 @@ class ClusterEngine(ABC):
     def options(self, leader_address: str, folder: PurePosixPath) -> Mapping[str, str]:
         """The options with which a workflow that is started on the leader node finds its cluster.
 
-        Names are those of option fields (`batch_system` above all), values are as they would be on the command line; nothing secret.
+        Names are those of flags with underscores (`batch_system`, above all, is `--batch-system`); values are as they would be on the command
+        line; nothing secret.
 
         Args:
             leader_address: Where the workers reach the leader node.
