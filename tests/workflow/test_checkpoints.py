@@ -102,7 +102,12 @@ def test_an_encapsulated_job_s_value_is_the_job_s(tmp_path: Path) -> None:
     whole = root.add_child(grows(tmp_path).encapsulate())
     root.add_follow_on(note(tmp_path, "given", whole))
     assert run(root, job_store=f"file:{tmp_path / 'store'}", **SMALL) == "first"
-    assert run(grows(tmp_path).encapsulate(), job_store=f"file:{tmp_path / 'other'}", **SMALL) is None
+    value = run(grows(tmp_path), job_store=f"file:{tmp_path / 'plain'}", **SMALL)
+    root = grows(tmp_path).encapsulate()
+    root.add_follow_on(grows(tmp_path))
+    assert value is not None
+    assert run(root, job_store=f"file:{tmp_path / 'other'}", **SMALL) == value
+    assert run(grows(tmp_path).encapsulate().encapsulate(), job_store=f"file:{tmp_path / 'twice'}", **SMALL) == value
 
 
 @job(local=True)

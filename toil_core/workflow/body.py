@@ -44,7 +44,7 @@ class Packer:
         """
         if not isinstance(node, FunctionJob):
             name = node.name
-            body = (type(node), node.__getstate__())
+            body = (type(node), node._toil_state(self._ids))
             return self._writer.add(body, lambda: _parts_of_object(name, body))
         function = node.function
         if function.reference is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from toil_core.errors import GraphError
 from toil_core.workflow.job import AnyJob, Job, R
-from toil_core.workflow.promise import Promise
+from toil_core.workflow.promise import Known, Promise
 
 _MEMORY = "64 MiB"
 
@@ -20,7 +21,7 @@ class Encapsulated(Job[R]):
         inner: The job.
     """
 
-    __slots__ = ("_toil_inner", "_toil_last")
+    __slots__ = ("_toil_inner", "_toil_last", "_toil_stands_for")
 
     def __init__(self, inner: Job[R]) -> None:
         if inner._toil_running is not None:
@@ -32,8 +33,8 @@ class Encapsulated(Job[R]):
         super().add_follow_on(self._toil_last)
 
     def run(self) -> R:
-        """Do nothing."""
-        return cast(R, None)  # nobody is given it
+        """Do nothing but promise what the encapsulated job returns, for when this is the root of a workflow."""
+        return cast(R, Known(*self._toil_stands_for))
 
     def add_child(self, node: AnyJob) -> AnyJob:
         """Make a job run after the encapsulated one and all below it, and give it back."""
@@ -51,6 +52,9 @@ class Encapsulated(Job[R]):
         """The promise of what the encapsulated job returns, or of a part of it."""
         return Promise(self._toil_inner, path)
 
-    def __getstate__(self) -> object:
-        """Nothing: only the empty job itself is sent to a worker."""
-        return None
+    def _toil_state(self, ids: Mapping[int, str]) -> tuple[str, str]:
+        """Id and name of the encapsulated job: only the empty job itself is sent to a worker."""
+        return ids[id(self._toil_inner)], self._toil_inner.name
+
+    def __setstate__(self, state: tuple[str, str]) -> None:
+        self._toil_stands_for = state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, cast, overload
 
@@ -210,6 +210,10 @@ class Job(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<job '{self.name}'>"
+
+    def _toil_state(self, ids: Mapping[int, str]) -> object:
+        """What a worker makes the object of again; `ids` has the id of each job of the graph by `id(job)`."""
+        return self.__getstate__()
 
     def __getstate__(self) -> object:
         """The attributes that a subclass set; what the engine keeps on a job stays behind."""

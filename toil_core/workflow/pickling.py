@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from toil_core.errors import NotPicklable, ToilError
 from toil_core.workflow.job import Job, JobFunction
-from toil_core.workflow.promise import Promise, follow
+from toil_core.workflow.promise import Known, Promise, follow
 
 if TYPE_CHECKING:
     from toil_core.wire.jobs import Span
@@ -99,8 +99,12 @@ class Writer:
         producer = self._ids.get(id(job))
         if producer is None:
             raise UnknownJob(job)
+        return self.refer_to(producer, job.name, *promise.path)
+
+    def refer_to(self, producer: str, name: str, *path: Any) -> tuple[Any, ...]:
+        """How the promise of a job with that id and that name is pickled."""
         self._needs[producer] = None
-        return promised, (producer, job.name, *promise.path)
+        return promised, (producer, name, *path)
 
     def _restart(self, start: int) -> None:
         self._buffer.seek(start)
@@ -145,6 +149,8 @@ def _reduce(writer: Writer, obj: Any) -> Any:
         return writer.refer(obj)
     if isinstance(obj, Job):
         return writer.refer(obj.rv())  # of another job, when it stands for one
+    if isinstance(obj, Known):
+        return writer.refer_to(obj.id, obj.name)
     if isinstance(obj, (FunctionType, type)) and obj.__module__ == "__main__" and not (writer.main_by_name and _is_in_file(obj)):
         raise _MustTravelWhole
     return NotImplemented

@@ -36,6 +36,21 @@ class Promise(Generic[T_co]):
         raise TypeError(f"the value of {self!r} is not known before the job has run; pass it to another job to use it")
 
 
+class Known:
+    """The promise of a job that is known by its id alone, among what another job returns.
+
+    Args:
+        id: The job's id.
+        name: Its name.
+    """
+
+    __slots__ = ("id", "name")
+
+    def __init__(self, id: str, name: str) -> None:
+        self.id = id
+        self.name = name
+
+
 def describe(name: str, path: tuple[Any, ...]) -> str:
     """A job's value and the steps into it, for messages."""
     return f"job '{name}'" + "".join(f"[{step!r}]" for step in path)

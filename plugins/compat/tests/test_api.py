@@ -34,7 +34,9 @@ from toil.lib import bioio, conversions, humanize
 from toil.statsAndLogging import set_log_level
 
 NAMES = {
+    "toil": "subprocess __version__",
     "toil.batchSystems": "DeadlockException",
+    "toil.batchSystems.abstractBatchSystem": "DeadlockException",
     "toil.common": "Toil ToilRestartException ToilContextManagerException addOptions parser_with_common_options",
     "toil.exceptions": "FailedJobsException",
     "toil.fileStore": "FileStore FileID",
@@ -50,6 +52,9 @@ NAMES = {
     "toil.lib.docker": "apiDockerCall dockerCall dockerCheckOutput dockerKill dockerStop containerIsRunning getContainerName FORGO STOP RM",
     "toil.lib.humanize": "human2bytes bytes2human",
     "toil.lib.io": "mkdtemp mkstemp",
+    "toil.lib.memoize": "memoize sync_memoize",
+    "toil.lib.misc": "mkdir_p robust_rmtree atomic_copy get_public_ip get_user_name",
+    "toil.lib.retry": "retry",
     "toil.lib.threading": "cpu_count",
     "toil.realtimeLogger": "RealtimeLogger",
     "toil.statsAndLogging": "set_logging_from_options set_log_level configure_root_logger",
