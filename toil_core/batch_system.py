@@ -237,13 +237,18 @@ class HasLogs(Protocol):
 
 
 @runtime_checkable
-class HasCapacity(Protocol):
-    """A batch system that knows the machines it runs on."""
+class HasSlots(Protocol):
+    """A batch system that knows how large it is now."""
+
+    def slots(self) -> float:
+        """How many cores there are in all; the leader sizes batches by it, and asks often, so this answers at once."""
+        ...
+
+
+@runtime_checkable
+class HasCapacity(HasSlots, Protocol):
+    """A batch system that knows the machines it runs on, and gets no others."""
 
     def capacity(self) -> Requirement:
         """The largest request that it could ever run."""
-        ...
-
-    def slots(self) -> float:
-        """How many cores there are in all; the leader sizes batches by it."""
         ...

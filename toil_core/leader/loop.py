@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
-from toil_core.batch_system import BatchSystem, CanInterrupt, Reason, Request, State, Update
+from toil_core.batch_system import BatchSystem, CanInterrupt, HasSlots, Reason, Request, State, Update
 from toil_core.errors import CorruptBlob, NoSuchKey
 from toil_core.events import JobStarted
 from toil_core.job_store import JobStore
@@ -128,6 +129,8 @@ class Loop:
             return
         for update in item:
             self._update(update)
+        if isinstance(self._batch, HasSlots):
+            self._resize(self._batch.slots())
         if self._wake is not None and self._now() >= self._wake:
             self._wake = None
             self._apply(TimePassed(self._now()))
@@ -135,6 +138,15 @@ class Loop:
         if self._finish is None and self._checkpoints.due(self._graph):
             self._checkpoints.write(self._graph)
         self._look(changed=bool(item))
+
+    def _resize(self, slots: float) -> None:
+        """Size batches by the cores that there are now."""
+        issuer = self._graph.issuer
+        if slots != issuer.sizing.slots:
+            issuer.sizing = replace(issuer.sizing, slots=slots)
+            self._apply(TimePassed(self._now()))
+            if self._watch is not None:
+                self._watch.resized(slots)
 
     def _look(self, *, changed: bool) -> None:
         """Do what those outside need, when it is time."""

@@ -15,7 +15,7 @@ import msgspec
 
 import toil_core
 from toil_core import plugins
-from toil_core.batch_system import BatchSystem, HasCapacity, Reason
+from toil_core.batch_system import BatchSystem, HasCapacity, HasSlots, Reason
 from toil_core.errors import Interrupted, JobStoreExists, StoreError, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
 from toil_core.job_store import HasWorkerLocator, JobStore
@@ -235,7 +235,7 @@ def _least(*limits: int | None) -> int | None:
 
 
 def _sizing(batch: BatchSystem, *, apart: bool) -> Sizing:
-    return Sizing(slots=batch.slots() if isinstance(batch, HasCapacity) else None, backlog=batch.backlog, apart=apart)
+    return Sizing(slots=batch.slots() if isinstance(batch, HasSlots) else None, backlog=batch.backlog, apart=apart)
 
 
 def _limits(options: EngineOptions, batch: BatchSystem) -> Limits:
@@ -248,7 +248,8 @@ def _limits(options: EngineOptions, batch: BatchSystem) -> Limits:
 
 
 def _watch(store: JobStore, epoch: int, config: Config, batch: BatchSystem, around: Surroundings) -> Watch:
-    capacity, slots = (batch.capacity(), batch.slots()) if isinstance(batch, HasCapacity) else (None, None)
+    capacity = batch.capacity() if isinstance(batch, HasCapacity) else None
+    slots = batch.slots() if isinstance(batch, HasSlots) else None
     return Watch(store, epoch, config[WatchOptions], capacity, slots, lease=batch.needs_lease, now=around.now)
 
 

@@ -68,6 +68,11 @@ class Watch:
         if self._page_at is None:
             self._page_at = self._written + self._interval
 
+    def resized(self, slots: float) -> None:
+        """The batch system has that many cores now."""
+        self._slots = slots
+        self.changed()
+
     def turn(self, graph: Graph, now: float) -> bool:
         """Do what is due.
 

@@ -16,6 +16,8 @@ from toil_dask.leader import Leader, Target
 from toil_dask.local import LocalCluster
 from toil_dask.options import DaskOptions
 
+HELLO_SECONDS = 10.0
+"""How long the nodes that are there at the start may take to say hello, so that their size is known."""
 NODE_SECONDS = 60.0
 """How long a cluster that does not grow may take to show a node."""
 
@@ -38,7 +40,9 @@ class Dask(BatchSystem):
         self._updates: deque[Update] = deque()
         self._seen: set[str] = set()
         self._closed = False
-        self._leader = Leader(target, (work_dir(config), config.as_dict()), self._deliver)
+        self._failure: Exception | None = None
+        self._leader = Leader(target, (work_dir(config), config.as_dict()), self._deliver, self._failed)
+        self._leader.nodes(None, HELLO_SECONDS)
 
     def submit(self, requests: Sequence[Request]) -> None:
         with self._news:
@@ -52,7 +56,9 @@ class Dask(BatchSystem):
 
     def updates(self, seconds: float | None = None) -> list[Update]:
         with self._news:
-            self._news.wait_for(lambda: self._updates or self._closed, seconds)
+            self._news.wait_for(lambda: self._updates or self._closed or self._failure, seconds)
+            if self._failure is not None and not self._updates:
+                raise self._failure
             found = list(self._updates)
             self._updates.clear()
             return found
@@ -79,11 +85,20 @@ class Dask(BatchSystem):
         """What each node has for jobs, by its name, once these are enough, or after so many seconds."""
         return self._leader.nodes(enough, seconds)
 
+    def slots(self) -> float:
+        """How many cores there are now; see `HasSlots`."""
+        return self._leader.cores
+
     def close(self) -> None:
         with self._news:
             self._closed = True
             self._news.notify_all()
         self._leader.close()
+
+    def _failed(self, error: Exception) -> None:
+        with self._news:
+            self._failure = error
+            self._news.notify_all()
 
     def _deliver(self, update: Update) -> None:
         with self._news:
@@ -108,10 +123,6 @@ class FixedDask(Dask):
     def capacity(self) -> Requirement:
         """The largest node; see `HasCapacity`."""
         return max(self._offers, key=lambda offer: (offer.cores, offer.memory))
-
-    def slots(self) -> float:
-        """How many cores there are; see `HasCapacity`."""
-        return sum(offer.cores for offer in self._offers)
 
 
 class OwnDask(FixedDask):

@@ -96,22 +96,34 @@ class Leader:
         target: How the cluster is reached.
         join: What nodes are told of the leader: its folder for temporary files, and its options.
         deliver: Takes each update; must not block.
+        failed: Told of an error of this class itself; nothing more comes after it.
 
     Raises:
         UsageError: The cluster cannot be used.
     """
 
-    def __init__(self, target: Target, join: tuple[str, dict[str, Any]], deliver: Callable[[Update], None]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        join: tuple[str, dict[str, Any]],
+        deliver: Callable[[Update], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
         self._target = target
+        self._failed = failed
         self._join = join
         self._deliver = deliver
         self._placement = Placement()
         self._nodes: dict[str, _Node] = {}
         self._flights: dict[str, _Flight] = {}
         self._attending: dict[str, asyncio.Task[None]] = {}
+        self._expected: set[str] = set()
+        """Addresses of nodes that have not said hello yet."""
         self._told_too_big: set[Requirement] = set()
         self._largest: list[Requirement] = []
         self._presences = 0
+        self.cores = 0.0
+        """How many cores all nodes have together."""
         self._doing: set[asyncio.Task[None]] = set()
         self._client: _Client | None = None
         self._placing = False
@@ -144,17 +156,17 @@ class Leader:
         """Place nothing more on these nodes."""
         self._ask(lambda: self._drain(set(addresses)))
 
-    def nodes(self, enough: Callable[[Mapping[str, Requirement]], bool], seconds: float) -> dict[str, Requirement]:
+    def nodes(self, enough: Callable[[Mapping[str, Requirement]], bool] | None, seconds: float) -> dict[str, Requirement]:
         """What each node that is there has for jobs, by the node's name.
 
         Args:
-            enough: Whether it is worth waiting for more.
+            enough: Whether to wait no longer; None to wait until all that Dask knows have said hello.
             seconds: For how long at most.
         """
 
         async def waiting() -> dict[str, Requirement]:
             async def until_enough() -> None:
-                while not enough(self._offers()):
+                while not (enough(self._offers()) if enough else not self._expected):
                     self._joined.clear()
                     await self._joined.wait()
 
@@ -179,25 +191,27 @@ class Leader:
         self._loop = asyncio.get_running_loop()
         self._closing, self._joined = asyncio.Event(), asyncio.Event()
         try:
-            client = await self._connect(self._target.timeout)
+            client: _Client | None = await self._connect(self._target.timeout)
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             self._failure = UsageError(_cannot_reach(self._target, error))
-            return
-        finally:
-            if self._failure is not None or self._client is None:
-                self._up.set()
-        while True:
-            await self._listen(client)
             self._up.set()
-            if not await self._until_lost(client):
-                break
-            _log.warning("the connection to the Dask scheduler at %s is lost; trying to find it again", self._target.scheduler)
-            found = await self._again()
-            if found is None:
-                return
-            client = found
-            _log.warning("the Dask scheduler at %s is found again", self._target.scheduler)
-        await self._leave(client)
+            return
+        try:
+            while client is not None:
+                with suppress(OSError):  # it is lost again; the next line tells
+                    await self._listen(client)
+                self._up.set()
+                if not await self._until_lost(client):
+                    await self._leave(client)
+                    return
+                _log.warning("the connection to the Dask scheduler at %s is lost; trying to find it again", self._target.scheduler)
+                client = await self._again()
+                if client is not None:
+                    _log.warning("the Dask scheduler at %s is found again", self._target.scheduler)
+        except Exception as error:  # noqa: BLE001 - raised again where updates are awaited
+            self._failed(error)
+        finally:
+            self._up.set()
 
     async def _connect(self, timeout: float) -> _Client:
         secured = Security(**security.settings(self._target.files, ("client",)))
@@ -242,8 +256,8 @@ class Leader:
             each.cancel()
         if self._closing.is_set():
             return False
-        for attending in list(self._attending.values()):
-            attending.cancel()
+        for address in list(self._attending):
+            self._absent(address)
         for node in list(self._nodes):
             self._lose(node, "the Dask scheduler is gone, and its workers end then")
         return True
@@ -273,13 +287,20 @@ class Leader:
         action = event.get("action") if isinstance(event, dict) else None
         if action == "add-worker":
             self._attend(event["worker"])
-        elif action == "remove-worker" and (attending := self._attending.get(event["worker"])) is not None:
-            attending.cancel()
+        elif action == "remove-worker":
+            self._absent(event["worker"])
 
     def _attend(self, address: str) -> None:
+        """Be present on a node from now on."""
         if address not in self._attending and not self._closing.is_set():
-            attending = self._attending[address] = self._loop.create_task(self._present(address))
-            attending.add_done_callback(lambda _: self._attending.pop(address, None))
+            self._attending[address] = self._loop.create_task(self._present(address))
+            self._expected.add(address)
+
+    def _absent(self, address: str) -> None:
+        """A node is gone; another may come with its address."""
+        attending = self._attending.pop(address, None)
+        if attending is not None:
+            attending.cancel()
 
     async def _present(self, address: str) -> None:
         """Be present on a node until it is gone."""
@@ -301,17 +322,22 @@ class Leader:
                 _log.warning("node %s cannot be used: %s", address, _plain(why))
         finally:
             presence.release()
+            self._answered(address)
             for node in [id for id, node in self._nodes.items() if node.hello.address == address]:
                 self._lose(node, why)
 
     def _lose(self, id: str, why: str) -> None:
         """A node is gone, with all that ran there."""
         node = self._nodes.pop(id)
+        self._count()
         reason = Reason.PREEMPTED if node.preempted else Reason.NODE_LOST
         for request in self._placement.leave(id):
             self._flights.pop(request).future.release()
             self._deliver(Update(request, State.ENDED, reason, message=f"node {node.hello.name}: {why}", node=node.hello.name))
         self._place()
+
+    def _count(self) -> None:
+        self.cores = sum(node.hello.offer.cores for node in self._nodes.values())
 
     def _offers(self) -> dict[str, Requirement]:
         return {node.hello.name: node.hello.offer for node in self._nodes.values()}
@@ -346,7 +372,13 @@ class Leader:
                     self._update(update)
         self._place()
 
+    def _answered(self, address: str) -> None:
+        """A node has said hello, or never will."""
+        self._expected.discard(address)
+        self._joined.set()
+
     def _greet(self, hello: Hello) -> None:
+        self._answered(hello.address)
         ours = toil_core.__version__, ".".join(platform.python_version_tuple()[:2])
         if (hello.version, hello.python) != ours:
             _log.warning(
@@ -355,11 +387,11 @@ class Leader:
             )  # fmt: skip
             return
         self._nodes[hello.node] = _Node(hello)
+        self._count()
         self._placement.join(hello.node, hello.offer)
         if hello.offer not in self._largest:
             self._largest.append(hello.offer)
         self._told_too_big.clear()
-        self._joined.set()
 
     def _update(self, update: Update) -> None:
         flight = self._flights.get(update.id)
