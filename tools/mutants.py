@@ -40,6 +40,7 @@ _SLOW = ("chain_is_no_recursion", "fan_out_and_in_is_forgotten")
 """What large graphs cost is measured elsewhere; these tests know nothing else."""
 _GRAPH = (
     "test_graph.py", "test_redo.py", "test_services.py", "test_retries.py", "test_temporary.py", "test_graph_random.py", "test_checkpoints.py", "test_loop.py", "test_history.py",
+    "test_issue.py", "test_local.py::test_local_jobs_do_not_go_to_the_batch_system",
 )  # fmt: skip
 
 
@@ -126,11 +127,10 @@ def attempt(mutant: Mutant | None, tests: Sequence[str]) -> int:
     sys.meta_path.insert(0, Finder())
     settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
     settings.load_profile("mutants")
-    there = [test for test in tests if (ROOT / test).exists()]
     quick = f"not {' and not '.join(_SLOW)}"
     loaded = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is
     plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-o", "timeout=60", "-k", quick]
-    return int(pytest.main([*there, *plain]))
+    return int(pytest.main([*tests, *plain]))
 
 
 def start(mutant: Mutant | None, tests: Sequence[str]) -> int:
@@ -197,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="Only mutants in whose name this text is.")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="How many at a time.")
     parser.add_argument("--list", action="store_true", help="Say which, and do not try them.")
+    parser.add_argument("--verbose", action="store_true", help="Tell of those that are killed too.")
     options = parser.parse_args(arguments)
     mutants = [mutant for mutant in every() if options.only in str(mutant)]
     if 0 < options.sample < len(mutants):
@@ -211,6 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known, killed, survived, strange = explained(), 0, 0, 0
     for mutant, dead in run(mutants, options.workers):
         killed += dead
+        if options.verbose and dead:
+            print(f"killed: {mutant}", flush=True)
         survived += not dead
         if not dead:
             why = known.get(mutant.name, "")

@@ -18,6 +18,7 @@ from toil_core.drivers.memory import MemoryJobStore
 from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey
 from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints as folding
+from toil_core.leader import snapshot
 from toil_core.leader.checkpoints import TOMBSTONE, Checkpoints
 from toil_core.leader.graph import Graph
 from toil_core.options import Config
@@ -398,3 +399,77 @@ def test_a_damaged_last_checkpoint_is_no_good_end(store: JobStore) -> None:
     world.checkpoints.write(world.graph, ended=True)
     damage(store, keys.checkpoint(1, 0))
     assert folding.ended(store) == 0
+
+
+def test_a_tombstone_lies_where_the_next_checkpoint_would_be(store: JobStore) -> None:
+    old = Stored(store, chain(8))
+    for _ in range(4):
+        old.commit(old.only())
+        old.write()
+    assert keys.checkpoint(1, 0) not in all_keys(store)  # its place is free again
+    folding.bury(store, 2)
+    assert content(store, keys.checkpoint(1, 4)) == TOMBSTONE
+    assert keys.checkpoint(1, 0) not in all_keys(store)
+    with pytest.raises(LeaderReplaced):
+        old.write()
+    folding.bury(store, 2)
+    assert len([key for key in all_keys(store, keys.CHECKPOINTS) if content(store, key) == TOMBSTONE]) == 1
+
+
+def test_a_checkpoint_that_comes_between_is_no_tombstone(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Stored(store, chain(3))
+    old.write()
+    listing = store.list
+
+    def late(prefix: str = "") -> Iterator[object]:
+        found = list(listing(prefix))
+        monkeypatch.undo()
+        old.write()
+        return iter(found)
+
+    monkeypatch.setattr(store, "list", late)
+    folding.bury(store, 2)
+    assert content(store, keys.checkpoint(1, 1)) != TOMBSTONE
+    assert content(store, keys.checkpoint(1, 2)) == TOMBSTONE
+
+
+def test_a_leader_finds_out_that_it_was_replaced(store: JobStore) -> None:
+    checkpoints = Checkpoints(store, 3)
+    for epoch in (2, 3):
+        store.create(keys.leader(epoch), b"")
+    checkpoints.check_leader()
+    store.create(keys.leader(4), b"")
+    with pytest.raises(LeaderReplaced):
+        checkpoints.check_leader()
+
+
+def test_checkpoints_are_due_by_what_changed(store: JobStore) -> None:
+    world = Stored(store, Plan("root", adds_children=[Plan("leaf") for _ in range(250)]))
+    world.commit(world.only())
+    checkpoints = Checkpoints(store, 1)
+    checkpoints.changed(1999)
+    assert not checkpoints.due(world.graph)
+    checkpoints.changed(1)
+    assert checkpoints.due(world.graph)
+    checkpoints.write(world.graph)
+    assert not checkpoints.due(world.graph)
+    checkpoints.delete_files(["files/1-1/x", "files/1-1/y"])
+    assert not checkpoints.due(world.graph)  # so few files are not worth it
+    checkpoints.delete_files(["files/1-1/z"])
+    assert checkpoints.due(world.graph)
+
+
+def test_a_checkpoint_says_which_history_counts(store: JobStore) -> None:
+    world = Stored(store, chain(6))
+    for number in range(3):
+        world.commit(world.only())
+        world.write()
+        saved = snapshot.decode(content(store, keys.checkpoint(1, number)), "")
+        assert saved.histories == {1: number + 1}
+    world.restart()
+    saved = snapshot.decode(content(store, keys.checkpoint(2, 0)), "")
+    assert saved.histories == {1: 3}
+    world.commit(world.only())
+    world.write()
+    saved = snapshot.decode(content(store, keys.checkpoint(2, 1)), "")
+    assert saved.histories == {1: 3, 2: 2}

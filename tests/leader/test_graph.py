@@ -8,8 +8,9 @@ import pytest
 
 from tests.leader.world import INITIAL, Plan, World
 from toil_core.batch_system import Reason, Requirement
+from toil_core.leader import history
 from toil_core.leader.issue import Sizing
-from toil_core.leader.moves import StopAsked, TimePassed
+from toil_core.leader.moves import StopAsked, TimePassed, Wake
 from toil_core.leader.retries import Policy
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure, Kind
@@ -574,3 +575,36 @@ def test_equal_kinds_are_one_object() -> None:
     finish(world, "root", "a", "b")
     kinds = [job.kind for job in world.graph.jobs.values() if job.kind == Kind("leaf", Requirement())]
     assert len(kinds) == 2 and kinds[0] is kinds[1]
+
+
+def test_a_failure_is_forgotten_when_the_job_succeeds() -> None:
+    world = World(Plan("root", children=[Plan("a"), Plan("b")]), policy=Policy(tries=3, backoff=0.0))
+    finish(world, "root")
+    world.commit(request_of(world, "a"), fails=failing("a"))
+    assert [failure.message for failure in world.graph.failures.values()] == ["a broke"]
+    finish(world, "a")
+    assert not world.graph.failures
+
+
+def test_what_never_started_and_was_cancelled_is_no_attempt() -> None:
+    world = World(Plan("root", children=[Plan("a"), Plan("b")]))
+    finish(world, "root")
+    world.graph.past.blob()
+    world.graph.past.written()
+    started = request_of(world, "b")
+    world.graph.requests[started].started = 5.0
+    world.now = 7.0
+    world.end(request_of(world, "a"), Reason.CANCELLED)
+    world.end(started, Reason.CANCELLED)
+    (attempt,) = history.decode(world.graph.past.blob(), "")
+    assert (attempt.name, attempt.outcome, attempt.started, attempt.wall) == ("b", Reason.CANCELLED.value, 5.0, 2.0)
+
+
+def test_a_new_leader_waits_for_nothing_that_the_old_one_waited_for() -> None:
+    world = World(Plan("root"), policy=Policy(tries=3, backoff=50.0))
+    world.commit(request_of(world, "root"), fails=failing("root"))
+    assert running(world) == set()
+    world.crash()
+    assert running(world) == {"root"}
+    assert not world.graph.delayed
+    assert not [command for command in world.graph.apply(TimePassed(100.0)) if isinstance(command, Wake)]

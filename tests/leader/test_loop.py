@@ -360,3 +360,22 @@ def test_a_damaged_blob_in_the_store_is_not_believed_for_its_size(store: JobStor
     machine = Machine(store, three(), {"a": [padded]})
     assert machine.run().outcome == "succeeded"
     assert machine.ran.count("a") == 2
+
+
+def test_a_commit_altered_on_its_way_counts_before_its_request_ends(store: JobStore) -> None:
+    first: list[Work] = []
+
+    def told_in_part(machine: Machine, work: Work) -> None:
+        first.append(work)
+        data = machine.make(work, final=False)
+        assert machine.keep(work, data)
+        altered = data[:-1] + bytes([data[-1] ^ 1])
+        machine.put(Update(work.request, State.COMMITTED, commit=altered, number=0))
+
+    def then(machine: Machine, work: Work) -> None:
+        carried(machine, work)
+        machine.put(Update(first[0].request, State.ENDED, commits=1))
+
+    machine = Machine(store, Plan("root", follow_ons=[Plan("a")]), {"root": [told_in_part], "a": [then]})
+    assert machine.run().outcome == "succeeded"
+    assert machine.ran == ["root", "a"]

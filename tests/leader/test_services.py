@@ -7,10 +7,12 @@ import pytest
 from tests.leader.test_graph import failing, finish, names, request_of, running
 from tests.leader.world import Plan, World
 from toil_core.batch_system import Reason, Requirement
+from toil_core.leader import snapshot
+from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.moves import StopAsked, TimePassed
 from toil_core.leader.retries import Policy
-from toil_core.leader.services import Limits
+from toil_core.leader.services import Limits, lacks
 from toil_core.wire.jobs import Failure
 
 QUICK = Policy(tries=3, backoff=0.0)
@@ -404,3 +406,61 @@ def test_a_service_that_gets_no_room_is_found_too() -> None:
     stop(world, "first")
     assert outcome(world) == "failed" and world.finish is not None
     assert "second" in world.finish.why and "2 cores; there are 1" in world.finish.why
+
+
+def test_a_service_that_is_about_to_stop_is_no_part_of_a_checkpoint() -> None:
+    made = Plan("made")
+    user = Plan("user", services=[service("db", needs=[made])], children=[Plan("a")])
+    world = World(Plan("root", children=[made], follow_ons=[user]))
+    finish(world, "root", "made", "user")
+    up(world, "db")
+    finish(world, "a")
+    assert asked(world) == {"db"}
+    copy = Graph(1, world.policy, world.sizing)
+    snapshot.restore(copy, snapshot.decode(snapshot.encode(world.graph), ""))
+    assert {world.nodes[id].plan.name for id in copy.jobs} == {"root"}  # what only the service needed is forgotten too
+    assert copy.complete and not copy.requests and not copy.services.members
+    assert (copy.tallies["db"].total, copy.tallies["db"].ran) == (1, 1)
+
+
+def test_what_a_service_used_is_counted_when_it_has_stopped() -> None:
+    world = World(served(service("db")))
+    finish(world, "root")
+    up(world, "db")
+    assert world.graph.tallies["db"].ran == 0
+    finish(world, "a", "b")
+    stop(world, "db")
+    assert (world.graph.tallies["db"].ran, world.graph.tallies["db"].wall) == (1, 0.001)
+
+
+def test_a_service_that_waits_for_a_value_still_does_after_a_restart() -> None:
+    slow = Plan("slow")
+    owner = Plan("owner", services=[service("db", needs=[slow])], children=[Plan("a")])
+    world = World(Plan("root", children=[slow, owner]))
+    finish(world, "root", "owner")
+    assert running(world) == {"slow"}
+    world.checkpoint()
+    world.crash()
+    assert running(world) == {"slow"}
+    finish(world, "slow")
+    assert running(world) == {"db"}
+    up(world, "db")
+    finish(world, "a")
+    stop(world, "db")
+    assert outcome(world) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("memory", "words"), [(3 << 30, "3 GiB of memory; there are 2 GiB"), (3 << 40, "3 TiB of memory; there are 2 GiB"), (2 << 30, "")]
+)
+def test_what_is_lacking_is_said_with_units(memory: int, words: str) -> None:
+    assert lacks(Requirement(memory=2 << 30), [Requirement(memory=memory)]) == words
+
+
+def test_what_is_lacking_is_what_all_need_together() -> None:
+    room = Requirement(cores=4.0, memory=1 << 30, disk=5 << 20)
+    assert lacks(room, [Requirement(cores=2.0, memory=1, disk=1)] * 2) == ""
+    assert lacks(room, [Requirement(cores=2.5, memory=1, disk=1)] * 2) == "5 cores; there are 4"
+    assert lacks(room, [Requirement(cores=1.0, memory=1, disk=3 << 10)] * 2000) == "2000 cores; there are 4"
+    assert lacks(room, [Requirement(cores=0.0, memory=1, disk=3 << 20)] * 2) == "6 MiB of disk; there are 5 MiB"
+    assert lacks(Requirement(disk=1000), [Requirement(disk=2048)]) == "2 KiB of disk; there are 1000 B"

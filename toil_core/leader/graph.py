@@ -103,7 +103,7 @@ class Graph:
         (entry,) = commit.entries
         result = entry.result
         self.held[key] = 1
-        grow(self, result, key, start + entry.base, payload, entry.base)
+        grow(self, result, key, start, payload)
         self.root = self.jobs[result.children[0]]
         self.root.holders += 1
         self._release(self.root)

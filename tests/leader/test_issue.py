@@ -1,0 +1,173 @@
+"""How many ready jobs go out, and how many in one request."""
+
+from __future__ import annotations
+
+from tests.leader.world import Plan, World
+from toil_core.batch_system import Requirement, Usage
+from toil_core.leader.issue import Issuer, Sizing, batch_requirement
+from toil_core.leader.state import DONE, ISSUED, READY, JobState, Tally
+from toil_core.wire.jobs import Kind
+
+TINY = Kind("tiny", Requirement(cores=1.0))
+
+
+def ready(issuer: Issuer, count: int, kind: Kind = TINY) -> list[JobState]:
+    jobs = [JobState(str(number), kind, b"") for number in range(count)]
+    for job in jobs:
+        job.stage = READY
+        issuer.push(job)
+    return jobs
+
+
+def sizes(issuer: Issuer) -> list[int]:
+    return [len(jobs) for _, _, jobs in issuer.take()]
+
+
+def test_jobs_of_unknown_length_travel_alone() -> None:
+    issuer = Issuer(1, Sizing(slots=100.0))
+    jobs = ready(issuer, 5)
+    assert sizes(issuer) == [1] * 5
+    assert all(job.stage is ISSUED for job in jobs)
+    assert issuer.waiting() == 0
+
+
+def test_requests_are_numbered_in_their_epoch() -> None:
+    issuer = Issuer(3, Sizing())
+    ready(issuer, 2)
+    assert [id for id, _, _ in issuer.take()] == ["3-1", "3-2"]
+    assert issuer.request() == "3-3"
+
+
+def test_a_batch_lasts_about_as_long_as_it_should() -> None:
+    issuer = Issuer(1, Sizing(slots=1.0, target=0.1, overhead=0.0))
+    issuer.learn(TINY, 0.01)
+    ready(issuer, 1000)
+    assert next(iter(issuer.take()))[2].__len__() == 10
+
+
+def test_an_isolated_job_costs_more_than_its_own_time() -> None:
+    apart = Issuer(1, Sizing(slots=1.0, target=0.1, overhead=0.01))
+    apart.learn(TINY, 0.01)
+    ready(apart, 1000)
+    assert len(next(iter(apart.take()))[2]) == 5
+    shared = Kind("tiny", Requirement(cores=1.0), isolated=False)
+    together = Issuer(1, Sizing(slots=1.0, target=0.1, overhead=0.01))
+    together.learn(shared, 0.01)
+    ready(together, 1000, shared)
+    assert len(next(iter(together.take()))[2]) == 10
+
+
+def test_a_batch_leaves_something_for_every_slot() -> None:
+    for slots, cores, batch in ((4.0, 1.0, 10), (4.0, 0.5, 5), (None, 1.0, 5), (4.0, 8.0, 40)):
+        kind = Kind("tiny", Requirement(cores=cores))
+        issuer = Issuer(1, Sizing(slots=slots, overhead=0.0))
+        issuer.learn(kind, 1e-6)
+        ready(issuer, 80, kind)
+        assert len(next(iter(issuer.take()))[2]) == batch, (slots, cores)
+
+
+def test_no_batch_is_larger_than_the_most() -> None:
+    issuer = Issuer(1, Sizing(slots=1.0, most=7, overhead=0.0))
+    issuer.learn(TINY, 1e-9)
+    ready(issuer, 100)
+    assert sizes(issuer)[0] == 7
+
+
+def test_short_jobs_fly_three_for_each_slot_and_long_ones_as_many_as_are_liked() -> None:
+    short, long = Issuer(1, Sizing(slots=2.0, backlog=50)), Issuer(1, Sizing(slots=2.0, backlog=50))
+    unknown = Issuer(1, Sizing(slots=None, backlog=50))
+    long.learn(TINY, 0.5)
+    for issuer, count in ((short, 6), (long, 50), (unknown, 50)):
+        ready(issuer, 100)
+        assert len(sizes(issuer)) == count
+        assert issuer.waiting() == 100 - count
+        assert len(list(issuer.ready())) == 100 - count
+        issuer.landed(TINY)
+        assert len(sizes(issuer)) == 1
+
+
+def test_a_pace_is_learnt_slowly() -> None:
+    issuer = Issuer(1, Sizing(slots=1.0, target=1.0, overhead=0.0))
+    issuer.learn(TINY, 0.1)
+    issuer.learn(TINY, 0.2)  # 0.7 of what was known, 0.3 of what is new
+    ready(issuer, 1000)
+    assert sizes(issuer)[0] == int(1.0 / 0.13)
+
+
+def test_kinds_take_turns_and_a_kind_without_jobs_is_forgotten() -> None:
+    issuer = Issuer(1, Sizing(slots=1.0, backlog=4))
+    other = Kind("other", Requirement(cores=1.0))
+    ready(issuer, 9)
+    ready(issuer, 9, other)
+    assert [kind.name for _, kind, _ in issuer.take()] == ["tiny", "other", "tiny", "other"]
+    for kind in (TINY, other) * 2:
+        issuer.landed(kind)
+    assert issuer.waiting() == 14
+
+
+def test_what_went_on_elsewhere_is_passed_over_and_its_kind_forgotten() -> None:
+    issuer = Issuer(1, Sizing())
+    for job in ready(issuer, 3):
+        job.stage = DONE
+    assert list(issuer.ready()) == []
+    assert sizes(issuer) == []
+    assert not issuer._queues
+    ready(issuer, 1)
+    assert sizes(issuer) == [1]
+    assert issuer._queues
+    issuer.landed(TINY)
+    assert not issuer._queues
+
+
+def test_a_job_that_failed_before_travels_alone_and_first() -> None:
+    issuer = Issuer(1, Sizing(slots=1.0, overhead=0.0))
+    issuer.learn(TINY, 1e-6)
+    ready(issuer, 20)
+    again = JobState("again", TINY, b"")
+    again.stage, again.losses = READY, 1
+    issuer.push(again)
+    assert [job.id for job in next(iter(issuer.take()))[2]] == ["again"]
+
+
+def test_those_that_go_first_and_those_that_are_put_aside() -> None:
+    issuer = Issuer(1, Sizing(backlog=1))
+    issuer.first = lambda job: job.id == "1"
+    ready(issuer, 3)
+    aside: list[JobState] = []
+
+    def gate(job: JobState) -> bool:
+        if job.id == "0":
+            aside.append(job)
+            return True
+        return False
+
+    issuer.gate = gate
+    ids = []
+    for _ in range(2):
+        ids += [job.id for _, _, jobs in issuer.take() for job in jobs]
+        issuer.landed(TINY)
+    assert ids == ["1", "2"]
+    assert [job.id for job in aside] == ["0"]
+    assert aside[0].stage is READY
+
+
+def test_a_batch_gets_the_time_of_all_its_jobs() -> None:
+    timed = Kind("timed", Requirement(wall_time=10.0))
+    assert batch_requirement(timed, 1) is timed.requirement
+    assert batch_requirement(timed, 3) == Requirement(wall_time=30.0)
+    assert batch_requirement(TINY, 3) is TINY.requirement
+
+
+def test_the_pace_is_the_mean_of_a_batch() -> None:
+    leaves = [Plan("leaf") for _ in range(900)]
+    world = World(Plan("root", children=leaves), sizing=Sizing(slots=4.0, overhead=0.0012))
+    world.run()
+    batches = [len(request.tasks) for request in world.requests if request.name == "leaf"]
+    assert max(batches) == int(0.1 / (0.001 + 0.0012))
+
+
+def test_a_tally_adds_up() -> None:
+    tally = Tally()
+    tally.add(Usage(wall=1.0, cpu=0.5, memory=7))
+    tally.add(Usage(wall=2.0, cpu=0.25, memory=3))
+    assert (tally.ran, tally.wall, tally.cpu, tally.memory) == (2, 3.0, 0.75, 7)
