@@ -171,6 +171,8 @@ def test_a_link_is_followed_when_written(tmp_path: Path) -> None:
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(BadLocator, match="no folder .*/absent; make it first"):
         open_url(f"file://{tmp_path}/absent/out", "wb", Config())
+    with pytest.raises(BadLocator, match="nothing can be made in /proc"):
+        open_url("file:///proc/out", "wb", Config())
     for url in (f"file://{tmp_path}", f"file://{tmp_path}/out/", "file:///dev/null"):
         with pytest.raises(BadLocator, match="not a file"):
             open_url(url, "wb", Config())
@@ -235,6 +237,9 @@ def test_servers_that_are_not_there() -> None:
         _read("http://no-such-host.invalid/x")
     with pytest.raises(BadLocator, match="no URL"):
         _read("http://127.0.0.1:port/x")
+    for url in ("http://", "https:///path"):
+        with pytest.raises(BadLocator, match="names no host"):
+            _read(url)
 
 
 def test_web_pages_are_not_written(server: str) -> None:

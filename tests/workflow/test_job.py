@@ -327,3 +327,43 @@ def words(job: Job[Any], text: str, parts: int) -> Any:
 def test_words(tmp_path: Path) -> None:
     text = "a b\nc a\nb b\n"
     assert Here(tmp_path).run(words(text, 2)) == Counter(text.split())
+
+
+def wrapping(function: Any) -> Any:
+    @functools.wraps(function)
+    def given_more(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, "more", **kwargs)
+
+    return given_more
+
+
+def keywords(left: int, *, right: int) -> int:
+    return left + right
+
+
+untyped: Any = {"pair": pair, "note": note, "keywords": job(keywords), "lambda": job(lambda x: x)}
+"""What a type checker would refuse to call wrongly."""
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "given", "why"),
+    [
+        ("pair", (), {}, "missing a required argument: 'left'"),
+        ("pair", (1, 2, 3), {}, "too many positional arguments"),
+        ("pair", (1,), {"rigth": 2}, "got an unexpected keyword argument 'rigth'"),
+        ("note", (), {}, "missing a required argument: 'text'"),
+        ("keywords", (1,), {}, "missing a required"),
+        ("lambda", (), {}, "missing a required argument: 'x'"),
+    ],
+)
+def test_wrong_arguments_are_found_where_they_are_given(name: str, args: Any, given: Any, why: str) -> None:
+    with pytest.raises(TypeError, match=f"job '{name}': {why}"):
+        untyped[name](*args, **given)
+
+
+def test_arguments_that_only_the_call_can_judge_are_taken() -> None:
+    assert note("a", 1, 2).name == "note"
+    assert job(keywords)(1, right=2).name == "keywords"
+    assert job(wrapping(pair.function))(1).name == "pair"
+    assert job(max)(1, 2, key=None).name == "max"
+    assert pair(1, right=note("x")).name == "pair"

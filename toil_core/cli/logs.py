@@ -100,7 +100,7 @@ def _print_list(logs: list[Log]) -> None:
     from toil_core.monitor.text import about, table
 
     if not logs:
-        print("no logs: no attempt has failed, and those that succeed leave none unless --write-logs-from-all-jobs is given", file=sys.stderr)
+        print("no logs: an attempt that succeeds leaves one only with --write-logs-from-all-jobs, and one that prints nothing leaves none", file=sys.stderr)
         return
     rows = [(log.name or "-", log.job, str(log.attempt), about(log.size), log.reason or "-") for log in logs]
     print(table(("job", "id", "attempt", "size", "failed by"), rows, right=(2, 3)))

@@ -193,5 +193,11 @@ def _verdict(error: OSError, path: str, writing: bool) -> ToilError:
     if error.errno in _PASSES:
         return Transient(f"{path}: {why}")
     if error.errno == errno.ENOENT:
-        return BadLocator(f"there is no folder {os.path.dirname(path)}; make it first" if writing else f"there is no file {path}")
+        return BadLocator(_missing(os.path.dirname(path)) if writing else f"there is no file {path}")
     return BadLocator(f"{path} cannot be {'written' if writing else 'read'}: {why}")
+
+
+def _missing(folder: str) -> str:
+    if os.path.isdir(folder):
+        return f"nothing can be made in {folder}; choose another folder"
+    return f"there is no folder {folder}; make it first"

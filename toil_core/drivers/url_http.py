@@ -38,7 +38,10 @@ def opened(url: str, mode: str) -> BinaryIO:
     """
     if mode != "rb":
         raise Unsupported(f"{shown(url)} can only be read; write to file:///PATH or to a URL that a plugin can write")
-    if "@" in url.partition("://")[2].partition("/")[0]:
+    host = url.partition("://")[2].partition("/")[0]
+    if not host:
+        raise BadLocator(f"{shown(url)} is no URL: it names no host")
+    if "@" in host:
         raise BadLocator(f"{shown(url)}: a URL must not hold a user name or a password; fetch the file yourself and import its path")
     try:
         request = urllib.request.Request(quote(url, safe=_AS_IS), headers={"User-Agent": f"toil-core/{toil_core.__version__}"})

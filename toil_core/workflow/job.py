@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import update_wrapper
+from functools import lru_cache, update_wrapper
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, cast, overload
 
 from toil_core.errors import GraphError
@@ -239,6 +240,8 @@ class Job(Generic[R]):
 
 _ENGINE = frozenset(Job.__slots__)
 _NOTHING = Wanted()
+_MANY = 1 << 30
+_ANY = range(-1, _MANY)
 current: Running | None = None
 """The attempt that runs in this process, if one does."""
 
@@ -293,6 +296,7 @@ class JobFunction(Generic[P, R]):
         self.name = needs.name or function_name(function)
         self.reference: str | None = None
         """`module:name` once it is known that workers can import it from there."""
+        self._fits = _arguments(function)
 
     def _check(self, function: Callable[..., Any]) -> None:
         if not callable(function):
@@ -309,16 +313,30 @@ class JobFunction(Generic[P, R]):
 
         Arguments may be, and may hold, other jobs and promises. A first parameter named `job`
         is not among them: the running job is given there.
+
+        Raises:
+            TypeError: The function does not take these arguments.
         """
         return self._make(FunctionJob, args, kwargs)
 
     def _make(self, kind: type[AnyFunctionJob], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AnyFunctionJob:
+        if kwargs or len(args) not in self._fits:
+            self._bind(args, kwargs)
         node: AnyFunctionJob = _new(kind)
         _prepare(node, self.needs)
         node.function = self
         node.args = args
         node.kwargs = kwargs
         return node
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Find now what would otherwise fail when the job runs."""
+        if self._fits != _ANY:
+            running = (None,) * takes_job(self.function)
+            try:
+                _signature(self.function).bind(*running, *args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"job '{self.name}': {error}") from None
 
     def requiring(self, **needs: Unpack[Needs]) -> JobFunction[P, R]:
         """The same function with other needs; those not given stay: `align.requiring(memory="8 GiB")(reads)`."""
@@ -348,6 +366,21 @@ def function_name(function: Any) -> str:
     """What people call a function."""
     inner = getattr(function, "func", function)  # of functools.partial
     return str(getattr(inner, "__name__", type(inner).__name__)).strip("<>")
+
+
+_signature = lru_cache(256)(inspect.signature)
+
+
+def _arguments(function: Callable[..., Any]) -> range:
+    """With how many arguments by position alone the function can surely be called; `_ANY` when only the call can tell."""
+    if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):  # what wraps a function may give it more
+        return _ANY
+    code = function.__code__
+    if code.co_kwonlyargcount:
+        return range(0)
+    named = code.co_argcount - takes_job(function)
+    least = max(0, named - len(function.__defaults__ or ()))
+    return range(least, _MANY if code.co_flags & inspect.CO_VARARGS else named + 1)
 
 
 def takes_job(function: Callable[..., Any]) -> bool:
