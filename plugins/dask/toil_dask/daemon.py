@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,10 @@ SETTINGS: dict[str, Any] = {
 }
 """Dask as we want it: the loss of a node is seen in seconds and never mended behind our back; nothing is kept that nobody reads."""
 
+NOTICE = "TOIL_PREEMPTION_NOTICE"
+"""The variable that names a file which appears when the machine is about to be taken away."""
+_IN_CLOSE_WRITE_OR_MOVED_TO = 0x8 | 0x80
+
 
 @dataclass
 class Signals:
@@ -36,11 +42,16 @@ class Signals:
 
     Args:
         stop: Set by SIGTERM, by SIGINT, and by the end of standard input when that is watched.
-        notice: Called at SIGUSR1.
+        notice: Called at SIGUSR1, and when the file that `TOIL_PREEMPTION_NOTICE` names appears.
     """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     notice: Callable[[], None] | None = None
+
+    def be_noticed(self) -> None:
+        """The machine will be taken away."""
+        if self.notice is not None:
+            self.notice()
 
 
 class NoPages:
@@ -75,13 +86,37 @@ def run(main: Callable[[Signals], Awaitable[int]], folder: Path, *, with_stdin: 
         loop, signals = asyncio.get_running_loop(), Signals()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signals.stop.set)
-        loop.add_signal_handler(signal.SIGUSR1, lambda: signals.notice and signals.notice())
+        loop.add_signal_handler(signal.SIGUSR1, signals.be_noticed)
+        notice = os.environ.get(NOTICE)
+        if notice:
+            watch_for(Path(notice), signals.be_noticed)
         if with_stdin:
             os.set_blocking(0, False)
             loop.add_reader(0, _read, loop, signals.stop)
         return await main(signals)
 
     return asyncio.run(running())
+
+
+def watch_for(path: Path, appeared: Callable[[], None]) -> None:
+    """Call the function once when the file is there, from the running event loop."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    notices = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        with suppress(BlockingIOError):
+            os.read(notices, 65536)
+        if path.exists():
+            loop.remove_reader(notices)
+            os.close(notices)
+            appeared()
+
+    if libc.inotify_add_watch(notices, os.fsencode(path.parent), _IN_CLOSE_WRITE_OR_MOVED_TO) < 0:
+        os.close(notices)  # there is no such folder, so nobody will say anything there
+        return
+    loop.add_reader(notices, look)
+    loop.call_soon(look)
 
 
 def _read(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

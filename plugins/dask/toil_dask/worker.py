@@ -1,6 +1,7 @@
 """`python -m toil_dask.worker`: the part of a cluster's node on which jobs run, in the foreground until SIGTERM.
 
-SIGUSR1 tells that the machine will soon be taken away: then nothing more starts here, and what is lost counts as preempted.
+SIGUSR1 tells that the machine will soon be taken away, and so does the file that TOIL_PREEMPTION_NOTICE names when it appears: then
+nothing more starts here, and what is lost counts as preempted.
 """
 
 from __future__ import annotations
