@@ -5,6 +5,8 @@ answers every request at once, with usage as of an analysis of genomes, and stor
 run is held, and what people ask while it goes on is asked; at its end what they ask then.
 
     python -m benchmarks.watching [--sizes 10,1000,10000,100000,1000000] [--rounds 3] [--document]
+
+Figures of sizes that are not measured now are those of the last time; `--sizes ""` measures nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from benchmarks import document, machine, table
+from benchmarks.catalog import ROOT
 from benchmarks.leader import BODY, VALUE, NullMachine
 from benchmarks.measure import measure
 from toil_core.batch_system import Request, Requirement, State, Update, Usage
@@ -48,6 +51,7 @@ from toil_core.wire import commits, keys, run, work
 from toil_core.wire.jobs import Kind, NewJob, Result
 from toil_core.wire.work import Setup, Task, Work, decode_work
 
+SAVED = ROOT / "benchmarks" / ".results" / "watching.json"
 SIZES = "10,1000,10000,100000,1000000"
 SLOTS, NODES = 256, 32
 LIMIT = 900.0
@@ -271,21 +275,29 @@ def events(address: str) -> Iterator[tuple[str, bool]]:
                 yield event, event == "details" or bool(json.loads(line[6:])["detailed"])
 
 
+def saved() -> dict[int, Row]:
+    """The figures of the last time, by size."""
+    return {row["jobs"]: Row(**row) for row in json.loads(SAVED.read_text())} if SAVED.exists() else {}
+
+
 def main() -> None:
     parsing = argparse.ArgumentParser(prog="python -m benchmarks.watching", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parsing.add_argument("--sizes", default=SIZES, help="how many jobs; several with commas between")
     parsing.add_argument("--rounds", type=int, default=3, help="how often each command is run (default 3)")
     parsing.add_argument("--document", action="store_true", help="write the figures into docs/benchmarks.md")
     given = parsing.parse_args()
-    rows, before = [], machine.load()
-    for size in map(int, given.sizes.split(",")):
+    for size in map(int, filter(None, given.sizes.split(","))):
         with tempfile.TemporaryDirectory(prefix="toil-watching-") as folder:
-            rows.append(watch(size, given.rounds, Path(folder)))
-    text = table.markdown(HEAD, [row.cells() for row in rows])
+            found = watch(size, given.rounds, Path(folder))
+        rows = {**saved(), size: found}
+        SAVED.parent.mkdir(exist_ok=True)
+        SAVED.write_text(json.dumps([asdict(rows[each]) for each in sorted(rows)], indent=1))
+    rows = saved()
+    text = table.markdown(HEAD, [rows[size].cells() for size in sorted(rows)])
     print(text)
     if given.document:
         described = machine.describe(os.cpu_count() or 1, Path(tempfile.gettempdir()))
-        told = f"{described['Processor']}; {described['Memory']}; job stores on {described['Job stores on']}; commit {described['Commit']}; load before {before}"
+        told = f"{described['Processor']}; {described['Memory']}; job stores on {described['Job stores on']}"
         document.put(f"{text}\n\n{told}.", name="watching")
 
 
