@@ -225,3 +225,12 @@ class HasTransport(Protocol):
     def transport(self, cluster: str) -> Mapping[str, str]:
         """The transport's name under `transport`, and the value of any other field of `TransportOptions`."""
         ...
+
+
+@runtime_checkable
+class SharesDisk(Protocol):
+    """A provisioner whose nodes see one disk: what is installed there for one of them is there for all."""
+
+    def images(self) -> str:
+        """Absolute path, on every node, of a folder for what is installed; its contents are named by what they are."""
+        ...

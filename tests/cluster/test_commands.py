@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +14,13 @@ import pytest
 
 from tests.cluster.conftest import Clusters
 from tests.docs.blocks import ROOT
+from tests.drivers.servers import needs_ssh
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
-    made = Clusters(tmp_path_factory.mktemp("shared"), "off")
+    needs_ssh()
+    made = Clusters(tmp_path_factory.mktemp("shared"))
     try:
         made.launch("shared", "-w", "1", "-t", "project=x")
         yield made
@@ -76,6 +81,48 @@ def test_rsync_there_and_back(shared: Clusters, tmp_path: Path) -> None:
     assert (tmp_path / "back" / "a b").read_text() == "content"
     assert "begins with a colon" in shared.toil("rsync-cluster", "shared", "-a", "a", "b", code=2).stderr
     assert "both sides" in shared.toil("rsync-cluster", "shared", "-a", ":a", ":b", code=2).stderr
+
+
+def test_a_port_of_a_node_answers_here(shared: Clusters) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            with server.accept()[0] as accepted:
+                accepted.sendall(b"hello")
+
+        threading.Thread(target=answer, daemon=True).start()
+        command = shared.command("ssh-cluster", "shared", "--forward", str(port), "cat")
+        done = subprocess.Popen(command, env=shared.environment(), stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert done.stderr is not None
+        local = int(done.stderr.readline().rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", local), 30) as connection:
+            assert connection.recv(5) == b"hello"
+        done.communicate("", timeout=60)
+        assert done.returncode == 0
+
+
+def test_a_refused_key_and_a_changed_host_are_a_line_each(shared: Clusters) -> None:
+    folder = shared.folder / "state"
+    key, record = folder / "clusters" / "shared" / "key", folder / "local-cloud" / "shared" / "records" / "leader" / "record.json"
+    before = key.read_bytes()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(shared.folder / "other")], check=True)
+    key.write_bytes((shared.folder / "other").read_bytes())
+    try:
+        done = shared.toil("ssh-cluster", "shared", "true", code=2)
+        assert len(done.stderr.splitlines()) == 1
+        assert "key" in done.stderr
+    finally:
+        key.write_bytes(before)
+    kept = record.read_text()
+    other = json.loads((folder / "local-cloud" / "shared" / "records" / "worker-1" / "record.json").read_text())["host_key"]
+    record.write_text(json.dumps({**json.loads(kept), "host_key": other}))
+    try:
+        done = shared.toil("ssh-cluster", "shared", "true", code=2)
+        assert len(done.stderr.splitlines()) == 1
+        assert "leader" in done.stderr
+    finally:
+        record.write_text(kept)
 
 
 def test_scale_up_and_down(shared: Clusters) -> None:

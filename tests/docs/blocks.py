@@ -56,11 +56,16 @@ def run(console: Console, folder: Path) -> None:
             shutil.copytree(source, folder, dirs_exist_ok=True)
         else:
             shutil.copy(source, folder)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "XDG_CONFIG_HOME": str(folder)}
-    for command, wanted in console.steps:
-        code, printed, errors = _shell(command, folder, environment)
-        assert code == 0, f"{console.page}: {command}: {errors}"
-        assert re.fullmatch(re.escape(wanted.strip()).replace(r"\.\.\.", ".*"), printed.strip(), re.DOTALL), f"{command}: {printed}"
+    own = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "XDG_CONFIG_HOME": str(folder), "TOIL_STATE_DIR": str(folder / ".state")}
+    environment = {**os.environ, **own}
+    try:
+        for command, wanted in console.steps:
+            code, printed, errors = _shell(command, folder, environment)
+            assert code == 0, f"{console.page}: {command}: {errors}"
+            assert re.fullmatch(re.escape(wanted.strip()).replace(r"\.\.\.", ".*"), printed.strip(), re.DOTALL), f"{command}: {printed}"
+    finally:
+        for cluster in (folder / ".state" / "clusters").glob("*"):  # of a block that failed
+            _shell(f"toil destroy-cluster {cluster.name}", folder, environment)
 
 
 def _shell(command: str, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
@@ -68,11 +73,11 @@ def _shell(command: str, folder: Path, environment: dict[str, str]) -> tuple[int
         command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        printed, errors = process.communicate(timeout=60)
+        printed, errors = process.communicate(timeout=90)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         printed, errors = process.communicate()
-        errors += "\nnot done after a minute"
+        errors += "\nnot done after 90 seconds"
     return process.returncode, printed, errors
 
 

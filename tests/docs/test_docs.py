@@ -16,6 +16,7 @@ CONSOLES = [console for page in (ROOT / "README.md", *sorted((ROOT / "docs").rgl
 HOOKS = [(name, function) for name, function in vars(hookspecs).items() if name.startswith("toil_")]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("console", CONSOLES, ids=lambda console: f"{console.page}: {console.steps[0][0]}")
 def test_what_is_shown_works(console: Console, tmp_path: Path) -> None:
     run(console, tmp_path)

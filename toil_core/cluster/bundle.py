@@ -19,6 +19,7 @@ from toil_core.errors import UsageError
 FORMAT = 2
 """Goes into the name of every image; another one makes all of them anew."""
 _KEPT = 8
+_KEPT_WHEELS = 500
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def archive(image: Image, cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as name:
         folder = Path(name)
         with ThreadPoolExecutor(2) as pool:
-            written = list(pool.map(lambda content: wheels.write_wheel(content, folder), image.contents))
+            written = list(pool.map(lambda content: _wheel(content, cache / "wheels", folder), image.contents))
         if image.requirements:
             (folder / "requirements.txt").write_text("\n".join([*image.requirements, ""]))
             written.append(folder / "requirements.txt")
@@ -94,9 +95,25 @@ def archive(image: Image, cache: Path) -> Path:
             for each in written:
                 tar.add(each, each.name, filter=_plain)
         new.rename(path)
-    for old in sorted(cache.glob("*.tar"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
-        old.unlink(missing_ok=True)
+    _keep_newest(cache.glob("*.tar"), _KEPT)
+    _keep_newest((cache / "wheels").glob("*/*.whl"), _KEPT_WHEELS)
     return path
+
+
+def _wheel(content: wheels.Content, cache: Path, folder: Path) -> Path:
+    """The wheel of a distribution, from the cache or made now."""
+    place = cache / f"{content.digest[:24]}-{FORMAT}-{python_version()}"
+    for found in place.glob("*.whl"):
+        os.utime(found)
+        return found
+    place.mkdir(parents=True, exist_ok=True)
+    written = wheels.write_wheel(content, folder)
+    return written.replace(place / written.name)
+
+
+def _keep_newest(files: Iterable[Path], count: int) -> None:
+    for old in sorted(files, key=lambda path: path.stat().st_mtime)[:-count]:
+        old.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path:

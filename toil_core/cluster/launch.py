@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from toil_core import __version__
 from toil_core.batch_system import Requirement
@@ -23,7 +24,9 @@ from toil_core.cluster.state import ClusterState
 from toil_core.cluster.wanted import WantedNode
 from toil_core.cluster_engine import ClusterEngine, EngineNode
 from toil_core.errors import UsageError
-from toil_core.provisioner import Node, NodeRequest, NodeType, Provisioner
+from toil_core.options import Config
+from toil_core.plugins import hooks
+from toil_core.provisioner import Node, NodeRequest, NodeType, Provisioner, SharesDisk
 from toil_core.sync_transport import SyncTransport, wait_for_node
 
 _AWAITED = {
@@ -49,12 +52,14 @@ class Place:
         provisioner: Its cloud.
         transport: The way into its nodes.
         engine: What runs on it.
+        config: The options.
     """
 
     state: ClusterState
     provisioner: Provisioner
     transport: SyncTransport
     engine: ClusterEngine
+    config: Config
 
 
 class Launch:
@@ -71,7 +76,7 @@ class Launch:
     def __init__(
         self, place: Place, wanted: Sequence[WantedNode], leader: str | Node, requirements: Path | None, tell: Callable[[str], None]
     ) -> None:
-        self._state, self._provisioner = place.state, place.provisioner
+        self._state, self._provisioner, self._config = place.state, place.provisioner, place.config
         self._give_up = threading.Event()
         self._transport, self._engine = Interruptible(place.transport, self._give_up), place.engine
         self._wanted = list(wanted)
@@ -80,6 +85,7 @@ class Launch:
         self._machines = Machines(partial(place.provisioner.nodes, place.state.name), self._give_up)
         self._types: dict[str, NodeType] = {}
         self._facts: dict[str, Facts] = {}
+        self._sharing = threading.Lock()
         self._ssh_key = ""
         self._setup: Setup
         self._archive: Path
@@ -161,10 +167,15 @@ class Launch:
     def _system(self, name: str, limit: float) -> str:
         owns = self._provisioner.owns_system
         self._facts[name] = node_setup.prepare_system(self._transport, self._machines[name], self._facts[name], _left(limit), owns_system=owns)
+        if owns:
+            for files in hooks(self._config).hook.toil_boot_files(cluster=self._state.name, role=self._machines[name].role):
+                node_setup.put_files(self._transport, self._machines[name], files)
         return ""
 
     def _install(self, name: str, limit: float) -> str:
-        node_setup.install(self._transport, self._machines[name], self._facts[name], self.image, self._archive, _left(limit))
+        shared = PurePosixPath(self._provisioner.images()) if isinstance(self._provisioner, SharesDisk) else None
+        with self._sharing if shared else nullcontext():
+            node_setup.install(self._transport, self._machines[name], self._facts[name], self.image, self._archive, _left(limit), shared)
         return ""
 
     def _start(self, name: str, limit: float) -> str:

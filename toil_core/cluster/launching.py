@@ -78,7 +78,7 @@ def launch_cluster(
         launch: Launch | None = None
         try:
             with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, _ended_by_sigterm():
-                launch = Launch(Place(state, provisioner, transport, runs), wanted, LEADER, kept_requirements, tell)
+                launch = Launch(Place(state, provisioner, transport, runs, config), wanted, LEADER, kept_requirements, tell)
                 launch.run()
         except BaseException as error:  # noqa: BLE001  raised again once all is taken back
             raise _after(error, state, provisioner, launch, keep=keep, tell=tell) from (error.cause if isinstance(error, PhaseFailed) else error)

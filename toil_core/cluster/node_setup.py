@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,18 @@ from toil_core.sync_transport import SyncTransport
 
 _UNPACKED = 5
 """About how many times its archive an installed image is."""
+_FIND = """
+umask 077
+mkdir -p "$1"
+[ ! -e "$2/.whole" ] || exit 0
+own=$2
+shift 2
+for image; do
+    if [ -e "$image/.whole" ]; then touch -c "$image/.whole" 2>/dev/null; ln -sfn "$image" "$own"; exit; fi
+done
+exit 1
+"""
+"""Looks for an image in the places after the first two words: the folder of images, and where the node shall have it."""
 
 
 @dataclass(frozen=True)
@@ -108,30 +119,49 @@ def prepare_system(transport: SyncTransport, node: Node, facts: Facts, seconds: 
     return facts
 
 
-def install(transport: SyncTransport, node: Node, facts: Facts, image: Image, archive: Path, seconds: float) -> bool:
+def put_files(transport: SyncTransport, node: Node, files: Mapping[str, bytes]) -> None:
+    """Write files on a node whose system is ours, by absolute path."""
+    for name, content in files.items():
+        with tempfile.NamedTemporaryFile(prefix="toil-") as file:
+            file.write(content)
+            file.flush()
+            transport.push(node, Path(file.name), PurePosixPath(name))
+
+
+def install(
+    transport: SyncTransport, node: Node, facts: Facts, image: Image, archive: Path, seconds: float, shared: PurePosixPath | None = None
+) -> bool:
     """Install the image, unless the node has it.
+
+    Args:
+        transport: The way into the node.
+        node: The node.
+        facts: What it has.
+        image: The image.
+        archive: Its archive here.
+        seconds: How long a step may take.
+        shared: A folder of images that all nodes share, where there is one.
 
     Returns:
         Whether it had it.
     """
     layout = Layout(facts.home)
-    there = transport.run(node, ["test", "-e", str(layout.image(image.name) / ".whole")], timeout=seconds)
-    if there.returncode == 0:
-        return True
-    prepared = Layout.prepared_image(image.name)
-    if transport.run(node, ["test", "-e", str(prepared / ".whole")], timeout=seconds).returncode == 0:
-        script = f"mkdir -p {shlex.quote(str(layout.images))} && ln -sfn {shlex.quote(str(prepared))} {shlex.quote(str(layout.image(image.name)))}"
-        _run(transport, node, ["sh", "-c", script], seconds, "take its prepared image")
+    own = layout.image(image.name)
+    there = [own, Layout.prepared_image(image.name), *([shared / image.name] if shared else [])]
+    transport.push(node, Path(on_node.__file__), layout.tool)
+    found = transport.run(node, ["sh", "-c", _FIND, "sh", str(layout.images), *map(str, there)], timeout=seconds)
+    if found.returncode == 0:
         return True
     needed = archive.stat().st_size * (1 + _UNPACKED)
     if facts.free < needed:
         raise UsageError(f"its disk is full: {facts.free >> 20} MiB are free, and {needed >> 20} MiB are needed; ask for more storage")
-    _run(transport, node, ["sh", "-c", f"umask 077; mkdir -p {shlex.quote(str(layout.images))}"], seconds, "make a folder")
-    transport.push(node, Path(on_node.__file__), layout.tool)
-    target = layout.images / f"{image.name}.tar"
-    transport.push(node, archive, target)
-    _run(transport, node, [facts.python, str(layout.tool), "install", str(target), str(layout.image(image.name))], seconds, "install the image")
-    _run(transport, node, ["rm", "-f", str(target)], seconds, "remove the archive")
+    sent = layout.images / f"{image.name}.tar"
+    transport.push(node, archive, sent)
+    target = shared / image.name if shared else own
+    _run(transport, node, [facts.python, str(layout.tool), "install", str(sent), str(target)], seconds, "install the image")
+    _run(transport, node, ["rm", "-f", str(sent)], seconds, "remove the archive")
+    if shared:
+        _run(transport, node, ["sh", "-c", _FIND, "sh", str(layout.images), *map(str, there)], seconds, "find the image")
     return False
 
 

@@ -56,7 +56,7 @@ def scale_cluster(cluster: Cluster, workers: Sequence[Workers], usual: Offer | N
 def _add(cluster: Cluster, wanted: Sequence[WantedNode], leader: Node, tell: Callable[[str], None]) -> None:
     assert cluster.file is not None
     requirements = cluster.state.folder / "requirements.txt"
-    place = Place(cluster.state, cluster.provisioner, cluster.transport, open_engine(cluster.file.engine, cluster.config))
+    place = Place(cluster.state, cluster.provisioner, cluster.transport, open_engine(cluster.file.engine, cluster.config), cluster.config)
     launch = Launch(place, wanted, leader, requirements if requirements.exists() else None, tell)
     try:
         launch.run()

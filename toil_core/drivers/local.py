@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import getpass
+import os
 import random
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +28,8 @@ from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config
 from toil_core.provisioner import ClusterOptions, Node, NodeRequest, NodeType, Provisioner, Resource, Shortage
 from toil_core.state_folder import state_folder
+
+_MONTH = 30 * 86400.0
 
 
 class LocalProvisioner(Provisioner):
@@ -112,6 +116,14 @@ class LocalProvisioner(Provisioner):
     def transport(self, cluster: str) -> Mapping[str, str]:
         """`ssh`, or `local` where there is no ssh server."""
         return {"transport": "ssh"} if self._sshd else {"transport": "local", "local_nodes": str(self._records.homes(cluster))}
+
+    def images(self) -> str:
+        """A folder of the user's cache; what was not used for a month is removed from it."""
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "toil" / "installed"
+        for whole in folder.glob("*/.whole"):
+            if whole.stat().st_mtime < time.time() - _MONTH:
+                shutil.rmtree(whole.parent, ignore_errors=True)
+        return str(folder)
 
     def kill(self, cluster: str, names: Iterable[str]) -> None:
         """Take nodes away at once, without a word to what runs there.
