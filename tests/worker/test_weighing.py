@@ -21,7 +21,7 @@ def test_what_is_gone_at_the_end_was_seen(tmp_path: Path) -> None:
     server._around = SimpleNamespace(opened=SimpleNamespace(folder=str(tmp_path)))  # type: ignore[assignment]
     slot: Any = SimpleNamespace(weighed=0, weigh_at=0.0, notes=Notes(new_page(), 3))
     batch: Any = SimpleNamespace(slot=3)
-    slot.notes.next(0)
+    slot.notes.next(1, 0)
     server._look_at_disk(slot, batch, 77, 0.5)
     assert slot.notes.disk == 0, "a short attempt is not worth it"
     server._look_at_disk(slot, batch, 77, 1.0)
@@ -32,7 +32,7 @@ def test_what_is_gone_at_the_end_was_seen(tmp_path: Path) -> None:
     assert slot.notes.disk >= 2 * MIB, "the peak stays"
     server._look_at_disk(slot, batch, 78, 0.1)
     assert (slot.weighed, slot.weigh_at) == (78, 1.0)
-    slot.notes.next(1)
+    slot.notes.next(1, 1)
     assert slot.notes.disk == 0
 
 

@@ -26,15 +26,20 @@ REHEARSAL = dumps(("toil_core.worker.rehearsal:nothing", (), {}))
 """The body of a job that does nothing; see `toil_core.worker.rehearsal`."""
 REHEARSED = "0-0"
 """The request of that job."""
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+_PLAIN = frozenset({bool, int, float, str, bytes})
 """Types of values that hold nothing else, so that no promise can be in them."""
 _NONE = dumps(None, PROTOCOL)
 _NONE_SPAN, _NONE_CRC = (0, len(_NONE)), crc32(_NONE)
 
 
+_plain = False
+"""Whether this process was prepared for a setup that wants nothing around its jobs."""
+
+
 def prepare(setup: Setup) -> None:
     """Find once what every attempt would find anew."""
-    around_of(setup)
+    global _plain
+    _plain = around_of(setup) is None
     know_functions()
 
 
@@ -67,7 +72,7 @@ def run(
             raise UsageError(f"job '{kind.name}': {error}") from error
         jobs.current = running
         try:
-            around = around_of(place.setup)
+            around = None if _plain else around_of(place.setup)
             if around is None and through is None:
                 value = function(*args, **kwargs)
             else:
@@ -93,7 +98,7 @@ def _call(call: Callable[[], Any], running: Running, around: Around | None, thro
 def _gather(running: Running, node: Job[Any] | None, value: Any) -> tuple[Result, bytes]:
     job, name = running.task.job, running.kind.name
     if node is None or not (node._toil_children or node._toil_follow_ons or node._toil_services):
-        if type(value) in _PLAIN and running.held is None and not (running.touched or running.messages):  # most tiny jobs
+        if (value is None or type(value) in _PLAIN) and running.held is None and not (running.touched or running.messages):  # most tiny jobs
             if value is None:
                 return Result(job, _NONE_SPAN, _NONE_CRC), _NONE
             payload = dumps(value, PROTOCOL)

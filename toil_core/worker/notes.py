@@ -31,18 +31,17 @@ class Notes:
         """One more batch is over."""
         self._view[_ENDED] += 1
 
-    def cancelled(self, work: int) -> bool:
-        """Whether the work is to end."""
-        return self._view[_CANCELLED] == work + 1
-
-    def next(self, index: int) -> None:
-        """A process for the task is about to be forked."""
+    def next(self, work: int, index: int) -> bool:
+        """A process for the task of the work is about to be forked; False when the work is to end."""
         view = self._view
+        if view[_CANCELLED] == work + 1:
+            return False
         view[_INDEX] = index
         view[_OPENED] = 0
         view[_VERDICT] = 0
         view[_PEAK] = 0
         view[_DISK] = 0
+        return True
 
     def forked(self, pid: int, now: int) -> None:
         """The process is there, or (0) gone.
@@ -106,6 +105,10 @@ class Notes:
     def running(self) -> tuple[int, int]:
         """The process that runs (0 for none), and when it started, in nanoseconds of the monotonic clock."""
         return self._view[_PID], self._view[_STARTED]
+
+    def cancelled(self, work: int) -> bool:
+        """Whether the work is to end."""
+        return self._view[_CANCELLED] == work + 1
 
     def cancel(self, work: int) -> None:
         """No further task of the work is to start."""

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from toil_core.batch_system import Reason
-from toil_core.worker import messages, procfs
+from toil_core.worker import procfs
 from toil_core.worker.child import Child
 from toil_core.worker.lean import fresh_pools
-from toil_core.worker.messages import Batch, Ended, Left, Open, Said, Spec
+from toil_core.worker.messages import TOLD, Batch, Ended, Left, Open, Said, Spec, encode, take, to_slot
 from toil_core.worker.notes import DEFERRED, STORE, Notes
 from toil_core.worker.rehearsal import rehearse
 from toil_core.worker.runner import Place, Runner
@@ -85,8 +85,8 @@ class Slot:
 
     def serve(self, commands: int) -> NoReturn:
         """Run the batches that come through the pipe until its other end is closed."""
-        while message := messages.take(commands):
-            batch = messages.to_slot.decode(message)
+        while message := take(commands):
+            batch = to_slot.decode(message)
             gc.freeze()  # else a collection, in an attempt above all, would write to all that was made here
             self._run(batch)
         os._exit(0)
@@ -99,8 +99,9 @@ class Slot:
                 os.environ[name] = str(max(1, int(batch.cores)))
         place = self._child.place(batch)
         for spec in batch.specs if batch.isolated else (None,):
-            if notes.cancelled(batch.work):
-                os.write(self._host, messages.encode(Left(batch.work)))
+            place.index = -1 if spec is None else spec.index
+            if not notes.next(batch.work, place.index):
+                os.write(self._host, encode(Left(batch.work)))
                 break
             self._attempt(batch, spec, place)
         notes.end()
@@ -108,8 +109,6 @@ class Slot:
     def _attempt(self, batch: Batch, spec: Spec | None, place: Place) -> None:
         notes = self._notes
         isolated = self._child.isolated  # looked up here, as what the child looks up costs it copies
-        index = place.index = -1 if spec is None else spec.index
-        notes.next(index)
         started, began = time.time(), time.monotonic_ns()
         pid = os.fork()
         if not pid:
@@ -121,20 +120,22 @@ class Slot:
         _, status, usage = ended
         wall = (time.monotonic_ns() - began) / 1e9
         index, did, number, peak, disk = notes.over(pid)
-        if not self._alone():
+        if self._children < 0 or os.pread(self._children, 1, 0):  # it left something running, or that cannot be told so cheaply
             self._end_rest()
         if did & DEFERRED:
             self._run_deferred(batch)
-        told = os.pread(self._told, messages.TOLD, 0)
+        told = os.pread(self._told, TOLD, 0)
         if told:
             os.ftruncate(self._told, 0)
         verdict = VERDICTS[number]
         if status and status == signal.SIGKILL and verdict is None:
             verdict = self._kernel_verdict()
-        folder = self._folder
+        folder, log = self._folder, ""
+        if os.lseek(folder.log_fd, 0, os.SEEK_END):  # it printed something; cheaper than all that `fstat` tells
+            log = folder.take_log(status != 0 or (self._keep_logs and spec is not None))
         os.write(
             self._host,
-            messages.encode(
+            encode(
                 Ended(
                     batch.work,
                     index,
@@ -147,7 +148,7 @@ class Slot:
                     started,
                     verdict,
                     bool(did & STORE),
-                    folder.take_log(status != 0 or (self._keep_logs and spec is not None)),
+                    log,
                     folder.take_trash(),
                     disk,
                     told,
@@ -178,12 +179,8 @@ class Slot:
         for trouble in deferred.run_all(self._folder.deferred, deferred.seconds_of(opened.setup), lambda: self._enter(batch)):
             os.write(self._folder.log_fd, f"{trouble}\n".encode())
             if opened.live:
-                os.write(self._host, messages.encode(Said(batch.work, self._notes.index, WARNING, trouble)))
+                os.write(self._host, encode(Said(batch.work, self._notes.index, WARNING, trouble)))
         self._end_rest()
-
-    def _alone(self) -> bool:
-        """Whether nothing is left below this process; False when that cannot be told so cheaply."""
-        return self._children >= 0 and not os.pread(self._children, 1, 0)
 
     def _end_rest(self) -> None:
         """End whatever the attempt left running: all of it has become a child of this process, or lies below one."""
