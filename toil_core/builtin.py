@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from toil_core.plugins import hookimpl
@@ -10,6 +10,7 @@ from toil_core.plugins import hookimpl
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from toil_core.checks import Check
     from toil_core.options import Command, Config, Group
 
 CLUSTER_COMMANDS = (
@@ -62,6 +63,7 @@ def toil_commands() -> Iterable[Command]:
         Command("scale-cluster", "Add workers to a running cluster, or take some away.", "toil_core.cli.scale_cluster"),
         Command("destroy-cluster", "Remove all that was made for a cluster.", "toil_core.cli.destroy_cluster"),
         Command("local-cloud", "Kill or preempt nodes of a cluster on this machine.", "toil_core.cli.local_cloud"),
+        Command("doctor", "Look at what runs need: this machine, credentials, permissions, a job store.", "toil_core.cli.doctor"),
         Command("plugins", "List what is installed, what it offers and whether it loads.", "toil_core.cli.plugins"),
         Command("config", "Write a commented config file of all options.", "toil_core.cli.config"),
         Command("completion", "Print what makes a shell complete commands and options.", "toil_core.cli.completion"),
@@ -82,3 +84,12 @@ def toil_list_url(url: str, config: Config) -> Iterable[tuple[str, int]] | None:
     from toil_core.drivers.urls import listed
 
     return listed(url)
+
+
+@hookimpl(tryfirst=True)
+def toil_checks(locators: Sequence[str], config: Config) -> Iterable[Check]:
+    """This machine, and the job stores."""
+    from toil_core.drivers.checks import of_machine, of_stores
+
+    yield from of_machine(config)
+    yield from of_stores(locators, config)

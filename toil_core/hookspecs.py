@@ -7,7 +7,7 @@ here for type checkers only, so that importing this module stays cheap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from toil_core.batch_system import BatchSystem, Requirement
+    from toil_core.checks import Check
     from toil_core.cluster_engine import ClusterEngine
     from toil_core.events import Event
     from toil_core.job_store import JobStore
@@ -98,6 +99,15 @@ def toil_after_job(job: str, name: str, attempt: int, requirement: Requirement, 
     """A job's function has returned, or raised (`error` is then what, in a line); not called when its process was killed.
 
     What is raised here goes to the job's log and changes nothing.
+    """
+
+
+@hookspec
+def toil_checks(locators: Sequence[str], config: Config) -> Iterable[Check]:  # type: ignore[empty-body]
+    """What `toil doctor` should look at: credentials, permissions, connections.
+
+    A generator, so that each check is told as it ends. Nothing may be made or changed but what is removed again. Look at
+    what the user has to do with: the job stores of `locators`, and what the options name.
     """
 
 

@@ -188,6 +188,18 @@ class HasWorkerLocator(Protocol):
 
 
 @runtime_checkable
+class HasPace(Protocol):
+    """A store whose every request costs money, or a good part of a second.
+
+    Jobs that last less than its pace share requests, and a leader that has nothing to do asks it less and less.
+    """
+
+    def pace(self) -> float:
+        """Seconds of tiny jobs' work that are worth a write."""
+        ...
+
+
+@runtime_checkable
 class CanWarm(Protocol):
     """A driver whose class can make ready what opening a store takes time for.
 

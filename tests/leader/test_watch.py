@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from itertools import pairwise
 from typing import BinaryIO
 
 import pytest
@@ -12,6 +13,7 @@ from tests.leader.world import Plan, World
 from toil_core.batch_system import Reason
 from toil_core.drivers.memory import MemoryJobStore
 from toil_core.errors import LeaderReplaced, Transient
+from toil_core.job_store import JobStore
 from toil_core.leader import page
 from toil_core.leader.page import Page
 from toil_core.leader.watch import Watch
@@ -141,3 +143,28 @@ def test_where_workers_need_it_the_leader_shows_that_it_lives(store: Counting) -
             seen.append(stream.read())
     assert seen[0] == seen[1] != seen[2] and watch.at == 1200.0
     assert Watch(store, 1, WatchOptions(kill_check_interval=0.0)).at is None
+
+
+def test_an_idle_leader_asks_a_store_that_costs_money_less_and_less() -> None:
+    class Costly(MemoryJobStore):
+        def pace(self) -> float:
+            return 1.0
+
+    def looks(store: JobStore) -> list[float]:
+        world, watch = World(Plan("root")), Watch(store, 1, WatchOptions(kill_check_interval=30.0), now=lambda: 0.0)
+        times = []
+        for _ in range(8):
+            assert watch.at is not None
+            times.append(watch.at)
+            watch.turn(world.graph, watch.at)
+        watch.changed()
+        watch._page_at = None
+        first = watch.at
+        assert first is not None
+        watch.turn(world.graph, first)
+        assert watch.at is not None
+        return [later - earlier for earlier, later in pairwise([0.0, *times, first, watch.at])]
+
+    with Costly("costly", Config()) as costly, MemoryJobStore("free", Config()) as free:
+        assert looks(costly) == [30, 30, 60, 120, 240, 480, 600, 600, 600, 30]
+        assert looks(free) == [30.0] * 10

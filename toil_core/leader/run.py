@@ -18,7 +18,7 @@ from toil_core import plugins
 from toil_core.batch_system import BatchSystem, HasCapacity, HasSlots, Reason
 from toil_core.errors import Interrupted, JobStoreExists, StoreError, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
-from toil_core.job_store import HasWorkerLocator, JobStore
+from toil_core.job_store import HasPace, HasWorkerLocator, JobStore
 from toil_core.leader import checkpoints as folding
 from toil_core.leader import learned
 from toil_core.leader.checkpoints import Checkpoints
@@ -132,7 +132,7 @@ def lead(
         folding.bury(patient, epoch)
     with rare(), _or_replaced(patient, epoch), batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
         apart = not (batch.here or options.run_local_jobs_on_workers)
-        sizing = _sizing(batch, apart=apart)
+        sizing = _sizing(store, batch, apart=apart)
         graph = around.graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))
         checkpoints = Checkpoints(patient, epoch)
         _load(patient, graph, checkpoints, epoch, restart=restart, readers=around.readers)
@@ -234,8 +234,9 @@ def _least(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _sizing(batch: BatchSystem, *, apart: bool) -> Sizing:
-    return Sizing(slots=batch.slots() if isinstance(batch, HasSlots) else None, backlog=batch.backlog, apart=apart)
+def _sizing(store: JobStore, batch: BatchSystem, *, apart: bool) -> Sizing:
+    sizing = Sizing(slots=batch.slots() if isinstance(batch, HasSlots) else None, backlog=batch.backlog, apart=apart)
+    return replace(sizing, target=store.pace()) if isinstance(store, HasPace) else sizing
 
 
 def _limits(options: EngineOptions, batch: BatchSystem) -> Limits:

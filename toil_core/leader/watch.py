@@ -9,13 +9,15 @@ from io import BytesIO
 
 from toil_core.batch_system import Requirement
 from toil_core.errors import LeaderReplaced, NoSuchKey, ToilError
-from toil_core.job_store import JobStore
+from toil_core.job_store import HasPace, JobStore
 from toil_core.leader import page
 from toil_core.leader.graph import Graph
 from toil_core.leader.watch_options import WatchOptions
 from toil_core.wire import keys
 
 _log = logging.getLogger("toil.leader")
+IDLE_CHECK = 600.0
+"""So many seconds are at most between two looks for a request to end, where looking costs money and nothing happens."""
 
 
 class Watch:
@@ -51,8 +53,9 @@ class Watch:
         self._capacity, self._slots = capacity, slots
         self._page_at: float | None = None
         self._written = 0.0
-        self._check = options.kill_check_interval
+        self._check = self._next_check = options.kill_check_interval
         self._check_at = now() + self._check if self._check else None
+        self._costly = isinstance(store, HasPace)
         self._lease = options.leader_lease / 4 if lease else 0.0
         self._lease_at = 0.0 if self._lease else None
         self._beats = 0
@@ -65,6 +68,7 @@ class Watch:
 
     def changed(self) -> None:
         """Something happened that the page should tell."""
+        self._next_check = self._check
         if self._page_at is None:
             self._page_at = self._written + self._interval
 
@@ -93,7 +97,9 @@ class Watch:
             self._beat()
         if self._check_at is None or now < self._check_at:
             return False
-        self._check_at = now + self._check
+        self._check_at = now + self._next_check
+        if self._costly:  # as long as nothing happens, ask less and less
+            self._next_check = max(self._check, min(2 * self._next_check, IDLE_CHECK))
         if self._there(keys.leader(self._epoch + 1)):
             raise LeaderReplaced("another leader has taken this workflow over; this one stops")
         if self.killed or not self._there(keys.kill(self._epoch)):

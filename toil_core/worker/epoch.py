@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toil_core.job_store import CanSync, HasPaths, JobStore
+from toil_core.job_store import CanSync, HasPace, HasPaths, JobStore
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.wire.jobs import Failure
@@ -15,6 +15,9 @@ from toil_core.worker.running import Running
 from toil_core.worker.server_process import ServerProcess
 from toil_core.worker.settle import Keeping
 from toil_core.worker.shelf import Shelf
+
+GROUP_SECONDS = 0.05
+"""How long a result may wait for others to share its commit, where requests cost next to nothing."""
 
 
 class Epoch:
@@ -41,6 +44,8 @@ class Epoch:
         self.made_slots = 0
         self.syncer: Syncer | None = None
         self.keeping = Keeping(0, False)
+        self.group = GROUP_SECONDS
+        """How long a result may wait for others to share its commit."""
         self.inline = False
         """Whether the store is quick enough to be used from the host's loop."""
         self._keep_cache = keep_cache
@@ -68,6 +73,7 @@ class Epoch:
         self._tolerance = options.memory_tolerance
         synced = options.durability == "power" and isinstance(store, CanSync)
         self.inline = isinstance(store, HasPaths) and not synced
+        self.group = store.pace() if isinstance(store, HasPace) else GROUP_SECONDS
         if synced and isinstance(store, CanSync):
             self.syncer = Syncer(store.sync)
 

@@ -29,8 +29,6 @@ from toil_core.worker.server_process import ServerProcess
 from toil_core.worker.settle import discard, failed, fetch_all, settle, sweep, told, with_log, words
 from toil_core.worker.shelf import Shelf
 
-GROUP_SECONDS = 0.05
-"""How long a result may wait for others to share its commit."""
 CARRIED = 256 * 1024
 """The largest commit that an update carries whole."""
 TRIES = 8
@@ -275,6 +273,7 @@ class WorkerHost:
             self._dispatch(epoch, running)
 
         running.settling += 1
+        running.flying.discard(item.index)  # its process may end before its log is kept
         self._store_io(epoch, running, settling)
 
     def _ended(self, epoch: Epoch, running: Running, ended: Ended) -> None:
@@ -363,7 +362,7 @@ class WorkerHost:
             else:
                 self._give_up(epoch, running, *running.ending)
         elif running.finished and not running.ending:
-            left = running.since + GROUP_SECONDS - monotonic()
+            left = running.since + epoch.group - monotonic()
             if left <= 0:
                 self._commit(epoch, running, final=False)
             elif not running.timed:

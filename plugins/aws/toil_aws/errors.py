@@ -14,7 +14,7 @@ TRIED = (
     "tried in turn: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile in ~/.aws/credentials and ~/.aws/config "
     "(with single sign-on and assumed roles), the container's role, the instance's role"
 )
-HOW = "run `aws configure` or `aws sso login`, or set the variables; `toil doctor --aws` tells more"
+HOW = "run `aws configure` or `aws sso login`, or set the variables; `toil doctor aws:REGION:NAME` tells more"
 
 _NO_CREDENTIALS = (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.CredentialRetrievalError, sdk.ProfileNotFound, sdk.ConfigParseError,
                    sdk.SSOError, sdk.TokenRetrievalError)  # fmt: skip
@@ -129,7 +129,7 @@ def _answer(error: sdk.ClientError, where: str, key: str) -> ToilError:
         region = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "another region")
         return UsageError(f"{where}: the bucket is in {region}; write that region in its locator")
     if status == 403:
-        return UsageError(f"{where}: AWS does not permit {action(operation)} ({code}); ask for that permission, see `toil doctor --aws`")
+        return UsageError(f"{where}: AWS does not permit {action(operation)} ({code}); ask for that permission, see `toil doctor`")
     return StoreError(key, f"{where}: {code or status} on {operation}: {one_line(error)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from toil_core import hookimpl
@@ -10,6 +10,7 @@ from toil_core import hookimpl
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from toil_core.checks import Check
     from toil_core.options import Config, Group
 
 
@@ -39,3 +40,15 @@ def toil_list_url(url: str, config: Config) -> Iterable[tuple[str, int]] | None:
     from toil_aws.urls import listed
 
     return listed(url, config)
+
+
+@hookimpl
+def toil_checks(locators: Sequence[str], config: Config) -> Iterable[Check]:
+    """Who AWS takes us for, and what a job store there needs; only for those who have to do with AWS."""
+    from toil_aws.options import AwsOptions
+
+    regions = {locator.split(":")[1] for locator in locators if locator.startswith("aws:") and locator.count(":") == 2}
+    if regions or config[AwsOptions] != AwsOptions():
+        from toil_aws.doctor import checks
+
+        yield from checks(sorted(regions), config)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WRITER = "toil-writer"
 _TRIES = 8
+_PACE = 1.0
 _LONGEST_URL = 7 * 86400
 
 
@@ -135,6 +136,10 @@ class S3JobStore(JobStore):
         from toil_aws import urls
 
         return urls.copied(self._s3, url, self._name, names.object_name(key), self._customer, self._options)
+
+    def pace(self) -> float:
+        """A write costs as much as some seconds of a core; see `HasPace`."""
+        return _PACE
 
     def close(self) -> None:
         self._s3.close()

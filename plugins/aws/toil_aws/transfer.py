@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from toil_aws.options import AwsOptions
 
 _MOST_PARTS = 10_000
-_UNKNOWN = 64 << 20
-"""Bytes of a part of a stream whose length nobody knows: enough for 640 GB."""
+_UNKNOWN = 16 << 20
+"""Bytes of a part of a stream whose length nobody knows, which is held in memory while it moves: enough for 160 GB."""
 _SMALL = 1 << 20
 
 
@@ -44,10 +44,11 @@ def upload(client: S3Client, stream: BinaryIO, bucket: str, name: str, extra: di
             client.put_object(Bucket=bucket, Key=name, Body=start, **extra)
             return
         stream = cast("BinaryIO", _Rest(start, stream))
-    part = max(options.part_size, -(-size // _MOST_PARTS) if size else min(_UNKNOWN, 8 * options.part_size))
+    part = max(options.part_size, -(-size // _MOST_PARTS) if size else _UNKNOWN)
     config = TransferConfig(
         multipart_threshold=part, multipart_chunksize=part, max_concurrency=options.transfers, preferred_transfer_client=_preferred(stream, extra)
     )
+    config.max_in_memory_upload_chunks = options.transfers
     try:
         client.upload_fileobj(stream, bucket, name, ExtraArgs=dict(extra), Config=config)
     except S3UploadFailedError as error:

@@ -1,0 +1,156 @@
+"""Workflows in an S3 bucket: killed and restarted, and what they ask of S3."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from tests.proxy import Asked, Proxy, proxy_to
+from tests.scripts import run_script
+from tests.servers import Server
+from toil_core.options import Config
+
+from toil_aws.job_store import S3JobStore
+
+VARIANTS = Path(__file__).parents[4] / "examples" / "variants" / "variants.py"
+
+
+@pytest.fixture
+def proxy(real: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Counts what is asked of the real server."""
+    with proxy_to(real.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+def run_variants(store: str, results: Path, *options: str) -> None:
+    command = [sys.executable, str(VARIANTS), store, "--output", str(results), *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_the_variants_example_with_its_leader_killed_and_restarted(real: Server, name: str, tmp_path: Path) -> None:
+    store = f"aws:us-west-2:{name}"
+    events = tmp_path / "events"
+    os.mkfifo(events)
+    command = [sys.executable, str(VARIANTS), store, "--output", str(tmp_path / "s3"), "--chunks", "4", "--write-messages", str(events)]
+    leader = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    ended = 0
+    with events.open() as lines:
+        for line in lines:
+            ended += json.loads(line)["event"] == "JobDone"
+            if ended == 4:
+                break
+    os.killpg(leader.pid, signal.SIGKILL)
+    assert leader.wait() == -signal.SIGKILL
+    assert ended == 4
+    events.unlink()
+    run_variants(store, tmp_path / "s3", "--restart")
+    run_variants(f"file:{tmp_path / 'store'}", tmp_path / "file", "--chunks", "4")
+    for name_ in ("summary.txt", "variants.vcf.gz"):
+        assert content(tmp_path / "s3" / name_) == content(tmp_path / "file" / name_)
+    with S3JobStore(f"us-west-2:{name}", Config()) as gone:
+        assert not gone._bucket._there()
+
+
+def content(path: Path) -> list[bytes]:
+    data = path.read_bytes()
+    data = gzip.decompress(data) if path.suffix == ".gz" else data
+    return [line for line in data.splitlines() if not line.startswith(b"##")]
+
+
+def script(isolated: bool) -> str:
+    return dedent(f"""
+        from toil_core import job, main
+
+        @job(memory="16 MiB", cores=0.5, isolated={isolated})
+        def tiny(job, number: int):
+            return number
+
+        @job(memory="64 MiB", cores=0.5)
+        def root(job, count: int = 10):
+            for number in range(count):
+                job.add_child(tiny(number))
+            return count
+
+        if __name__ == "__main__":
+            main(root)
+        """)
+
+
+LONE = """
+    from toil_core import job, main
+
+    @job(memory="32 MiB", cores=0.5)
+    def lone(job, left: int = 10):
+        if left > 1:
+            job.add_child(lone(left - 1))
+        return left
+
+    if __name__ == "__main__":
+        main(lone)
+    """
+
+
+def requests_of(proxy: Proxy, bucket: str) -> Counter[str]:
+    """Writes, reads and listings of what jobs and their commits are; not of the start, the end and the passing of time."""
+
+    def kind(asked: Asked) -> str:
+        if "list-type" in asked.query:
+            return "listing"
+        return {"PUT": "write", "POST": "write", "GET": "read", "HEAD": "read", "DELETE": "deletion"}[asked.method]
+
+    per_job = ("commits/", "files/", "logs/")
+    return Counter(kind(asked) for asked in proxy.asked if asked.path.removeprefix(f"/{bucket}/").startswith(per_job))
+
+
+def test_a_lone_job_costs_a_write(proxy: Proxy, name: str, tmp_path: Path) -> None:
+    asked = {}
+    for count in (5, 15):
+        proxy.asked.clear()
+        run_script(tmp_path, LONE, f"aws:us-west-2:{name}-{count}", "--left", str(count), "--disable-chaining")
+        asked[count] = requests_of(proxy, f"{name}-{count}")
+    more = {kind: (asked[15][kind] - asked[5][kind]) / 10 for kind in ("write", "read", "listing")}
+    assert more == {"write": 1, "read": 0, "listing": 0}
+
+
+def test_tiny_jobs_share_writes(proxy: Proxy, name: str, tmp_path: Path) -> None:
+    run_script(tmp_path, script(isolated=False), f"aws:us-west-2:{name}", "--count", "2000")
+    asked = requests_of(proxy, name)
+    assert asked["write"] <= 200
+    assert asked["read"] <= 20
+    assert asked["listing"] == 0
+
+
+def test_nothing_is_listed_while_jobs_run(proxy: Proxy, name: str, tmp_path: Path) -> None:
+    run_script(tmp_path, script(isolated=True), f"aws:us-west-2:{name}", "--count", "30", "--disable-chaining")
+    first = next(number for number, asked in enumerate(proxy.asked) if f"{name}/commits/" in asked.path and "/1-1/" in asked.path)
+    last = max(number for number, asked in enumerate(proxy.asked) if f"{name}/commits/" in asked.path and asked.method == "PUT")
+    assert [asked for asked in proxy.asked[first:last] if "list-type" in asked.query] == []
+
+
+def test_a_restart_reads_a_checkpoint_and_what_came_after_it(proxy: Proxy, name: str, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    failing = f"if number == 0 and not __import__('os').path.exists({str(marker)!r}): raise RuntimeError\n    return number"
+    (tmp_path / "script.py").write_text(script(isolated=False).replace("return number", failing))
+    run_script(tmp_path, "", f"aws:us-west-2:{name}", "--count", "500", "--retry-count", "0", "--clean", "never", code=1)
+    marker.touch()
+    proxy.asked.clear()
+    run_script(tmp_path, "", f"aws:us-west-2:{name}", "--restart", "--clean", "never")
+    assert sum("list-type" in asked.query for asked in proxy.asked) <= 40
+    assert proxy.count("GET") <= 80
+    proxy.asked.clear()
+    command = [str(Path(sys.executable).parent / "toil"), "clean", f"aws:us-west-2:{name}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert f"removed aws:us-west-2:{name}" in done.stdout
+    assert len(proxy.asked) <= 30

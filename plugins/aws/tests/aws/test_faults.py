@@ -1,0 +1,192 @@
+"""What servers and networks do at times, injected between the store and a real S3 server."""
+
+from __future__ import annotations
+
+import io
+import random
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.proxy import PASSING, Asked, Fault, Proxy, proxy_to
+from tests.scripts import run_script
+from tests.servers import Server
+from toil_core.errors import KeyExists, StoreError, Transient
+from toil_core.options import Config
+
+from toil_aws.job_store import S3JobStore
+from toil_aws.options import AwsOptions
+
+DATA = random.Random(7).randbytes(22 << 20)
+
+
+@pytest.fixture
+def proxy(real: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    with proxy_to(real.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+@pytest.fixture
+def store(proxy: Proxy, name: str) -> Iterator[S3JobStore]:
+    with S3JobStore(f"us-west-2:{name}", Config([AwsOptions(part_size=5 << 20, transfers=4, attempts=4)])) as store:
+        store.prepare()
+        proxy.asked.clear()
+        yield store
+        proxy.fault = lambda asked: None
+        store.destroy()
+
+
+def puts(asked: Asked) -> bool:
+    return asked.method == "PUT"
+
+
+def test_an_answer_that_was_lost_is_no_other_writer(store: S3JobStore, proxy: Proxy) -> None:
+    proxy.once(Fault.LOST_ANSWER, puts)
+    store.create("commits/1-1/000000", b"ours")
+    assert proxy.count("PUT") == 2
+    assert store.read("commits/1-1/000000").read() == b"ours"
+    with pytest.raises(KeyExists):
+        store.create("commits/1-1/000000", b"ours")
+
+
+def test_a_lost_answer_does_not_make_another_one_the_first(store: S3JobStore, proxy: Proxy) -> None:
+    store.create("k", b"theirs")
+    proxy.once(Fault.RESET, puts)
+    with pytest.raises(KeyExists):
+        store.create("k", b"ours")
+    assert store.read("k").read() == b"theirs"
+
+
+@pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET])
+def test_what_passes_is_tried_again(store: S3JobStore, proxy: Proxy, fault: Fault) -> None:
+    asks: list[Callable[[], object]] = [
+        lambda: store.create("k", b"1"), lambda: store.stat("k"), lambda: store.read("k").read(), lambda: list(store.list())
+    ]  # fmt: skip
+    for number, ask in enumerate(asks):
+        proxy.asked.clear()
+        proxy.once(fault, lambda asked: True)
+        assert ask() in (None, store.stat("k"), b"1", [store.stat("k")]), number
+        assert [asked.fault for asked in proxy.asked[:2]] == [fault, None]
+
+
+@pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET])
+def test_what_does_not_pass_is_left_to_the_engine(proxy: Proxy, store: S3JobStore, fault: Fault) -> None:
+    proxy.fault = lambda asked: fault
+    with pytest.raises(Transient):
+        store.create("k", b"1")
+    assert 1 < len(proxy.asked) <= 4
+
+
+@pytest.mark.parametrize("fault", [Fault.TRUNCATED, Fault.RESET, Fault.INTERNAL_ERROR, Fault.LOST_ANSWER])
+def test_a_download_goes_on_where_it_broke_off(store: S3JobStore, proxy: Proxy, fault: Fault) -> None:
+    store.write("large", io.BytesIO(DATA))
+    proxy.asked.clear()
+    broken: list[Asked] = []
+
+    def breaks(asked: Asked) -> Fault | None:
+        if asked.method == "GET" and asked.range and len(broken) < 3:
+            broken.append(asked)
+            return fault
+        return None
+
+    proxy.fault = breaks
+    with store.read("large") as stream:
+        assert stream.read() == DATA
+    assert len(broken) == 3
+    again = [asked for asked in proxy.asked if asked.fault is None and asked.range]
+    if fault is Fault.TRUNCATED:  # no byte is asked for twice
+        starts = [int(asked.range.removeprefix("bytes=").partition("-")[0]) for asked in again]
+        assert any(start % (5 << 20) for start in starts)
+
+
+def test_a_first_answer_that_is_cut_short_is_continued(store: S3JobStore, proxy: Proxy) -> None:
+    store.write("small", io.BytesIO(DATA[:3_000_000]))
+    proxy.once(Fault.TRUNCATED, lambda asked: asked.method == "GET")
+    assert store.read("small").read() == DATA[:3_000_000]
+    assert [asked.range for asked in proxy.asked if asked.method == "GET"] == ["", "bytes=1500000-2999999"]
+
+
+def test_a_blob_that_is_replaced_while_it_is_read_is_told(store: S3JobStore) -> None:
+    store.write("k", io.BytesIO(DATA))
+    with store.read("k") as stream:
+        assert stream.read(1) == DATA[:1]
+        store.write("k", io.BytesIO(DATA[::-1]))
+        try:
+            rest = stream.read()
+        except StoreError as error:
+            assert "replaced" in str(error)
+        else:
+            assert rest == DATA[1:]
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.INTERNAL_ERROR, Fault.LOST_ANSWER])
+def test_only_the_part_that_failed_is_sent_again(store: S3JobStore, proxy: Proxy, tmp_path: Path, fault: Fault) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(DATA)
+    proxy.once(fault, lambda asked: asked.query.get("partNumber") == "2")
+    with path.open("rb") as stream:
+        store.write("large", stream)
+    parts = sorted(asked.query["partNumber"] for asked in proxy.asked if "partNumber" in asked.query)
+    assert parts == ["1", "2", "2", "3", "4", "5"]
+    assert store.read("large").read() == DATA
+
+
+def test_an_upload_that_fails_leaves_no_parts(store: S3JobStore, proxy: Proxy, tmp_path: Path) -> None:
+    proxy.fault = lambda asked: Fault.INTERNAL_ERROR if asked.query.get("partNumber") == "3" else None
+    path = tmp_path / "large"
+    path.write_bytes(DATA)
+    with path.open("rb") as stream, pytest.raises(Transient):
+        store.write("large", stream)
+    assert store._s3.list_multipart_uploads(Bucket=store._name).get("Uploads", []) == []
+    assert list(store.list()) == []
+
+
+def test_memory_is_bounded_while_parts_of_a_stream_move(real: Server, name: str) -> None:
+    class Long(io.RawIOBase):
+        left = 150 << 20
+
+        def read(self, size: int = -1, /) -> bytes:
+            data = bytes(min(size, self.left))
+            self.left -= len(data)
+            return data
+
+    with S3JobStore(f"us-west-2:{name}", Config([AwsOptions(transfers=2)])) as store:
+        store.prepare()
+        tracemalloc.start()
+        try:
+            store.write("k", Long())  # type: ignore[arg-type]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert store.stat("k").size == 150 << 20
+        assert peak < 110 << 20
+        store.destroy()
+
+
+def test_a_workflow_gets_through_a_bad_network(proxy: Proxy, tmp_path: Path, name: str) -> None:
+    chance = random.Random(5)
+    proxy.fault = lambda asked: chance.choice(PASSING) if chance.random() < 0.1 else None
+    script = """
+        from toil_core import File, job, main
+
+        @job(memory="32 MiB", cores=0.5)
+        def square(job, number: int, text: File):
+            return number * number + len(job.files.read(text).read_text())
+
+        @job(memory="32 MiB", cores=0.5)
+        def total(job, numbers: list[int]):
+            return sum(numbers)
+
+        @job(memory="32 MiB", cores=0.5)
+        def root(job, count: int = 12):
+            text = job.files.write("x")
+            return job.add_follow_on(total([job.add_child(square(number, text)) for number in range(count)]))
+
+        if __name__ == "__main__":
+            main(root)
+        """
+    done = run_script(tmp_path, script, f"aws:us-west-2:{name}", "--retry-count", "3", "--retry-backoff-seconds", "0")
+    assert done.stdout.strip() == str(sum(number * number + 1 for number in range(12)))
+    assert sum(asked.fault is not None for asked in proxy.asked) >= 5

@@ -1,0 +1,176 @@
+"""A proxy between a client and an HTTP server: it counts requests, and does what networks and servers do at times."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_HOP = ("connection", "transfer-encoding", "content-length", "keep-alive")
+
+
+class Fault(Enum):
+    """What can happen to a request."""
+
+    INTERNAL_ERROR = "it is answered 500, and not passed on"
+    SLOW_DOWN = "it is answered 503, and not passed on"
+    DENIED = "it is answered 403, and not passed on"
+    RESET = "its connection is reset, and it is not passed on"
+    LOST_ANSWER = "it is passed on, and its connection is reset instead of an answer"
+    TRUNCATED = "the second half of the answer's body is missing"
+
+
+_REFUSALS = {Fault.INTERNAL_ERROR: (500, "InternalError"), Fault.SLOW_DOWN: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied")}
+PASSING = (Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET, Fault.LOST_ANSWER, Fault.TRUNCATED)
+"""What does not stay."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that came.
+
+    Args:
+        method: Its method.
+        path: Its path, unquoted.
+        query: Its query; names without values have the value ``.
+        range: The part of an object that it asks for.
+        fault: What was done to it.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    range: str = ""
+    fault: Fault | None = None
+
+
+@dataclass
+class Proxy:
+    """A running proxy.
+
+    Attributes:
+        url: Where it is.
+        asked: Every request so far.
+        fault: Decides what happens to a request; set it at any time.
+    """
+
+    url: str
+    asked: list[Asked] = field(default_factory=list)
+    fault: Callable[[Asked], Fault | None] = lambda asked: None
+
+    def once(self, fault: Fault, wanted: Callable[[Asked], bool], times: int = 1) -> None:
+        """Let the fault happen to the first requests that are wanted."""
+        left = [fault] * times
+        self.fault = lambda asked: left.pop() if left and wanted(asked) else None
+
+    def count(self, method: str = "", containing: str = "") -> int:
+        """How many requests of a method have a text in their path."""
+        return sum(asked.method == method and containing in asked.path if method else containing in asked.path for asked in self.asked)
+
+
+@contextmanager
+def proxy_to(url: str) -> Iterator[Proxy]:
+    """Run a proxy to the server at a URL until the block is left."""
+    target = url.partition("://")[2]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.daemon_threads = True
+    proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+    server.RequestHandlerClass = _handler(proxy, target)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+        disable_nagle_algorithm = True
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing is printed."""
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:
+                self.close_connection = True
+
+        def _pass(self) -> None:
+            body = self._body()
+            parts = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+            asked = Asked(self.command, unquote(parts.path), query, self.headers.get("Range", ""))
+            with lock:
+                fault = proxy.fault(asked)
+                proxy.asked.append(Asked(asked.method, asked.path, asked.query, asked.range, fault))
+            if fault in _REFUSALS:
+                self._refuse(*_REFUSALS[fault])
+            elif fault is Fault.RESET:
+                self._reset()
+            else:
+                self._ask(body, fault)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass
+
+        def _body(self) -> bytes:
+            if self.headers.get("Expect", "").lower() == "100-continue":
+                pass  # http.server has answered it
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+        def _ask(self, body: bytes, fault: Fault | None) -> None:
+            upstream = http.client.HTTPConnection(target, timeout=60)
+            try:
+                upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    if name.lower() not in ("connection", "expect"):
+                        upstream.putheader(name, value)
+                upstream.endheaders(body)
+                answer = upstream.getresponse()
+                data = answer.read()
+            finally:
+                upstream.close()
+            if fault is Fault.LOST_ANSWER:
+                self._reset()
+                return
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in _HOP:
+                    self.send_header(name, value)
+            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", length or str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data[: len(data) // 2] if fault is Fault.TRUNCATED else data)
+            if fault is Fault.TRUNCATED:
+                self.close_connection = True
+
+        def _refuse(self, status: int, code: str) -> None:
+            data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
+
+        def _reset(self) -> None:
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    return Handler
