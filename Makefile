@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test lint docs bench bench-peers changes clean
+.PHONY: demo test lint docs bench bench-peers bench-scale protocol mutants changes clean
 
 demo: $(call ready,demo)
 	rm -rf build/demo
@@ -28,6 +28,15 @@ bench: $(call ready,test)
 
 bench-peers: $(call ready,test)
 	$(BIN)/python -m benchmarks.install $(PEERS)
+
+bench-scale: $(call ready,test)
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+protocol: $(call ready,test)
+	$(BIN)/python -m tests.protocol.explore $(ARGS)
+
+mutants: $(call ready,test)
+	$(BIN)/python -m tools.mutants --sample 300 $(ARGS)
 
 changes: $(call ready,dev)
 	$(BIN)/towncrier build --draft

@@ -416,21 +416,26 @@ def test_a_tombstone_lies_where_the_next_checkpoint_would_be(store: JobStore) ->
     assert len([key for key in all_keys(store, keys.CHECKPOINTS) if content(store, key) == TOMBSTONE]) == 1
 
 
-def test_a_checkpoint_that_comes_between_is_no_tombstone(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = Stored(store, chain(3))
-    old.write()
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_tombstone_that_comes_too_late_is_none(store: JobStore, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Of several checkpoints that are written meanwhile the first are removed: their places are free, and of no use."""
+    old = Stored(store, chain(9))
     listing = store.list
 
     def late(prefix: str = "") -> Iterator[object]:
         found = list(listing(prefix))
         monkeypatch.undo()
-        old.write()
+        for _ in range(count):
+            old.commit(old.only())
+            old.write()
         return iter(found)
 
     monkeypatch.setattr(store, "list", late)
     folding.bury(store, 2)
-    assert content(store, keys.checkpoint(1, 1)) != TOMBSTONE
-    assert content(store, keys.checkpoint(1, 2)) == TOMBSTONE
+    assert content(store, keys.checkpoint(1, count - 1)) != TOMBSTONE
+    assert content(store, keys.checkpoint(1, count)) == TOMBSTONE
+    with pytest.raises(LeaderReplaced):
+        old.write()
 
 
 def test_a_leader_finds_out_that_it_was_replaced(store: JobStore) -> None:

@@ -219,17 +219,22 @@ def ended(store: JobStore) -> int:
 
 
 def bury(store: JobStore, epoch: int) -> None:
-    """Make sure that no leader before the epoch can write a checkpoint any more."""
-    buried, free = set(), dict.fromkeys(range(1, epoch), 0)
-    for blob in store.list(keys.CHECKPOINTS):
-        written_by, _, number = blob.key.removeprefix(keys.CHECKPOINTS).partition("-")
-        free[int(written_by)] = max(free.get(int(written_by), 0), int(number) + 1)
-        if _is_tombstone(blob):
-            buried.add(int(written_by))
-    for former in range(1, epoch):
-        next_number = free[former]
-        while former not in buried and not create_once(store, keys.checkpoint(former, next_number), TOMBSTONE):
-            next_number += 1
+    """Make sure that no leader before the epoch can write a checkpoint any more.
+
+    A leader that is at work meanwhile writes checkpoints and removes old ones, so that a tombstone may come too late
+    for the place where it was to lie, even when that is free: it counts only if it is found after the last checkpoint.
+    """
+    while True:
+        last, graves = dict.fromkeys(range(1, epoch), -1), dict.fromkeys(range(1, epoch), -1)
+        for blob in store.list(keys.CHECKPOINTS):
+            written_by, _, number = blob.key.removeprefix(keys.CHECKPOINTS).partition("-")
+            newest = graves if _is_tombstone(blob) else last
+            newest[int(written_by)] = max(newest.get(int(written_by), -1), int(number))
+        at_large = [former for former in range(1, epoch) if graves[former] <= last[former]]
+        if not at_large:
+            return
+        for former in at_large:
+            create_once(store, keys.checkpoint(former, last[former] + 1), TOMBSTONE)
 
 
 def existing(store: JobStore) -> list[str]:
