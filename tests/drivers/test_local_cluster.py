@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from toil_core.drivers.local import LocalProvisioner
+from toil_core.drivers.local_catalog import node_types
 from toil_core.drivers.local_options import LocalCloudOptions
+from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config
-from toil_core.provisioner import Provisioner
+from toil_core.provisioner import ClusterOptions, NodeRequest, NodeType, Provisioner
 from toil_core.testing.provisioner import ProvisionerContract
+from toil_core.worker import procfs
 
 
 class TestWithSsh(ProvisionerContract):
@@ -33,6 +41,73 @@ class TestWithoutSsh(ProvisionerContract):
     @pytest.fixture
     def open_provisioner(self, tmp_path: Path) -> Callable[[], Provisioner]:
         return lambda: LocalProvisioner(Config([LocalCloudOptions(folder=str(tmp_path / "cloud"), sshd="off")]))
+
+
+class TestWhatHappensToNodes:
+    @pytest.fixture
+    def cloud(self, tmp_path: Path) -> Iterator[LocalProvisioner]:
+        with LocalProvisioner(Config([LocalCloudOptions(folder=str(tmp_path / "cloud")), ClusterOptions(tag=("a=b",), owner="me")])) as cloud:
+            cloud.prepare("demo")
+            requests = [NodeRequest("leader", "local.small", "leader"), NodeRequest("worker-1", "local.small", "worker", preemptible=True)]
+            cloud.launch("demo", requests)
+            yield cloud
+            cloud.destroy("demo")
+
+    def test_tags_are_kept(self, cloud: LocalProvisioner, tmp_path: Path) -> None:
+        assert json.loads((tmp_path / "cloud" / "demo" / "tags.json").read_text()) == {"a": "b", "Owner": "me"}
+
+    def test_a_node_is_taken_away_after_notice(self, cloud: LocalProvisioner, tmp_path: Path) -> None:
+        before = time.time()
+        assert cloud.notices("demo") == {}
+        taking = threading.Thread(target=cloud.preempt, args=("demo", "worker-1", 1.0))
+        taking.start()
+        deadline = time.monotonic() + 30
+        while not cloud.notices("demo") and taking.is_alive():
+            assert time.monotonic() < deadline
+        assert before + 1 <= cloud.notices("demo")["worker-1"] <= time.time() + 1
+        taking.join(30)
+        assert time.time() >= before + 1
+        assert [node.name for node in cloud.nodes("demo")] == ["leader"]
+
+    def test_only_preemptible_nodes_that_are_there_are_preempted(self, cloud: LocalProvisioner) -> None:
+        with pytest.raises(UsageError, match="not preemptible"):
+            cloud.preempt("demo", "leader", 1)
+        with pytest.raises(UsageError, match="has no node worker-7 on this machine; it has leader, worker-1"):
+            cloud.kill("demo", ["worker-7"])
+
+    def test_a_node_whose_server_died_is_no_node_and_can_be_had_anew(self, cloud: LocalProvisioner, tmp_path: Path) -> None:
+        about = tmp_path / "cloud" / "demo" / "records" / "worker-1"
+        pid = int((about / "process").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        procfs.await_end(pid)
+        assert [node.name for node in cloud.nodes("demo")] == ["leader"]
+        cloud.launch("demo", [NodeRequest("worker-1", "local.small", "worker")])
+        assert [node.name for node in cloud.nodes("demo")] == ["leader", "worker-1"]
+
+
+def test_other_node_types(tmp_path: Path) -> None:
+    file = tmp_path / "types.toml"
+    file.write_text('["my.large"]\ncores = 16\nmemory = "64 GiB"\ndisk = "100 GiB"\nprice = 0.8\n[other]\ncores = 1\nmemory = 1000\ndisk = 0\n')
+    assert list(node_types(str(file))) == [NodeType("my.large", 16, 64 << 30, 100 << 30, price=0.8), NodeType("other", 1, 1000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x", "is not TOML"),
+        ("", "has no node type"),
+        ("cores = 1", "must be a table"),
+        ("[my.large]\ncores = 1", "a name with dots is quoted"),
+        ('[a]\ncores = 1\nmemory = "much"\ndisk = 1', "is not a size"),
+        ('[a]\ncores = 1\nmemory = 1\ndisk = 1\nprice = "dear"', "a price must be a number"),
+    ],
+)
+def test_node_types_that_make_no_sense(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "types.toml").write_text(text)
+    with pytest.raises(BadOption, match=said):
+        node_types(str(tmp_path / "types.toml"))
+    with pytest.raises(BadOption, match="cannot be read"):
+        node_types(str(tmp_path / "none.toml"))
 
 
 def running(folder: str) -> list[str]:

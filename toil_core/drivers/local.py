@@ -117,6 +117,10 @@ class LocalProvisioner(Provisioner):
         """`ssh`, or `local` where there is no ssh server."""
         return {"transport": "ssh"} if self._sshd else {"transport": "local", "local_nodes": str(self._records.homes(cluster))}
 
+    def homes(self, cluster: str) -> Path:
+        """The folder of the nodes' disks: for each node, by name, a folder."""
+        return self._records.homes(cluster)
+
     def images(self) -> str:
         """A folder of the user's cache; what was not used for a month is removed from it."""
         folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "toil" / "installed"

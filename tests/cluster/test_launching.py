@@ -1,0 +1,112 @@
+"""Launches that fail, with an engine that does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from toil_core.cluster import launching
+from toil_core.cluster.launching import launch_cluster
+from toil_core.cluster.listing import node_statuses, phases_of
+from toil_core.cluster.state import ClusterFile, ClusterState, Step
+from toil_core.cluster.wanted import Offer, parse_workers, wanted_nodes
+from toil_core.cluster_engine import ClusterEngine, EngineNode, Role
+from toil_core.drivers.local import LocalProvisioner
+from toil_core.drivers.local_options import LocalCloudOptions
+from toil_core.drivers.single_machine_engine import SingleMachineEngine
+from toil_core.errors import ToilError, UsageError
+from toil_core.options import Config
+from toil_core.provisioner import ClusterOptions
+
+SECRET = b"certificate-5d1f"
+
+
+class Engine(SingleMachineEngine):
+    """Works when it is told to.
+
+    Args:
+        works: Whether it does.
+    """
+
+    def __init__(self, works: bool) -> None:
+        super().__init__(Config())
+        self.works = works
+        self.made = 0
+        self.offers: dict[str, EngineNode] = {}
+
+    def secrets(self, cluster: str) -> Mapping[str, bytes]:
+        self.made += 1
+        return {"certificate": SECRET}
+
+    def files(self, role: Role, leader_address: str, secrets: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        return {"tls/certificate": secrets["certificate"], "role": f"{role} of {leader_address}".encode()}
+
+    def ready(self, role: Role, node: EngineNode, leader_address: str, folder: PurePosixPath) -> Sequence[str]:
+        self.offers[node.name] = node
+        if role == "leader" or self.works:
+            return ["python", "-c", "import toil_core"]
+        return ["sh", "-c", "echo waits for the leader >&2; echo its certificate is old >&2; exit 3"]
+
+
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Config:
+    monkeypatch.setenv("TOIL_STATE_DIR", str(tmp_path / "state"))
+    return Config([ClusterOptions(provisioner="local"), LocalCloudOptions(sshd="off")])
+
+
+def launch(monkeypatch: pytest.MonkeyPatch, config: Config, engine: ClusterEngine, *, keep: bool = False) -> ClusterFile:
+    monkeypatch.setattr(launching, "open_engine", lambda name, config: engine)
+    nodes = wanted_nodes(None, Offer("local.small"), parse_workers("1"))
+    return launch_cluster("demo", nodes, config, engine="own", keep=keep, tell=lambda line: None)
+
+
+def test_a_launch_that_fails_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path) -> None:
+    with pytest.raises(ToilError, match=r"failed at worker-1/ready: the engine does not work: its certificate is old.*what was made is removed") as error:
+        launch(monkeypatch, config, Engine(works=False))
+    assert not isinstance(error.value, UsageError)
+    assert not ClusterState("demo").folder.exists()
+    with LocalProvisioner(config) as cloud:
+        assert list(cloud.inventory("demo")) == []
+
+
+def test_what_is_kept_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path) -> None:
+    engine = Engine(works=False)
+    state = ClusterState("demo")
+    with LocalProvisioner(config) as cloud:
+        try:
+            with pytest.raises(ToilError, match="what there is was left"):
+                launch(monkeypatch, config, engine, keep=True)
+            before = {node.name: node for node in cloud.nodes("demo")}
+            states = {node.name: node.state for node in node_statuses(cloud, "demo", state.journal(), launching=True)}
+            assert states["leader"] == "up"
+            assert states["worker-1"].startswith("ready: the engine does not work")
+            engine.works = True
+            assert launch(monkeypatch, config, engine).ready
+            assert {node.name: node for node in cloud.nodes("demo")} == before
+            assert engine.made == 1
+            assert engine.offers["worker-1"].offer.memory == 2 << 30
+            files = cloud.homes("demo") / "worker-1" / ".toil" / "engine"
+            assert (files / "tls" / "certificate").read_bytes() == SECRET
+            assert (files / "tls" / "certificate").stat().st_mode & 0o777 == 0o600
+            assert (files / "role").read_text() == f"worker of {before['leader'].private_address}"
+            assert SECRET not in (state.folder / "cluster.json").read_bytes() + (state.folder / "journal").read_bytes()
+        finally:
+            cloud.destroy("demo")
+
+
+def test_the_phases_of_nodes() -> None:
+    steps = [Step("image", "started", 1), Step("a/reach", "started", 1), Step("b/ready", "started", 1), Step("b/ready", "done", 2), Step("c/install", "failed", 3, "full")]
+    assert phases_of(steps) == {"": "image", "a": "reach", "b": "up", "c": "install: full"}
+
+
+def test_a_line_of_the_journal_that_was_cut_off_is_left_out(config: Config) -> None:
+    state = ClusterState("demo")
+    with state.locked():
+        state.note("keys", "started")
+        with (state.folder / "journal").open("ab") as file:
+            file.write(b'{"phase":"ke')
+        assert [step.phase for step in state.journal()] == ["keys"]
+        with pytest.raises(UsageError, match="another command works on cluster demo"), state.locked():
+            pass

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from toil_core.cluster.phases import Phase, Plan
+from toil_core.cluster.runner import PhaseFailed, Runner, Work
+from toil_core.errors import ToilError, UsageError
+
+
+class Told:
+    """A runner, and what it told."""
+
+    def __init__(self, phases: list[Phase], work: dict[str, Work]) -> None:
+        self.notes: list[tuple[str, str, str]] = []
+        self.lines: list[str] = []
+        self.give_up = threading.Event()
+        plan = Plan()
+        plan.add(phases)
+        self.runner = Runner(plan, work, lambda *note: self.notes.append(note), self.lines.append, lambda name: "something", self.give_up)
+
+
+def test_all_is_done_at_the_same_time_as_far_as_it_can_be() -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(limit: float) -> str:
+        both.wait()
+        return "met"
+
+    told = Told([Phase("a"), Phase("b"), Phase("c", ("a", "b"))], {"a": meet, "b": meet, "c": lambda limit: ""})
+    told.runner.run()
+    assert sorted(told.lines) == ["a: met", "b: met"]
+    assert told.notes[-2:] == [("c", "started", ""), ("c", "done", "")]
+    assert told.give_up.is_set()
+
+
+def test_a_failure_ends_what_waits_and_keeps_its_verdict() -> None:
+    def fail(limit: float) -> str:
+        raise UsageError("no such thing")
+
+    told = Told([Phase("node/a"), Phase("b", ("node/a",))], {"node/a": fail, "b": lambda limit: pytest.fail("begun")})
+    with pytest.raises(PhaseFailed, match="node/a: no such thing") as failed:
+        told.runner.run()
+    assert isinstance(failed.value.verdict("x"), UsageError)
+    assert ("node/a", "failed", "no such thing") in told.notes
+
+
+def test_a_phase_that_takes_too_long_is_given_up() -> None:
+    told: Told
+
+    def wait(limit: float) -> str:
+        assert 0 < limit - time.monotonic() <= 0.2
+        told.give_up.wait(30)
+        return ""
+
+    told = Told([Phase("a", (), 0.2)], {"a": wait})
+    with pytest.raises(PhaseFailed, match=r"a: it is not done after 0.2 s") as failed:
+        told.runner.run()
+    assert not isinstance(failed.value.verdict("x"), UsageError)
+    assert isinstance(failed.value.verdict("x"), ToilError)
+    told.runner.settle(30)
