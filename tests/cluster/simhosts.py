@@ -1,7 +1,7 @@
 """Throw-away hosts on one Linux machine, for root: each with a network, processes and files of its own, and a real ssh server.
 
-A host is a network namespace on a bridge, a mount namespace in which an overlay lies over this machine's root (without /root, /tmp and
-/run), and namespaces for processes, name and shared memory. `srv/shared` in the lab's folder is `/srv/shared` on every host. All there is to know is
+A host is a network namespace on a bridge, a mount namespace in which an overlay in memory lies over this machine's root (without /root,
+/tmp and /run), and namespaces for processes, name and shared memory. `srv/shared` in the lab's folder is `/srv/shared` on every host. All there is to know is
 in the folder, so that any process can work on the lab. Nothing that is sent to the lab's network leaves the machine.
 
 Needs openssh-server, rsync, iproute2 and tini.
@@ -124,8 +124,10 @@ class Lab:
         with self.locked("lab"):
             number = min(set(range(2, 255)) - {host.number for host in self.hosts()})
             folder = self._at(name)
-            (folder / "disk" / "work").mkdir(parents=True)
+            (folder / "disk").mkdir(parents=True)
             (folder / "root").mkdir()
+            _run("mount", "-t", "tmpfs", "-o", "size=2g", "simhost", str(folder / "disk"))
+            (folder / "disk" / "work").mkdir()
             upper = folder / "disk" / "upper"
             for part in ("etc/ssh", "root/.ssh", "var/lib/simhost"):
                 (upper / part).mkdir(parents=True)
@@ -187,6 +189,7 @@ class Lab:
         if not (self._at(name) / "host.json").exists():
             return
         self.stop(name)
+        _run("umount", "-l", str(self._at(name) / "disk"), check=False)
         shutil.rmtree(self._at(name))
 
     def cut(self, name: str) -> None:

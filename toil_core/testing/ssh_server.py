@@ -14,6 +14,7 @@ import socket
 import subprocess
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,9 +46,12 @@ class SshServer:
         name: The node's name.
         address: The loopback address it listens at.
         path: The PATH of its sessions.
+        ports: At how many ports it listens: it can stand for as many hosts.
     """
 
-    def __init__(self, folder: Path, public_key: str, name: str = "n1", address: str = "127.0.0.1", path: str = "/usr/local/bin:/usr/bin:/bin") -> None:
+    def __init__(
+        self, folder: Path, public_key: str, name: str = "n1", address: str = "127.0.0.1", path: str = "/usr/local/bin:/usr/bin:/bin", ports: int = 1
+    ) -> None:
         self.name, self.folder, self.home, self.address = name, folder, folder / "home", address
         self._path = path
         self.home.mkdir(parents=True, exist_ok=True)
@@ -56,19 +60,25 @@ class SshServer:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._server = socket.create_server((address, 0), family=family, backlog=200)
-        self.port: int = self._server.getsockname()[1]
+        self._servers = [socket.create_server((address, 0), family=family) for _ in range(ports)]
+        self.port: int = self._servers[0].getsockname()[1]
         self._sessions: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
         self.connections = 0
         """How many there have been."""
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
+        self._accepting = [threading.Thread(target=self._accept, args=(server,), daemon=True) for server in self._servers]
+        for thread in self._accepting:
+            thread.start()
 
     @property
     def node(self) -> Node:
         """It, as a provisioner would tell of it."""
         return Node(self.name, "test", "worker", public_address=self.address, port=self.port, user=getpass.getuser())
+
+    @property
+    def nodes(self) -> list[Node]:
+        """A node for each port."""
+        return [replace(self.node, name=f"{self.name}-{number}", port=server.getsockname()[1]) for number, server in enumerate(self._servers)]
 
     @property
     def host_key(self) -> str:
@@ -102,10 +112,11 @@ class SshServer:
 
     def close(self) -> None:
         """End it and its connections."""
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        self._server.close()
+        for server, thread in zip(self._servers, self._accepting, strict=True):
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            server.close()
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGKILL)
         for session in self._sessions:
@@ -117,12 +128,12 @@ class SshServer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _accept(self) -> None:
+    def _accept(self, server: socket.socket) -> None:
         sshd = shutil.which("sshd", path=PLACES)
         assert sshd, missing()
         while True:
             try:
-                peer, _ = self._server.accept()
+                peer, _ = server.accept()
             except OSError:
                 return
             with peer, self._lock:

@@ -1,0 +1,1 @@
+"""The transport `paramiko`: nodes over SSH, without programs."""

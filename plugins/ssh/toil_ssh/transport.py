@@ -1,0 +1,150 @@
+"""The transport: commands, copies, terminals and ports over connections that are shared."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from subprocess import CompletedProcess
+
+import paramiko
+from toil_core.errors import BadOption, Transient
+from toil_core.options import Config
+from toil_core.provisioner import Node
+from toil_core.relays import relay
+from toil_core.sync_transport import SyncTransport, TransportOptions
+
+from toil_ssh.connection import Connection, Place, lost
+from toil_ssh.copying import Copier
+from toil_ssh.terminal import converse
+
+_RUN = """sh -c '"$@"; exit $?' sh """
+"""So that a command that a signal ended has an exit code."""
+_CHUNK = 1 << 16
+
+
+class ParamikoTransport(SyncTransport):
+    """Reaches nodes over SSH by a library.
+
+    Args:
+        config: The options.
+
+    Raises:
+        BadOption: A setting for the program ssh was given.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._options = config[TransportOptions]
+        if self._options.ssh_option:
+            raise BadOption("--ssh-option: the transport paramiko uses no ssh, so it takes no settings for it; --transport ssh does")
+        known = self._options.ssh_known_hosts
+        self._known = Path(known).expanduser().absolute() if known else None
+        self._lock = threading.Lock()
+        self._connections: dict[Place, Connection] = {}
+
+    def run(self, node: Node, command: Sequence[str], stdin: bytes = b"", timeout: float | None = None) -> CompletedProcess[bytes]:
+        with self._session(node) as channel:
+            spent = threading.Event()
+            timer = threading.Timer(timeout, _give_up, (channel, spent)) if timeout is not None else None
+            if timer:
+                timer.daemon = True
+                timer.start()
+            try:
+                channel.exec_command(os.fsencode(_RUN + shlex.join(command)))
+                code, out, err = _exchange(channel, stdin)
+            finally:
+                if timer:
+                    timer.cancel()
+            if spent.is_set():
+                raise Transient(f"node {node.name}: {' '.join(command)} was not done in {timeout:g} s")
+            if code < 0:
+                raise Transient(f"node {node.name}: the connection was lost while {command[0]} ran")
+            return CompletedProcess(command, code, out, err)
+
+    def push(self, node: Node, source: Path, target: PurePosixPath, *, delete: bool = False) -> None:
+        self._copier(node).push(source, target, delete=delete)
+
+    def pull(self, node: Node, source: PurePosixPath, target: Path, *, delete: bool = False) -> None:
+        self._copier(node).pull(source, target, delete=delete)
+
+    def shell(self, node: Node, command: Sequence[str] = ()) -> int:
+        with self._session(node) as channel:
+            code = converse(channel, _RUN + shlex.join(command) if command else "")
+        if code < 0:
+            raise Transient(f"node {node.name}: the connection was lost")
+        return code
+
+    @contextmanager
+    def forward(self, node: Node, port: int, host: str = "localhost") -> Iterator[int]:
+        connection = self._connection(node)
+        connection.open()
+
+        def connect() -> paramiko.Channel:
+            try:
+                return connection.open().open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=30)
+            except paramiko.SSHException as error:
+                raise OSError(str(error)) from error
+
+        with relay(connect) as local:
+            yield local
+
+    def close(self) -> None:
+        with self._lock:
+            connections, self._connections = self._connections, {}
+        for connection in connections.values():
+            connection.close()
+
+    def _connection(self, node: Node) -> Connection:
+        options = self._options
+        place = Place(node.name, options.address_of(node), options.port_of(node), options.user_of(node), node.host_keys)
+        with self._lock:
+            return self._connections.setdefault(place, Connection(place, options, self._known))
+
+    @contextmanager
+    def _session(self, node: Node) -> Iterator[paramiko.Channel]:
+        connection = self._connection(node)
+        transport = connection.open()
+        with connection.commands:
+            try:
+                with transport.open_session(timeout=60) as channel:
+                    yield channel
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise lost(node.name, error) from None
+
+    def _copier(self, node: Node) -> Copier:
+        connection = self._connection(node)
+        connection.open()
+        return Copier(node, connection, lambda command, stdin: self.run(node, command, stdin))
+
+
+def _give_up(channel: paramiko.Channel, spent: threading.Event) -> None:
+    spent.set()
+    channel.close()
+
+
+def _exchange(channel: paramiko.Channel, stdin: bytes) -> tuple[int, bytes, bytes]:
+    """The exit code, negative when it never came, and the two outputs of a command that was begun."""
+    errors: list[bytes] = []
+    threads = [threading.Thread(target=_feed, args=(channel, stdin), daemon=True), threading.Thread(target=_drain, args=(channel, errors), daemon=True)]
+    for thread in threads:
+        thread.start()
+    out = b"".join(iter(lambda: channel.recv(_CHUNK), b""))
+    threads[1].join()
+    code = channel.recv_exit_status()
+    return code, out, b"".join(errors)
+
+
+def _feed(channel: paramiko.Channel, data: bytes) -> None:
+    try:
+        channel.sendall(data)
+        channel.shutdown_write()
+    except (OSError, EOFError):  # it reads no more
+        return
+
+
+def _drain(channel: paramiko.Channel, into: list[bytes]) -> None:
+    while data := channel.recv_stderr(_CHUNK):
+        into.append(data)

@@ -1,0 +1,135 @@
+"""The life of a cluster on real hosts: over real ssh, with nodes that die, vanish and become slow, and a workflow whose leader is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.cluster.lab import a_lab
+from tests.cluster.real_cluster import RealCluster
+from tests.docs.blocks import ROOT
+
+VARIANTS = ROOT / "examples" / "variants" / "variants.py"
+HOLD = Path(__file__).parent / "workflows" / "hold.py"
+LAUNCH = ("-p", "simhost", "--nodeType", "sim.small", "--leaderNodeType", "sim.large", "--engine", "dask")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[RealCluster]:
+    pytest.importorskip("toil_dask")
+    with a_lab() as lab:
+        cluster = RealCluster(lab, tmp_path, uuid4().hex)
+        try:
+            yield cluster
+        finally:
+            cluster.toil("destroy-cluster", code=None)
+            cluster.close()
+
+
+@pytest.mark.timeout(600)
+def test_the_life_of_a_cluster(cluster: RealCluster, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("cutadapt\nmappy\npysam\n")
+    cluster.toil("launch-cluster", *LAUNCH, "-w", "3", "--python-requirements", str(tmp_path / "requirements.txt"))
+    assert cluster.workers() == ["worker-1", "worker-2", "worker-3"]
+    commands_reach_the_leader(cluster, tmp_path)
+    nothing_is_lost_with_nodes(cluster)
+    variants_are_found(cluster)
+    a_killed_leader_is_restarted(cluster)
+    it_grows_and_shrinks(cluster)
+    assert cluster.where(cluster.canary) == []
+    cluster.toil("destroy-cluster")
+    assert cluster.lab.hosts() == []
+    assert "knows of no cluster" in cluster.toil("cluster-status", code=2).stderr
+
+
+def commands_reach_the_leader(cluster: RealCluster, tmp_path: Path) -> None:
+    assert cluster.toil("ssh-cluster", "hostname").stdout == "real.leader\n"
+    assert cluster.toil("ssh-cluster", "sh", "-c", "exit 7", code=7).stdout == ""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a b").write_text("content")
+    cluster.toil("rsync-cluster", "-r", f"{tmp_path}/data", ":")
+    assert cluster.toil("ssh-cluster", "cat", "data/a b").stdout == "content"
+
+
+def nothing_is_lost_with_nodes(cluster: RealCluster) -> None:
+    """One node dies, one vanishes, one becomes slow; no job has a try to lose."""
+    run = cluster.submit(HOLD, "file:/srv/shared/lost", "--count", "5", "--retry-count", "0")
+    first = cluster.began(3)
+    assert {node for _, node in first} == {"worker-1", "worker-2", "worker-3"}
+    cluster.lab.terminate(cluster.host("worker-1"))
+    cluster.lab.cut(cluster.host("worker-2"))
+    cluster.lab.slow(cluster.host("worker-3"), "8mbit")
+    cluster.let(["worker-3"])
+    again = cluster.began(4)
+    assert {node for _, node in again} == {"worker-3"}
+    assert sorted(number for number, node in first + again if node == "worker-3") == [0, 1, 2, 3, 4]
+    told = cluster.toil("attach", run, "--follow").stdout
+    assert told.count("node lost") == 2 and "\n10\n" in told, told
+    cluster.lab.heal(cluster.host("worker-2"))
+    cluster.lab.fast(cluster.host("worker-3"))
+
+
+def variants_are_found(cluster: RealCluster) -> None:
+    """A real pipeline, one of whose nodes dies while it runs."""
+    cluster.toil("scale-cluster", "-w", "3")
+    (added,) = set(cluster.workers()) - {"worker-2", "worker-3"}
+    run = cluster.submit(VARIANTS, "file:/srv/shared/variants", "--output", "/srv/shared/results", "--chunks", "8", "--retry-count", "0")
+    told = ""
+    with cluster.follow(run) as following:
+        assert following.stdout
+        for line in following.stdout:
+            told += line
+            if "jobs done" in line:
+                cluster.lab.terminate(cluster.host(added))
+    assert following.returncode == 0, told
+    assert "variants found: 85 (51 deletions, 34 SNVs)" in told, told
+    assert {path.name for path in (cluster.shared / "results").iterdir()} >= {"summary.html", "variants.vcf.gz", "aligned.bam"}
+
+
+def a_killed_leader_is_restarted(cluster: RealCluster) -> None:
+    """The workflow's own process dies; what was done stays done."""
+    store = "file:/srv/shared/restart"
+    run = cluster.submit(HOLD, store, "--count", "3")
+    first = cluster.began(2)
+    killed = cluster.lab.console(cluster.host("leader"), ["pkill", "-KILL", "-f", store])
+    assert killed.returncode == 0
+    assert cluster.toil("attach", run, "--follow", code=None).returncode != 0
+    cluster.let(["worker-2", "worker-3"])
+    again = cluster.submit(HOLD, store, "--count", "3", "--restart")
+    told = cluster.toil("attach", again, "--follow").stdout
+    assert "\n3\n" in told, told
+    assert {node for _, node in first} == {"worker-2", "worker-3"}
+
+
+def it_grows_and_shrinks(cluster: RealCluster) -> None:
+    cluster.toil("scale-cluster", "-w", "8")
+    workers = cluster.workers()
+    assert len(workers) == 8
+    drain(cluster)
+    cluster.submit(HOLD, "file:/srv/shared/wide", "--count", "8")
+    new = [worker for worker in workers if worker not in ("worker-2", "worker-3")]
+    assert {node for _, node in cluster.began(8)} >= set(new)
+    cluster.let(new)
+    cluster.toil("attach", "--follow")
+    cluster.toil("scale-cluster", "-w", "2")
+    assert len(cluster.workers()) == 2 and len(cluster.lab.hosts()) == 3
+
+
+def drain(cluster: RealCluster) -> None:
+    """Forget jobs that began and that nobody asked about."""
+    while True:
+        try:
+            cluster.began(1, 0)
+        except AssertionError:
+            return
+
+
+def test_what_cannot_be_is_told_in_a_line(cluster: RealCluster) -> None:
+    for words, said in (
+        (("launch-cluster", *LAUNCH[:2], "--nodeType", "sim.smal"), "did you mean sim.small"),
+        (("cluster-status",), "knows of no cluster real"),
+    ):
+        assert said in cluster.toil(*words, code=2).stderr
