@@ -31,3 +31,6 @@ SCHEMES = {
     "wasbs": "toil-azure",
 }
 """The distribution that opens URLs of a scheme."""
+
+DEFAULTS = {"engine": "dask"}
+"""For each kind of driver that a cluster needs, the one that is taken if none is named."""

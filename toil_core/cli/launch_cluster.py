@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toil_core.cluster.arguments import add_name, converter, tell
 from toil_core.cluster.wanted import check_name, parse_offer, parse_storage, parse_workers, wanted_nodes
+from toil_core.install_hints import DEFAULTS
 from toil_core.options import Config, OptionParser
 
 
@@ -25,7 +26,8 @@ def configure(parser: OptionParser) -> None:
     )  # fmt: skip
     parser.add_argument("--leader-storage", "--leaderStorage", metavar="GB", type=storage, default=0, help="Root disk of the leader. [the type's own]")
     parser.add_argument("--node-storage", "--nodeStorage", metavar="GB", type=storage, default=0, help="Root disk of each worker. [the type's own]")
-    parser.add_argument("--engine", metavar="NAME", default="dask", help="What runs the jobs on the nodes; `toil plugins` lists the names. [dask]")
+    engine = DEFAULTS["engine"]
+    parser.add_argument("--engine", metavar="NAME", default=engine, help=f"What runs the jobs on the nodes; `toil plugins` lists the names. [{engine}]")
     parser.add_argument(
         "--python-requirements", "--pythonRequirements", metavar="FILE",
         help="A pip requirements file of what nodes shall have: from here what is installed here and meets it, the rest by pip on the node.",
