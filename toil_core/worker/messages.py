@@ -284,6 +284,9 @@ def take(pipe: int) -> bytes:
     (left,) = _SIZE.unpack(head)
     parts = []
     while left:
-        parts.append(os.read(pipe, min(left, _PIECE)))
-        left -= len(parts[-1])
+        part = os.read(pipe, min(left, _PIECE))
+        if not part:
+            return b""
+        parts.append(part)
+        left -= len(part)
     return b"".join(parts)
