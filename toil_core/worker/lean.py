@@ -60,7 +60,8 @@ def _fill(make: Callable[[], object], size: int, filling: list[object]) -> bool:
         if place == _HEADER:
             in_order = 1
         elif in_order:
-            in_order = in_order + 1 if last < place <= last + 4 * size else 0  # numbers of this very function may lie between
+            blocks, rest = divmod(place - last, size)  # numbers of this very function may lie between
+            in_order = in_order + 1 if 0 < blocks <= 4 and not rest else 0
         if in_order > _SURE:
             return True
         last = place
