@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ENGINES = ("ours", "toil", "dask", "parsl", "ray", "luigi")
-_VARIANTS = ("ours", "power", "shared", "toil", "dask", "parsl", "ray", "luigi", "fork", "true", "python")
+ENGINES = ("ours", "on_dask", "toil", "dask", "parsl", "ray", "luigi")
+_VARIANTS = ("ours", "power", "shared", "on_dask", "toil", "dask", "parsl", "ray", "luigi", "fork", "true", "python")
 
 
 @dataclass(frozen=True)

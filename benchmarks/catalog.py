@@ -84,6 +84,8 @@ SUBJECTS: Sequence[Subject] = (
     Subject(
         "shared", "this engine, `isolated=False`", "jobs share processes; finished work survives kill -9", "benchmarks.subjects.ours", "shared"
     ),
+    Subject("on_dask", "this engine on Dask", f"{_FORK}, by way of Dask's scheduler; finished work survives kill -9", "benchmarks.subjects.ours",
+            "dask", package="toil-dask"),
     Subject("toil", "Toil", f"{_FORK}; finished work survives kill -9", "benchmarks.peers.with_toil", "", "toil", "toil", ("toil", "--help"),
             {"fan2000": 0, "fan20000": 0, "tree": 3}, 1),
     Subject("dask", "Dask distributed", "jobs share processes; nothing survives", "benchmarks.peers.with_dask", "", "dask", "distributed",

@@ -2,11 +2,14 @@
 
 Variants of the fan: `power` is durable against power loss too, `shared` lets the jobs share
 a process, `tell` has each job say that it runs, and `restart` goes on with a store that an
-earlier, killed `tell` left.
+earlier, killed `tell` left. The variant `dask`, of all cases but `restart`, runs on a Dask cluster of this machine, which is
+there before the time is taken.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from benchmarks import bodies
@@ -21,8 +24,27 @@ hop = job(bodies.hop, memory="64 MiB", disk="1 MiB")
 tell = job(bodies.tell, memory="64 MiB", disk="1 MiB")
 
 
+@contextmanager
+def cluster(order: Order) -> Iterator[dict[str, Any]]:
+    """The options that choose where jobs run."""
+    if order.variant != "dask":
+        yield {}
+        return
+    from toil_dask.local import LocalCluster
+
+    from toil_core.batch_system import Requirement
+
+    there = LocalCluster(Requirement(cores=order.cores))
+    try:
+        there.await_worker()
+        yield {"batch_system": "dask", "dask_scheduler": there.scheduler, **{f"dask_{name}": path for name, path in there.files.items()}}
+    finally:
+        there.close()
+
+
 def lead(order: Order, root: Job[T], **options: Any) -> T:
-    with order.timed():
+    with cluster(order) as where, order.timed():
+        options.update(where)
         return run(root, job_store=f"file:{order.scratch / 'store'}", max_cores=order.cores, disable_progress=True, **options)
 
 

@@ -18,6 +18,7 @@ from toil_dask import security
 from toil_dask.engine import address, worker_command
 
 HOST = "127.0.0.1"
+NAME = "local"
 
 
 class LocalCluster:
@@ -45,8 +46,15 @@ class LocalCluster:
             raise
         self.scheduler = address(HOST, port)
         self.files = security.paths(self.folder)
-        node = EngineNode("local", HOST, offer)
+        node = EngineNode(NAME, HOST, offer)
         self._keep(worker_command(node, self.scheduler, PurePosixPath(self.folder)))
+
+    def await_worker(self) -> None:
+        """Wait until the worker has joined."""
+        from toil_dask import ready
+
+        command = [sys.executable, "-m", ready.__name__, "--folder", str(self.folder), "--scheduler", self.scheduler, "--worker", NAME]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
     def close(self) -> None:
         """End both, and everything that they started."""

@@ -8,6 +8,9 @@ from distributed.worker_state_machine import SecedeEvent
 from toil_dask import messages
 from toil_dask.node import PLUGIN, Node
 
+MANY_THREADS = 256
+"""A worker with so many is one of ours: its threads are but a number, and nobody needs the places that our tasks take."""
+
 
 async def attend(payload: bytes) -> None:
     """A leader's presence on this node: lasts until the leader is gone, or done.
@@ -51,4 +54,5 @@ async def interrupt(payload: bytes, dask_worker: Worker) -> tuple[str, ...]:
 
 
 def _secede(worker: Worker, key: str) -> None:
-    worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"toil-{key}"))
+    if worker.state.nthreads < MANY_THREADS:
+        worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"toil-{key}"))

@@ -21,6 +21,8 @@ from toil_core.worker_host import machine_offer
 from toil_dask import daemon, security
 from toil_dask.node import Node
 
+THREADS = 4096
+"""How many tasks the worker may have at a time; they only wait, and what may run is decided by resources."""
 UNIT = 1 / 1024
 """Dask adds resources up as floats; amounts of this unit stay exact."""
 
@@ -76,7 +78,7 @@ async def _work(signals: daemon.Signals, given: argparse.Namespace) -> bool:
         given.scheduler,
         name=given.name,
         host=given.host,
-        nthreads=max(1, int(offer.cores)),
+        nthreads=THREADS,
         memory_limit=0,
         resources=resources(offer),
         security=Security(**security.settings(security.paths(given.folder))),
