@@ -84,7 +84,7 @@ class Genomes(NullMachine):
         self._dice = random.Random(1)
         self._free = [time.time() - 3600.0] * SLOTS
         self._waiting: list[Request] = []
-        self.kinds = tuple(Kind(name, Requirement(cores, memory, _GIB)) for name, _, cores, _, memory, _ in SORTS)
+        self.kinds = tuple(Kind(name, Requirement(cores, memory, _GIB), isolated=False) for name, _, cores, _, memory, _ in SORTS)
 
     def initial(self) -> bytes:
         top = Kind("genomes", Requirement(1.0, 512 * _MIB, _GIB))
@@ -179,8 +179,18 @@ class Row:
         return (f"{self.jobs:,}", *(least(what) for what in ASKED), f"{self.report / 1e6:.2f} MB" if self.report else "–")
 
 
-ASKED = ("status", "why", "why JOB", "dashboard: counts", "dashboard: all", "status, ended", "stats", "report")
-HEAD = ("jobs", *(f"`toil {what}`" if " " not in what or what == "why JOB" else what for what in ASKED), "size of the report")
+ASKED = {
+    "status": "`toil status`",
+    "why": "`toil why`",
+    "why JOB": "`toil why JOB`",
+    "dashboard: counts": "dashboard shows counts",
+    "dashboard: all": "dashboard shows all",
+    "status, ended": "`toil status` at the end",
+    "stats": "`toil stats`",
+    "report": "`toil report`",
+}
+HEAD = ("Jobs", *ASKED.values(), "Size of the report")
+
 
 
 def watch(size: int, rounds: int, folder: Path) -> Row:
@@ -214,6 +224,7 @@ def watch(size: int, rounds: int, folder: Path) -> Row:
         ask(row, "why", folder, "why", "store")
         ask(row, "why JOB", folder, "why", "store", job)
         look(row, folder)
+    save(row)
     held = False
     batch.go_on()
     loop.turn(size)
@@ -280,6 +291,13 @@ def saved() -> dict[int, Row]:
     return {row["jobs"]: Row(**row) for row in json.loads(SAVED.read_text())} if SAVED.exists() else {}
 
 
+def save(row: Row) -> None:
+    """Keep the figures of a size, in the place of those of the last time."""
+    rows = {**saved(), row.jobs: row}
+    SAVED.parent.mkdir(exist_ok=True)
+    SAVED.write_text(json.dumps([asdict(rows[each]) for each in sorted(rows)], indent=1))
+
+
 def main() -> None:
     parsing = argparse.ArgumentParser(prog="python -m benchmarks.watching", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parsing.add_argument("--sizes", default=SIZES, help="how many jobs; several with commas between")
@@ -288,10 +306,7 @@ def main() -> None:
     given = parsing.parse_args()
     for size in map(int, filter(None, given.sizes.split(","))):
         with tempfile.TemporaryDirectory(prefix="toil-watching-") as folder:
-            found = watch(size, given.rounds, Path(folder))
-        rows = {**saved(), size: found}
-        SAVED.parent.mkdir(exist_ok=True)
-        SAVED.write_text(json.dumps([asdict(rows[each]) for each in sorted(rows)], indent=1))
+            save(watch(size, given.rounds, Path(folder)))
     rows = saved()
     text = table.markdown(HEAD, [rows[size].cells() for size in sorted(rows)])
     print(text)
