@@ -312,7 +312,7 @@ def main() -> None:
     print(text)
     if given.document:
         described = machine.describe(os.cpu_count() or 1, Path(tempfile.gettempdir()))
-        told = f"{described['Processor']}; {described['Memory']}; job stores on {described['Job stores on']}"
+        told = f"{described['Processor']}; {described['Memory']}; job stores on {described['Job stores on']}; load {described['Load before']}"
         document.put(f"{text}\n\n{told}.", name="watching")
 
 
