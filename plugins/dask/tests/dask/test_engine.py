@@ -33,7 +33,7 @@ def test_the_command_says_what_the_node_has() -> None:
 
 def test_a_certificate_is_good_for_its_cluster_alone() -> None:
     engine = DaskEngine(Config())
-    one, two = engine.secrets("one"), engine.secrets("two")
+    one, two = engine.secrets("same"), engine.secrets("same")
     shown, ours, others = (x509.load_pem_x509_certificate(data) for data in (one["certificate.pem"], one["ca.pem"], two["ca.pem"]))
     shown.verify_directly_issued_by(ours)
     with pytest.raises(InvalidSignature):
