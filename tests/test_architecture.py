@@ -167,3 +167,11 @@ def test_help_is_light() -> None:
 
 def test_importing_the_front_door_is_next_to_nothing() -> None:
     assert {module for module in loaded_by("import toil_core") if module.startswith("toil_core")} == {"toil_core"}
+
+
+def test_nothing_outside_a_plugin_needs_it() -> None:
+    """Deleting a plugin's folder deletes the feature and nothing else."""
+    packages = {path.name for path in (ROOT / "plugins").glob("*/toil_*") if path.is_dir()}
+    others = [path for folder in ("toil_core", "tools", "tests") for path in (ROOT / folder).rglob("*.py")]
+    assert packages
+    assert {f"{name(path)}: {used}" for path in others for used in imports(path) if used.partition(".")[0] in packages} == set()

@@ -1,0 +1,62 @@
+"""The plugin that docs/plugins.md shows, built outside of the repository and installed into a fresh environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import ROOT
+
+BLOCK = re.compile(r"<!-- file: drivers/(.*?) -->\n```[a-z]*\n(.*?)```", re.DOTALL)
+SCRIPT = """
+from toil_core import job, main
+
+@job(memory="32 MiB", cores=0.1)
+def square(job, number: int):
+    return number * number
+
+@job(memory="32 MiB", cores=0.1)
+def total(job, numbers: list[int]):
+    return sum(numbers)
+
+@job(memory="32 MiB", cores=0.1)
+def root(job, count: int = 5):
+    return job.add_follow_on(total([job.add_child(square(number)) for number in range(count)]))
+
+if __name__ == "__main__":
+    main(root)
+"""
+
+
+def run(folder: Path, *command: str | Path) -> str:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("TOIL_", "PYTHONPATH", "COVERAGE", "COV_"))}
+    done = subprocess.run(
+        list(map(str, command)), cwd=folder, env={**variables, "XDG_CONFIG_HOME": str(folder)}, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_what_a_reader_writes_works(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin"
+    for name, content in BLOCK.findall((ROOT / "docs" / "plugins.md").read_text()):
+        (plugin / name).parent.mkdir(parents=True, exist_ok=True)
+        (plugin / name).write_text(content)
+    python = tmp_path / "fresh" / "bin" / "python"
+    run(tmp_path, sys.executable, "-m", "venv", tmp_path / "fresh")
+    run(tmp_path, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ROOT, plugin, "pytest")
+    offers = json.loads(run(tmp_path, tmp_path / "fresh" / "bin" / "toil", "plugins", "--json"))
+    found = {(offer["kind"], offer["name"], offer["error"]) for each in offers if each["distribution"] == "toil-example" for offer in each["offers"]}
+    assert found == {("job_store", "sqlite", ""), ("batch_system", "in_turn", "")}
+    assert re.search(r"\d+ passed", run(plugin, python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests"))
+    (tmp_path / "script.py").write_text(SCRIPT)
+    printed = run(tmp_path, python, "script.py", "sqlite:run.sqlite", "--batch-system", "in_turn", "--count", "10")
+    assert printed.strip() == str(sum(number * number for number in range(10)))
+    assert not (tmp_path / "run.sqlite").exists()
