@@ -1,4 +1,4 @@
-"""1 GiB into an S3 store and out of it, beside the AWS CLI and cp: python -m benchmarks.s3_throughput ENDPOINT [AWS]
+"""1 GiB into an S3 store and out of it, beside the AWS CLI and cp: python plugins/aws/benchmarks/throughput.py ENDPOINT [AWS]
 
 Needs toil-aws, an S3 server at ENDPOINT with credentials in the environment, and the AWS CLI (AWS is the path of its program).
 Each of them moves the same file; the order changes from round to round, and the best of the rounds counts.
@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from toil_aws.options import AwsOptions
-
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
+
+from toil_aws.options import AwsOptions
 
 SIZE = int(os.environ.get("BENCH_BYTES", str(1 << 30)))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -68,8 +68,8 @@ def main(endpoint: str, cli: str) -> None:
         store.destroy()
     for what, seconds in best.items():
         print(f"{what:15} {SIZE / (1 << 20) / seconds:8.0f} MiB/s")
-    for way in ("up", "down"):
-        print(f"{way}: toil is {best[f'{way}, AWS CLI'] / best[f'{way}, toil']:.2f} times as fast as the AWS CLI")
+    for where in ("up", "down"):
+        print(f"{where}: toil is {best[f'{where}, AWS CLI'] / best[f'{where}, toil']:.2f} times as fast as the AWS CLI")
 
 
 if __name__ == "__main__":
