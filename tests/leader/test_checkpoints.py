@@ -39,9 +39,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
 class Stored(World):
     """A world whose commits lie in a store, with the leader's own checkpoints of it."""
 
-    def __init__(self, store: JobStore, root: Plan, *, carried: bool = False) -> None:
+    def __init__(self, store: JobStore, root: Plan, *, carried: bool = False, chain: bool = False) -> None:
         self.store = store
-        super().__init__(root, carried=carried)
+        super().__init__(root, carried=carried, chain=chain)
         store.create(INITIAL, self.blobs[INITIAL])
         self.checkpoints = Checkpoints(store, 1)
         self.epoch = 1
@@ -74,8 +74,8 @@ class Stored(World):
         self.graph.take_over(self.epoch)
         self.checkpoints = Checkpoints(self.store, self.epoch)
         self.checkpoints.inherit(former, found)
+        self.checkpoints.delete_files(folding.orphans(self.store, found, self.epoch))
         self.write()
-        self.store.delete(folding.orphans(self.store, found, self.epoch))
         self.take(self.graph.resume())
         return found
 
@@ -350,6 +350,24 @@ def test_the_user_s_own_graph_goes_when_a_new_leader_needs_it_no_more(store: Job
     world.restart()
     assert content(store, INITIAL) == TOMBSTONE
     assert world.run().outcome == "succeeded"
+
+
+def test_files_of_a_request_that_goes_on_stay_when_the_commit_that_keeps_them_is_folded(store: JobStore) -> None:
+    """A new leader took them for orphans (found by a swarm, seed 10133)."""
+    third = Plan("third")
+    second = Plan("second", adds_children=[third])
+    world = Stored(store, Plan("root", adds_children=[second]), chain=True)
+    request = world.only()
+    root = world.open[request][0].job
+    world.commit(request, chained=second)
+    chained = world.open[request][0].job
+    unknown = f"{request}.1.0"
+    counts, lost, later = (keys.attempt_files(request, job) + "f" for job in (root, chained, unknown))
+    for key in (counts, lost, later):
+        store.create(key, b"x")
+    world.write()
+    world.restart()
+    assert all_keys(store, keys.FILES) == {counts}, "what was under way goes, also of a job that nobody knows"
 
 
 # Tombstones

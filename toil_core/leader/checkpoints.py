@@ -20,6 +20,7 @@ from toil_core.job_store import Blob, JobStore
 from toil_core.leader import snapshot
 from toil_core.leader.graph import Graph
 from toil_core.leader.moves import Committed, Delete, Done
+from toil_core.leader.state import untold
 from toil_core.wire import commits, keys
 from toil_core.wire.commits import Commit, create_once
 from toil_core.wire.reread import reread
@@ -43,7 +44,7 @@ class Found:
         ended: Whether the leader of `base_epoch` stopped in good order.
         base_epoch: The epoch whose requests could have been under way.
         base_sequence: Its requests up to this number are settled, except the open ones.
-        open: Its requests that were open at the checkpoint.
+        open: Its requests that were open at the checkpoint: the jobs not told of, and how many of its tasks were told of.
         histories: Of each epoch, how many blobs of history count.
     """
 
@@ -55,7 +56,7 @@ class Found:
     ended: bool = False
     base_epoch: int = 1
     base_sequence: int = 0
-    open: frozenset[str] = frozenset()
+    open: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
     histories: dict[int, int] = field(default_factory=dict)
 
 
@@ -65,10 +66,12 @@ class Checkpoints:
     Args:
         store: The job store.
         epoch: This leader's epoch.
+        every: Fold after so many results; None for as many as the graph has jobs, and 2,000 at least.
     """
 
-    def __init__(self, store: JobStore, epoch: int) -> None:
+    def __init__(self, store: JobStore, epoch: int, every: int | None = None) -> None:
         self._store = store
+        self._every = every
         self._epoch = epoch
         self._number = 0
         self._former: list[str] = []
@@ -89,7 +92,7 @@ class Checkpoints:
         """Whether it is time: the cost of a checkpoint is spread over as many changes as it has jobs."""
         if self._files and len(graph.jobs) <= 100 * len(self._files):
             return True
-        return self._changes >= max(2000, len(graph.jobs))
+        return self._changes >= (self._every or max(2000, len(graph.jobs)))
 
     def check_leader(self) -> None:
         """Make sure that no other leader has taken over since the last checkpoint.
@@ -177,9 +180,9 @@ def load(store: JobStore, graph: Graph, readers: int = 16) -> Found:
             raise
     else:
         snapshot.restore(graph, saved)
+        found.deleted.extend(saved.deleting)  # its leader may have died before it did
         found.ended, found.base_epoch, found.base_sequence = saved.ended, saved.epoch, saved.sequence
-        found.open, found.histories = frozenset(graph.requests), saved.histories
-        found.deleted.extend(saved.deleting)  # unless it died before, its leader has
+        found.open, found.histories = {id: (tuple(request.jobs), request.told) for id, request in graph.requests.items()}, saved.histories
     _replay(store, graph, found, readers)
     return found
 
@@ -247,9 +250,12 @@ def orphans(store: JobStore, found: Found, epoch: int) -> Iterator[str]:
     for former in range(found.base_epoch, epoch):
         for blob in store.list(f"{keys.FILES}{former}-"):
             request, _, rest = blob.key.removeprefix(keys.FILES).partition("/")
-            order = keys.request_order(request)
-            unsettled = order > (found.base_epoch, found.base_sequence) or request in found.open
-            if unsettled and rest.partition("/")[0] not in found.replayed.get(request, ()):
+            job = rest.partition("/")[0]
+            if request in found.open:
+                unsettled = untold(request, job, *found.open[request])
+            else:
+                unsettled = keys.request_order(request) > (found.base_epoch, found.base_sequence)
+            if unsettled and job not in found.replayed.get(request, ()):
                 yield blob.key
 
 

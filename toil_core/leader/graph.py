@@ -163,7 +163,7 @@ class Graph:
         request = self.requests.get(commit.request)
         if request is None or commit.number != request.next:
             return
-        request.next += 1
+        request.next, request.told = request.next + 1, request.told + len(commit.entries)
         self.held[event.key] = 1  # until the end: what one entry lets go of, a later one may hold
         spent, count = 0.0, 0
         for entry in commit.entries:

@@ -34,6 +34,7 @@ from toil_core.leader.moves import (
     TimePassed,
     Wake,
 )
+from toil_core.leader.state import OpenRequest, untold
 from toil_core.leader.surroundings import REAL, Surroundings
 from toil_core.leader.tell import Teller
 from toil_core.leader.watch import Watch
@@ -193,8 +194,13 @@ class Loop:
         if update.id in self._graph.requests:
             reason = update.reason or Reason.NODE_LOST
             may_live = update.id in self._running or reason not in (Reason.CANCELLED, Reason.TOO_BIG)
-            if may_live and not self._graph.stopping:  # what is not issued again in this epoch needs no fence
+            if may_live and not self._graph.stopping:
                 self._void(update.id, reason)
+            elif may_live:  # what is not issued again in this epoch needs no fence, but what is done counts, and what is not leaves no files
+                while (request := self._graph.requests.get(update.id)) and self._read_commit(update.id, request.next, sure=False):
+                    pass
+                if request:
+                    self._sweep(update.id, request)
             self._apply(RequestEnded(update.id, reason, update.message, self._now()))
         self._running.discard(update.id)
 
@@ -204,25 +210,25 @@ class Loop:
             key = keys.commit(id, request.next)
             if create_once(self._store, key, commits.encode(id, request.next, void=reason, mark=self._random_bytes(8))):
                 self._graph.garbage.append(key)
-                if reason in (Reason.NODE_LOST, Reason.PREEMPTED):
-                    self._sweep(id, request.jobs)
+                self._sweep(id, request)
                 return
             if not self._read_commit(id, request.next):
                 self._graph.garbage.append(keys.commit(id, request.next))
                 request.next += 1
 
-    def _sweep(self, id: str, jobs: Iterable[str]) -> None:
-        """Delete the files of attempts whose node did not: they can never count any more."""
-        for job in jobs:
-            self._checkpoints.delete_files(_files(self._store, [keys.attempt_files(id, job)]))
+    def _sweep(self, id: str, request: OpenRequest) -> None:
+        """Delete the files of attempts that can never count any more; their worker may have had no time to."""
+        found = [blob.key for blob in self._store.list(f"{keys.FILES}{id}/")]
+        self._checkpoints.delete_files(key for key in found if untold(id, key.split("/", 3)[2], request.jobs, request.told))
 
-    def _read_commit(self, id: str, number: int) -> bool:
-        """Apply a commit that the batch system did not carry; False when it cannot be read."""
+    def _read_commit(self, id: str, number: int, *, sure: bool = True) -> bool:
+        """Apply a commit that the batch system did not carry, and perhaps only that; False when it cannot be read, or is not there."""
         key = keys.commit(id, number)
         try:
             commit, start, payload = commits.read_with_payload(self._store, key)
         except (CorruptBlob, NoSuchKey) as error:
-            _log.warning("%s; its jobs run again", error)
+            if sure:
+                _log.warning("%s; its jobs run again", error)
             return False
         self._commit(commit, key, start, payload)
         return True

@@ -134,7 +134,7 @@ def lead(
         apart = not (batch.here or options.run_local_jobs_on_workers)
         sizing = _sizing(store, batch, apart=apart)
         graph = around.graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))
-        checkpoints = Checkpoints(patient, epoch)
+        checkpoints = Checkpoints(patient, epoch, around.fold_after)
         _load(patient, graph, checkpoints, epoch, restart=restart, readers=around.readers)
         if not graph.finished:
             if deploy is not None and not batch.here:
@@ -185,8 +185,8 @@ def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *
     graph.take_over(epoch)
     graph.finished = graph.complete
     checkpoints.inherit(former, found)
+    checkpoints.delete_files(folding.orphans(store, found, epoch))
     checkpoints.write(graph, ended=graph.finished)
-    store.delete(folding.orphans(store, found, epoch))
 
 
 def _judge(finish: Finish, graph: Graph, locator: str, received: Sequence[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
 
 import msgspec
@@ -121,15 +121,31 @@ class OpenRequest:
         next: The number of its next commit.
         node: Where it runs; empty until it does.
         started: When it began to run, in seconds since 1970; 0 until it does.
+        told: How many of its tasks commits have told of.
     """
 
-    __slots__ = ("jobs", "kind", "next", "node", "started")
+    __slots__ = ("jobs", "kind", "next", "node", "started", "told")
 
-    def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0) -> None:
+    def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0, told: int = 0) -> None:
         self.kind = kind
         self.jobs = {job.id: job for job in jobs}
         self.next = next
         self.node, self.started = "", 0.0
+        self.told = told
+
+
+def untold(request: str, job: str, jobs: Collection[str], told: int) -> bool:
+    """Whether no commit of the request has told of the job; of those that went on in the request, also of one that nobody knows yet.
+
+    Args:
+        request: The request's id.
+        job: The id of a job that ran in it.
+        jobs: The jobs of the request that are known and not told of.
+        told: How many of its tasks commits have told of.
+    """
+    adder, _, _ = job.rpartition(".")  # such a job was added by a task of the request, and followed on it
+    before, _, task = adder.rpartition(".")
+    return job in jobs or (before == request and int(task) >= told)
 
 
 class Tally(msgspec.Struct, array_like=True):

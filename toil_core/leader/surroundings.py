@@ -75,6 +75,7 @@ class Surroundings:
         patient: Makes a store that waits out passing troubles of another, until the event is set.
         this_leader: Describes this process as the leader of an epoch.
         alive: Whether that leader is at work; None when it cannot be told from here.
+        fold_after: After how many results the graph is folded; see `Checkpoints`.
         readers: How many commits are read at a time when a graph is loaded; 1 for one after another, in this thread.
     """
 
@@ -86,6 +87,7 @@ class Surroundings:
     this_leader: Callable[[int], LeaderInfo] = epoch.this_leader
     alive: Callable[[LeaderInfo], bool | None] = epoch.alive
     readers: int = 16
+    fold_after: int | None = None
 
 
 REAL = Surroundings()

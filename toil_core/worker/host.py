@@ -26,7 +26,7 @@ from toil_core.worker.loop import Loop
 from toil_core.worker.messages import Ended, Item, Kill, Lost, Ready, Results, Said
 from toil_core.worker.running import Finished, Running, decode_result, encode, usage_of
 from toil_core.worker.server_process import ServerProcess
-from toil_core.worker.settle import discard, failed, fetch_all, settle, sweep, told, with_log, words
+from toil_core.worker.settle import blame, discard, failed, fetch_all, settle, sweep, told, with_log, words
 from toil_core.worker.shelf import Shelf
 
 CARRIED = 256 * 1024
@@ -142,7 +142,7 @@ class WorkerHost:
             return
         del self._epochs[epoch.locator, epoch.key]
         for running in epoch.waiting:
-            self._give_up(epoch, running, Reason.FAILED, words(error))
+            self._give_up(epoch, running, blame(error), words(error))
 
     def _prepare(self, epoch: Epoch, running: Running, tries: int) -> None:
         refs = running.refs()
@@ -466,7 +466,7 @@ class WorkerHost:
                 return
             running.committing = False
             running.settling = 0
-            self._abandon(epoch, running, Reason.FAILED, words(error))
+            self._abandon(epoch, running, blame(error), words(error))
 
         if epoch.inline and not slow:
             acting()

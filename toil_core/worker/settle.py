@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from toil_core.batch_system import Reason
 from toil_core.errors import CorruptBlob, StoreError, ToilError, Transient
 from toil_core.job_store import JobStore
 from toil_core.wire import commits, keys
@@ -137,6 +138,11 @@ def failed(job: str, failure: Failure) -> Finished:
     from toil_core.batch_system import Usage
 
     return encode(Result(job, failure=failure)), b"", Usage(started=time.time())
+
+
+def blame(error: BaseException) -> Reason:
+    """Why a request ends whose worker could not use the store: that it is not reached from here is no job's fault."""
+    return Reason.NODE_LOST if isinstance(error, Transient) else Reason.FAILED
 
 
 def words(error: BaseException) -> str:

@@ -28,7 +28,8 @@ class Actor:
         self.name = name
         self.killed = False
         self.over = False
-        self.gate = threading.Semaphore(0)
+        self.gate = threading.Lock()  # open when it is its turn
+        self.gate.acquire()
         self.turn = 0
         self.thread: threading.Thread | None = None
 

@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from toil_core.batch_system import BatchSystem, Reason, Request, Requirement, State, Update
+from toil_core.testing.sim.broken import need
 from toil_core.testing.sim.worker import Scene, Worker
 from toil_core.wire.work import decode_work
 
-FATES = ("worker killed", "node lost", "partitioned", "preempted", "never heard of")
+FATES = ("worker killed", "node lost", "partitioned", "cut off", "preempted", "never heard of")
 """What can happen to a request as a whole."""
+NOTICES = (120.0, 30.0, 0.0)
+"""Seconds between the notice that a machine will be taken and its end."""
+ROOM = 0.5
+"""Cores of each machine beside those that are told: services are small, and fit beside jobs."""
 NEWS = ("delayed", "told twice", "lost", "not carried", "prefix only", "altered", "count unknown")
 """What can happen to an update on its way."""
 
@@ -48,7 +53,7 @@ class Cluster:
         self._scene = scene
         self.cores = cores
         self.nodes = nodes
-        self._free = [cores + 0.5] * nodes  # services are small, and fit beside jobs
+        self._free = [cores + ROOM] * nodes
         self._waiting: deque[tuple[Request, SimulatedBatch]] = deque()
         self.places: dict[str, _Place] = {}
 
@@ -89,7 +94,7 @@ class Cluster:
             if node is None:
                 return
             self._waiting.popleft()
-            self._free[node] -= request.requirement.cores
+            self._reserve(node, request.requirement.cores)
             self._run(request, batch, node)
 
     def _run(self, request: Request, batch: SimulatedBatch, node: int) -> None:
@@ -102,7 +107,11 @@ class Cluster:
                 place.told = update.state is State.ENDED
                 batch.deliver(update)
 
-        place = self.places[request.id] = _Place(Worker(scene, request, deliver), batch, node, request.requirement.cores)
+        def died() -> None:
+            if not place.told:
+                self._lose(request.id, place, Reason.NODE_LOST, lives=False)
+
+        place = self.places[request.id] = _Place(Worker(scene, request, deliver, died), batch, node, request.requirement.cores)
         fate = scene.chance.fault(f"fate of {request.id}", FATES)
         if fate:
             seconds = scene.chance.between(f"time of {request.id}", 0.0, 3.0)
@@ -110,11 +119,15 @@ class Cluster:
         if fate != "never heard of":
             place.worker.start()
 
+    def _reserve(self, node: int, cores: float) -> None:
+        self._free[node] -= cores
+        need(-1e-6 < self._free[node] < self.cores + ROOM + 1e-6, f"{self.cores + ROOM - self._free[node]:g} cores of node {node} are set aside")
+
     def _leave(self, id: str) -> _Place | None:
         """Nothing of the request runs any more."""
         place = self.places.pop(id, None)
         if place is not None:
-            self._free[place.node] += place.cores
+            self._reserve(place.node, -place.cores)
             self._scene.clock.later(0.0, self._start)
         return place
 
@@ -122,13 +135,25 @@ class Cluster:
         place = self.places.get(request.id)
         if place is None or place.told:
             return
-        if fate == "node lost":
+        scene = self._scene
+        scene.trace(f"{request.id}: {fate}")
+        if fate == "cut off":
+            place.worker.cut_until = scene.clock.now + scene.chance.between(f"cut {request.id}", 1.0, 120.0)
+        elif fate == "preempted":
+            notice = NOTICES[int(3 * scene.chance.draw(f"notice of preempting {request.id}"))]
+            scene.clock.later(notice, lambda: self._take(request.id))
+        elif fate == "node lost":
             for id, other in list(self.places.items()):
                 if other.node == place.node:
                     self._lose(id, other, Reason.NODE_LOST, lives=self._scene.chance.draw(f"zombie {id}") < 0.3)
         else:
-            reason = Reason.PREEMPTED if fate == "preempted" else Reason.NODE_LOST
-            self._lose(request.id, place, reason, lives=fate == "partitioned")
+            self._lose(request.id, place, Reason.NODE_LOST, lives=fate == "partitioned")
+
+    def _take(self, id: str) -> None:
+        """The machine is taken away, unless what ran there has ended."""
+        place = self.places.get(id)
+        if place is not None and not place.told:
+            self._lose(id, place, Reason.PREEMPTED, lives=False)
 
     def _lose(self, id: str, place: _Place, reason: Reason, *, lives: bool) -> None:
         """The batch system believes that the request is gone; perhaps it is not."""
@@ -194,11 +219,11 @@ class SimulatedBatch(BatchSystem):
 
     def capacity(self) -> Requirement:
         """See `HasCapacity`."""
-        return Requirement(self._cluster.cores + 0.5, 1 << 40, 1 << 40)
+        return Requirement(self._cluster.cores + ROOM, 1 << 40, 1 << 40)
 
     def slots(self) -> float:
         """See `HasCapacity`."""
-        return (self._cluster.cores + 0.5) * self._cluster.nodes
+        return (self._cluster.cores + ROOM) * self._cluster.nodes
 
     def deliver(self, update: Update) -> None:
         """Send an update on its way to the leader."""

@@ -12,6 +12,7 @@ from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.retries import Policy
 from toil_core.leader.state import JobState
+from toil_core.testing.sim.broken import need
 from toil_core.testing.sim.chance import Chance
 from toil_core.testing.sim.clock import Clock
 from toil_core.testing.sim.program import Plan, Program
@@ -19,20 +20,6 @@ from toil_core.testing.sim.store import Blobs
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Ref, Result
 from toil_core.wire.work import Task
-
-
-class Broken(AssertionError):
-    """An invariant does not hold."""
-
-
-def need(holds: object, message: str) -> None:
-    """An invariant.
-
-    Raises:
-        Broken: It does not hold.
-    """
-    if not holds:
-        raise Broken(message)
 
 
 class Truth:
@@ -52,6 +39,14 @@ class Truth:
         """By job."""
         self.begun: Counter[tuple[int, Plan]] = Counter()
         """How many attempts began, by epoch."""
+        self.wrote: dict[tuple[str, str], Plan] = {}
+        """Which plan each request's job with a commit of success is of."""
+        self.unswept: set[str] = set()
+        """Files that were written when nobody looked for their request any more."""
+        self.late: set[str] = set()
+        """Requests that made commits when their leader had ended."""
+        self.fenced: set[str] = set()
+        """Requests that were given up."""
         self.within: dict[str, set[Plan]] = {}
         """Those that succeeded in each request."""
 
@@ -77,6 +72,7 @@ class Truth:
                 continue
             if result.failure is None:
                 self.ran.add(plan)
+                self.wrote[request, result.job] = plan
             else:
                 self.charged[keys.request_order(request)[0], result.job] += 1
 
@@ -131,6 +127,33 @@ class LeaderTruth:
                     commits.check(data[held.key][held.start : held.stop], held)
 
 
+def check_files(program: Program, truth: Truth, data: Mapping[str, bytes]) -> None:
+    """At the end every file is there that has to be, and no other.
+
+    Args:
+        program: What was run.
+        truth: What really happened.
+        data: What is stored.
+    """
+    asked = set(program.promised([program.root]))  # their values are asked for after the end, so their temporary files stay
+    gone = {each for plan in program.plans for each in (*plan.deletes, *([plan] if plan.temporary and plan not in asked else []))}
+    kept: set[Plan] = set()
+    for key in data:
+        if key.startswith(keys.FILES):
+            request, job, _ = key.removeprefix(keys.FILES).split("/")
+            plan = truth.wrote.get((request, job))
+            if key in truth.unswept or request in truth.late:
+                kept.update([] if plan is None or plan in gone else [plan])
+                continue
+            need(plan is not None, f"{key} is of an attempt that does not count, and was kept")
+            assert plan is not None
+            kept.add(plan)
+    for plan in program.plans:
+        if plan.writes and plan not in gone:
+            need(plan in kept, f"the file of {plan} is gone")
+        need(plan not in kept or plan not in gone, f"the file of {plan} was kept although it was deleted")
+
+
 class Epochs:
     """Which leaders write checkpoints."""
 
@@ -160,7 +183,10 @@ class _Nobody:
     def before(self, site: str) -> None:
         """Nothing is in the way."""
 
-    after = before
+    after = slow = before
+
+    def written(self, who: str, key: str, data: bytes) -> None:
+        """Nobody cares."""
 
     def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:
         """Nobody cares."""
@@ -192,8 +218,8 @@ def check_fixpoint(data: Mapping[str, bytes], epoch: int) -> None:
         graph.finished = graph.complete
         checkpoints = Checkpoints(store, each)
         checkpoints.inherit(former, found)
+        checkpoints.delete_files(folding.orphans(store, found, each))
         checkpoints.write(graph, ended=graph.finished)
-        store.delete(folding.orphans(store, found, each))
         LeaderTruth(graph).check_held(blobs.data, deep=True)
         seen.append((_state(graph), {key for key in blobs.data if key.startswith(keys.FILES)}))
     need(seen[0] == seen[1] == seen[2], "a second restart comes to something else than the first")

@@ -18,13 +18,15 @@ from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Result
 from toil_core.wire.work import Task, decode_work
 from toil_core.worker.running import Finished, Running, encode
-from toil_core.worker.settle import failed, fetch_all, sweep
+from toil_core.worker.settle import blame, failed, fetch_all, sweep, words
 
 GROUP_SECONDS = 0.05
 TRIES = 8
-TASK_FAULTS = ("error", "killed", "out of memory")
+TASK_FAULTS = ("error", "killed", "out of memory", "out of disk")
 """What can happen to one attempt."""
-_REASONS = {"error": Reason.FAILED, "killed": Reason.KILLED, "out of memory": Reason.OUT_OF_MEMORY}
+COMMIT_FAULTS = ("killed before commit", "killed after commit")
+"""What can happen to a worker that commits."""
+_REASONS = {"error": Reason.FAILED, "killed": Reason.KILLED, "out of memory": Reason.OUT_OF_MEMORY, "out of disk": Reason.OUT_OF_DISK}
 
 
 class Scene(Protocol):
@@ -44,6 +46,12 @@ class Scene(Protocol):
     def succeeded(self, request: str, plan: Plan) -> None:
         """An attempt succeeded."""
 
+    def troubled(self, request: str, jobs: list[str]) -> None:
+        """The worker cannot go on, for no fault of the jobs that it had."""
+
+    def trace(self, line: str) -> None:
+        """A line for the record."""
+
     def leads(self, request: str) -> bool:
         """Whether the request was sent by the newest leader."""
 
@@ -55,28 +63,39 @@ class Worker:
         scene: The world.
         request: The request.
         deliver: Takes updates.
+        died: Called when it is dead without a word.
     """
 
-    def __init__(self, scene: Scene, request: Request, deliver: Callable[[Update], None]) -> None:
+    def __init__(self, scene: Scene, request: Request, deliver: Callable[[Update], None], died: Callable[[], None]) -> None:
         self._scene = scene
         self._deliver = deliver
+        self._died = died
         self._running = Running(0, decode_work(request.work), request.requirement, {})
         self.name = f"worker {request.id}"
         self.dead = False
         self.over = False
         self._store = scene.blobs.door(self)
+        self.cut_until = 0.0
+        """Until when it reaches nobody."""
         self._up = -1
         self._interrupted = False
+        self._owed: list[str] = []
+        """Jobs of the commit that is being made."""
 
     # The door's owner
 
     def before(self, site: str) -> None:
         if self.dead:
             raise Killed
+        if self._scene.clock.now < self.cut_until:
+            raise Transient(f"{self.name} reaches nobody")
 
     def after(self, site: str) -> None:
         if self.dead:
             raise Killed
+
+    def slow(self, site: str) -> None:
+        """Its operations are over at once."""
 
     # What is done to it
 
@@ -88,7 +107,7 @@ class Worker:
         """End before the tasks are done."""
         if not self.over:
             self._running.abandon(reason, "")
-            self._running.flying.clear()
+            self._end_attempts()
             self._proceed()
 
     def interrupt(self) -> None:
@@ -98,6 +117,12 @@ class Worker:
             self._later("stopping", 0.2, lambda: self._service_over(None))
         elif not any(kind.service for kind in self._running.kinds):
             self.cancel()
+
+    def _die(self, how: str) -> None:
+        self._scene.trace(f"{self.name}: {how}")
+        self.dead = True
+        self._died()
+        raise Killed
 
     # What it does
 
@@ -120,16 +145,32 @@ class Worker:
             if tries < TRIES:
                 self._later("waiting", min(10.0, 0.1 * 2**tries), lambda: self._try(action, tries + 1))
                 return
-            self._troubled(str(error))
+            self._troubled(error)
         except StoreError as error:
-            self._troubled(str(error))
+            self._troubled(error)
 
-    def _troubled(self, why: str) -> None:
+    def _send(self, update: Update) -> None:
+        """Deliver news, later when nobody can be reached just now."""
+        left = self.cut_until - self._scene.clock.now
+        if left > 0:
+            self._scene.clock.later(left + 0.01, lambda: None if self.dead else self._send(update))
+        else:
+            self._deliver(update)
+
+    def _troubled(self, error: Exception) -> None:
+        if blame(error) is Reason.FAILED:
+            self._scene.troubled(self._running.id, [*self._owed, *(task.job for task in self._running.tasks.values())])
         self._running.committing = False
         self._running.settling = 0
-        self._running.abandon(Reason.FAILED, why)
-        self._running.flying.clear()
+        self._running.abandon(blame(error), words(error))
+        self._end_attempts()
         self._proceed()
+
+    def _end_attempts(self) -> None:
+        """End what runs; what it wrote goes with it."""
+        running = self._running
+        running.opened += [running.tasks[index].job for index in sorted(running.flying)]
+        running.flying.clear()
 
     def _prepare(self) -> None:
         running = self._running
@@ -140,7 +181,7 @@ class Worker:
                     running.ready.remove(index)
                 failure = Failure(Reason.FAILED, why, retry=False)
                 running.ended(index, failed(running.tasks[index].job, failure), ok=False)
-        self._deliver(Update(running.id, State.RUNNING, node=self.name))
+        self._send(Update(running.id, State.RUNNING, node=self.name))
         self._dispatch()
 
     def _dispatch(self) -> None:
@@ -161,7 +202,12 @@ class Worker:
         task = running.tasks[index]
         plan = self._scene.program.by_name[msgspec.json.decode(task.body)]  # type: ignore[arg-type]
         self._scene.starting(running.id, task, plan)
-        self._later(f"running {plan.name}", plan.seconds, lambda: self._try(lambda: self._run(index, task, plan)))
+        self._later(f"running {plan.name}", plan.seconds / 2, lambda: self._try(lambda: self._write(index, task, plan)))
+
+    def _write(self, index: int, task: Task, plan: Plan) -> None:
+        if plan.writes and index in self._running.flying:
+            commits.create_once(self._store, _file(self._running.id, task.job), plan.name.encode())
+        self._later(f"running on {plan.name}", plan.seconds / 2, lambda: self._try(lambda: self._run(index, task, plan)))
 
     def _run(self, index: int, task: Task, plan: Plan) -> None:
         running = self._running
@@ -219,10 +265,7 @@ class Worker:
                 if not self._scene.leads(request):  # others have gone on without it
                     raise
                 raise AssertionError(f"{plan} needs the file of {each}, which is gone: {given[each.name].file}") from None
-        file = ""
-        if plan.writes:
-            file = keys.attempt_files(request, task.job) + "data"
-            commits.create_once(self._store, file, plan.name.encode())
+        file = _file(request, task.job) if plan.writes else ""
         jobs, kinds, payload, ids = describe(f"{request}.{index}", plan.added, {plan: task.job})
         value = msgspec.json.encode(Value(plan.name, digest(plan, {name: each.digest for name, each in given.items()}), file, "." * plan.size))
         result = Result(
@@ -264,8 +307,13 @@ class Worker:
         mark = self._scene.chance.bytes(f"{self.name} mark {number}", 8)
         data = commits.encode(running.id, number, finished, final=final, chained=chained, mark=mark)
         running.committing = True
+        self._owed = [msgspec.msgpack.decode(result, type=Result).job for result, _, _ in finished]
+
+        fault = self._scene.chance.fault(f"{self.name} commits {number}", COMMIT_FAULTS)
 
         def create() -> None:
+            if fault == "killed before commit":
+                self._die(fault)
             if not commits.create_once(self._store, keys.commit(running.id, number), data):
                 for job in opened:
                     sweep(self._store, running.id, job)
@@ -273,8 +321,11 @@ class Worker:
                 self._running.flying.clear()
                 running.abandon(Reason.CANCELLED, "the leader had given this request up")
             else:
+                if fault:
+                    self._die(fault)
                 running.committing = False
                 running.commits += 1
+                self._owed = []
                 self._tell(number, data, final=final)
             self._proceed()
 
@@ -285,7 +336,7 @@ class Worker:
         self.over = self.over or final
         reason, message = running.ending if final and running.ending else (None, "")
         state = State.ENDED if final else State.COMMITTED
-        self._deliver(Update(running.id, state, reason, None, message, self.name, None, data, number, number + 1 if final else None))
+        self._send(Update(running.id, state, reason, None, message, self.name, None, data, number, number + 1 if final else None))
 
     def _give_up(self, reason: Reason, message: str) -> None:
         self.over = True
@@ -295,4 +346,9 @@ class Worker:
                 sweep(self._store, running.id, job)
             except (Transient, Killed):
                 break
-        self._deliver(Update(running.id, State.ENDED, reason, None, message, self.name, commits=running.commits))
+        self._send(Update(running.id, State.ENDED, reason, None, message, self.name, commits=running.commits))
+
+
+def _file(request: str, job: str) -> str:
+    """The key of the file that an attempt writes."""
+    return keys.attempt_files(request, job) + "data"

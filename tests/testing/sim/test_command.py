@@ -1,0 +1,104 @@
+"""`toil-sim`: what it prints, that a run is the same again, and what it does when something does not hold."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.testing.sim.command import toil_sim
+from toil_core.testing.sim import command
+from toil_core.testing.sim.chance import Fault
+from toil_core.testing.sim.conditions import Report
+from toil_core.testing.sim.scenarios import SCENARIOS, named
+from toil_core.testing.sim.shapes import SHAPES
+from toil_core.testing.sim.shrink import shrink
+from toil_core.testing.sim.world import World
+
+
+def main(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = command.main(arguments)
+    return code, capsys.readouterr().out
+
+
+def test_it_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = main(capsys, "--list")
+    assert code == 0
+    for name in (*SCENARIOS, *SHAPES):
+        assert re.search(rf"(?<!\S){name}(?!\S)", out)
+
+
+def test_one_run_tells_its_hash_and_its_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = main(capsys, "--scenario", "shape:fan", "--seed", "8")
+    assert code == 0 and out.endswith("everything held\n")
+    report = named("shape:fan").world(8).run()
+    assert out.startswith(f"trace {report.digest}: {len(report.trace)} lines, ")
+    assert all(f"  {fault.kind}: {fault.site}\n" in out for fault in report.faults)
+
+
+def test_a_trace_can_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "\n0.0000 leader 1 create workflow #1 \n" in main(capsys, "--scenario", "calm", "--trace")[1]
+
+
+def test_many_runs_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = main(capsys, "--scenario", "shape:chain", "--runs", "20", "--seed", "100")
+    assert code == 0 and out.startswith("20 runs, ") and out.endswith("everything held\n")
+
+
+@pytest.mark.parametrize("arguments", [["--seed", "81"], ["--seed", "77", "--scenario", "leaders"], ["--seed", "3", "--scenario", "machines"]])
+def test_the_same_seed_is_the_same_run_whatever_python_s_hashes_are(arguments: list[str]) -> None:
+    first, second = (toil_sim(*arguments, "--trace", PYTHONHASHSEED=seed).stdout for seed in ("1", "2"))
+    assert first == second and "leader 1 create workflow" in first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scenario", "swam"], "there is no scenario 'swam'; do you mean 'swarm'?"),
+        (["--scenario", "shape:fam"], "do you mean 'shape:fan'?"),
+        (["--scenario", "diamond"], "do you mean 'shape:diamond'?"),
+        (["--crashes", "1", "--scenario", "shape:fan,x"], "there is no scenario 'shape:x'"),
+        (["--seed", "one"], "'one' is no whole number from 0 on"),
+        (["--runs", "0"], "'0' is no whole number from 1 on"),
+    ],
+)
+def test_what_cannot_be_understood_is_told(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.main(arguments)
+    assert end.value.code == 2 and words in capsys.readouterr().err
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, bad: Fault) -> None:
+    """A world in which something does not hold once that fault has happened."""
+    run = World.run
+
+    def running(world: World) -> Report:
+        report = run(world)
+        report.broken = "Broken: the sky is green" if bad in report.faults else ""
+        return report
+
+    monkeypatch.setattr(World, "run", running)
+
+
+def test_a_failure_is_shrunk_to_the_faults_that_matter(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seed, faults = next((seed, report.faults) for seed in range(100) if len((report := named("leaders").world(seed).run()).faults) > 4)
+    broken(monkeypatch, faults[2])
+    code, out = main(capsys, "--scenario", "leaders", "--seed", str(seed))
+    assert code == 1 and "BROKEN: Broken: the sky is green" in out
+    shrunk = out.partition("The same goes wrong with ")[2]
+    kept = int(shrunk.split()[0])
+    assert kept < len(faults) and f"  {faults[2].kind}: {faults[2].site}\n" in shrunk
+    assert shrunk.rstrip().endswith("Broken: the sky is green")
+    code, out = main(capsys, "--scenario", "leaders", "--seed", str(seed), "--runs", "2")
+    assert code == 1 and f"BROKEN --scenario leaders --seed {seed}: Broken: the sky is green" in out and out.endswith("1 went wrong\n")
+
+
+def test_shrinking_keeps_what_is_needed_together() -> None:
+    every = [Fault(str(number), "error") for number in range(20)]
+    needed = {every[3], every[17]}
+
+    def run(faults: object) -> Report:
+        assert isinstance(faults, list)
+        return Report(broken="Broken: it" if needed <= set(faults) else "", faults=list(faults))
+
+    assert shrink(every, run).faults == [every[3], every[17]]

@@ -1,0 +1,156 @@
+"""`toil-sim`: runs of a simulated world, by seed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from toil_core.testing.sim import many
+from toil_core.testing.sim.chance import Fault
+from toil_core.testing.sim.conditions import Report
+from toil_core.testing.sim.scenarios import SCENARIOS, SHAPE, Scenario, named
+from toil_core.testing.sim.shapes import SHAPES
+from toil_core.testing.sim.shrink import shrink
+
+_EPILOG = """\
+One run prints its trace's hash, which is the same on every machine and every supported Python, and what went wrong on purpose. When something
+that must hold does not, faults are taken away until only those are left that matter, and what happened is printed.
+
+exit codes: 0 when everything held, 1 when something did not, 2 when the command cannot be understood.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script.
+
+    Args:
+        arguments: What the user typed; the process's arguments if not given.
+
+    Returns:
+        0, or 1 when an invariant does not hold.
+    """
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        if given.list:
+            _list()
+        elif given.crashes:
+            return _many(many.deaths(given.crashes, given.processes, given.sample, _shapes(parser, given.scenario)))
+        elif given.runs > 1:
+            _scenario(parser, given.scenario)
+            return _many(many.seeds(given.scenario, range(given.seed, given.seed + given.runs), given.processes))
+        else:
+            return _one(_scenario(parser, given.scenario), given)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "toil-sim",
+        description="Run workflows in a simulated world, where leaders, workers, machines and the job store fail by the numbers of a seed.",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--seed", type=_count(0), default=1, metavar="N", help="what everything random is derived from (default: 1)")
+    parser.add_argument("--scenario", default="swarm", metavar="S", help="what is simulated; --list tells what there is (default: swarm)")
+    parser.add_argument("--list", action="store_true", help="list the scenarios and leave")
+    parser.add_argument("--trace", action="store_true", help="print everything that happened")
+    parser.add_argument("--no-shrink", action="store_true", help="do not look for fewer faults with which it goes wrong too")
+    parser.add_argument("--runs", type=_count(1), default=1, metavar="N", help="run this many seeds, from --seed on")
+    parser.add_argument(
+        "--crashes", type=_count(1), metavar="N",
+        help="let leaders of small workflows die this many times, in every possible way; of all of them, or of --scenario shape:NAME,NAME",
+    )  # fmt: skip
+    parser.add_argument("--sample", type=_count(1), metavar="N", help="with --crashes: only so many ways of each workflow")
+    parser.add_argument("--processes", type=_count(1), default=1, metavar="N", help="use this many processes for many runs (default: 1)")
+    return parser
+
+
+def _count(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        return int(text)
+
+    return parse
+
+
+def _scenario(parser: argparse.ArgumentParser, name: str) -> Scenario:
+    try:
+        return named(name)
+    except KeyError:
+        every = [*SCENARIOS, *(SHAPE + shape for shape in SHAPES)]
+        close = difflib.get_close_matches(name, every, 1) or difflib.get_close_matches(SHAPE + name, every, 1)
+        parser.error(f"there is no scenario {name!r}; {f'do you mean {close[0]!r}? ' if close else ''}`toil-sim --list` names all")
+
+
+def _shapes(parser: argparse.ArgumentParser, names: str) -> list[str]:
+    """The small workflows that are named, between commas; all when none is."""
+    if names == "swarm":
+        return list(SHAPES)
+    shapes = names.removeprefix(SHAPE).split(",")
+    for shape in shapes:
+        _scenario(parser, SHAPE + shape)
+    return shapes
+
+
+def _list() -> None:
+    width = max(map(len, SCENARIOS))
+    for scenario in SCENARIOS.values():
+        print(f"{scenario.name:{width}}  {scenario.about}")
+    print(f"\n{SHAPE}NAME, a small workflow in the swarm's world, where NAME is one of")
+    line = " "
+    for name in SHAPES:
+        if len(line) + len(name) > 100:
+            print(line)
+            line = " "
+        line += f" {name}"
+    print(line)
+
+
+def _one(scenario: Scenario, given: argparse.Namespace) -> int:
+    report = scenario.world(given.seed).run()
+    _tell(report)
+    if given.trace:
+        print("\n".join(report.trace))
+    if not report.broken:
+        return 0
+    if not given.no_shrink:
+        report = shrink(report.faults, lambda faults: scenario.world(given.seed, faults).run())
+        print(f"\nThe same goes wrong with {len(report.faults)} of these faults:")
+        _tell_faults(report.faults)
+        print(*report.trace, report.broken, sep="\n")
+    return 1
+
+
+def _tell(report: Report) -> None:
+    print(f"trace {report.digest}: {len(report.trace)} lines, {report.seconds:.0f} s, {report.leaders} leaders, {len(report.faults)} faults")
+    _tell_faults(report.faults)
+    print(report.broken and f"BROKEN: {report.broken}" or "everything held")
+
+
+def _tell_faults(faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        print(f"  {fault.kind}: {fault.site}")
+
+
+def _many(parts: Iterator[many.Sum]) -> int:
+    every = many.Sum()
+    live = sys.stderr.isatty()
+    for part in parts:
+        every.add(part)
+        for name, broken in part.broken:
+            print(f"{'' if not live else chr(13)}BROKEN {name}: {broken}", flush=True)
+        if live:
+            print(f"\r{every.runs:,} runs", end="", file=sys.stderr, flush=True)
+    if live:
+        print(file=sys.stderr)
+    print(f"{every.runs:,} runs, {every.faults.total():,} faults, {every.leaders:,} leaders, {every.seconds / 86400:,.1f} days of simulated time")
+    for kind, count in sorted(every.faults.items(), key=lambda item: -item[1]):
+        print(f"  {kind}: {count:,}")
+    print(f"{len(every.broken):,} went wrong" if every.broken else "everything held")
+    return 1 if every.broken else 0
