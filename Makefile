@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test lint docs bench bench-peers bench-scale protocol mutants changes clean
+.PHONY: demo test lint docs sim-long bench bench-peers bench-scale protocol mutants changes clean
 
 demo: $(call ready,demo)
 	rm -rf build/demo
@@ -22,6 +22,10 @@ docs: $(call ready,test)
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
+
+sim-long: $(call ready,test)
+	$(BIN)/toil-sim --runs 1000000 --processes $$(nproc)
+	$(BIN)/toil-sim --crashes 2 --processes $$(nproc)
 
 bench: $(call ready,test)
 	$(BIN)/python -m benchmarks $(ARGS)
