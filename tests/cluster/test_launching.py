@@ -9,7 +9,7 @@ import pytest
 
 from toil_core.cluster import launching
 from toil_core.cluster.launching import launch_cluster
-from toil_core.cluster.listing import node_statuses, phases_of
+from toil_core.cluster.listing import node_statuses, phases_of, state_of
 from toil_core.cluster.state import ClusterFile, ClusterState, Step
 from toil_core.cluster.wanted import Offer, parse_workers, wanted_nodes
 from toil_core.cluster_engine import ClusterEngine, EngineNode, Role
@@ -81,9 +81,13 @@ def test_what_is_kept_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, config: C
             before = {node.name: node for node in cloud.nodes("demo")}
             states = {node.name: node.state for node in node_statuses(cloud, "demo", state.journal(), launching=True)}
             assert states["leader"] == "up"
+            assert state_of(state.read(), 2) == "launch interrupted"
+            with state.locked():
+                assert state_of(state.read(), 2) == "launching"
             assert states["worker-1"].startswith("ready: the engine does not work")
             engine.works = True
-            assert launch(monkeypatch, config, engine).ready
+            file = launch(monkeypatch, config, engine)
+            assert (state_of(file, 2), state_of(file, 0), state_of(None, 2)) == ("ready", "gone", "elsewhere")
             assert {node.name: node for node in cloud.nodes("demo")} == before
             assert engine.made == 1
             assert engine.offers["worker-1"].offer.memory == 2 << 30

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         except ToilError as error:
             trouble = f"the leader cannot be asked which runs there are: {error}"
     told = {
-        "name": arguments.name, "state": state_of(file, nodes), "provisioner": file.provisioner if file else None, "engine": file.engine if file else None,
+        "name": arguments.name, "state": state_of(file, len(nodes)), "provisioner": file.provisioner if file else None, "engine": file.engine if file else None,
         "version": file.version if file else None, "launch": phases_of(journal).get("", ""), "dollars_an_hour": price,
         "nodes": [asdict(node) for node in nodes], "runs": [asdict(each) for each in runs], "trouble": trouble,
     }  # fmt: skip
@@ -64,7 +64,7 @@ def _text(told: dict[str, object]) -> str:
     price = told["dollars_an_hour"]
     where = f" on {told['provisioner']}, engine {told['engine']}" if told["provisioner"] else ""
     lines = [f"cluster {told['name']}{where}: {told['state']}" + (f", {price:.3f} $/h" if isinstance(price, float) else "")]
-    if told["state"] == "launching" and told["launch"]:
+    if str(told["state"]).startswith("launch") and told["launch"]:
         lines.append(f"launch:  {told['launch']}")
     if nodes:
         rows = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toil_core.cluster.access import open_cloud
-from toil_core.cluster.state import ClusterFile, Step, known_clusters
+from toil_core.cluster.state import ClusterFile, ClusterState, Step, known_clusters
 from toil_core.errors import ToilError
 from toil_core.options import Config
 from toil_core.plugins import open_provisioner
@@ -22,7 +22,7 @@ class Summary:
     Args:
         name: Its name.
         provisioner: Its cloud.
-        state: `ready`, `launching` (or a launch that was interrupted), `gone`, `elsewhere` when it was not launched from this machine,
+        state: `ready`, `launching`, `launch interrupted`, `gone`, `elsewhere` when it was not launched from this machine,
             or why the cloud could not be asked.
         nodes: How many nodes it has; None when that is not known.
         price: Dollars an hour; None when that is not known.
@@ -51,8 +51,7 @@ def known_here(arguments: argparse.Namespace, provisioner: str | None) -> Iterat
             except ToilError as error:
                 yield Summary(file.name, file.provisioner, f"unknown: {error}")
                 continue
-            state = "gone" if file.ready and not nodes else "ready" if file.ready else "launching"
-            yield Summary(file.name, file.provisioner, state, len(nodes), price)
+            yield Summary(file.name, file.provisioner, state_of(file, len(nodes)), len(nodes), price)
 
 
 def only_in_cloud(provisioner: str, config: Config, known: Iterable[str]) -> Iterator[Summary]:
@@ -142,12 +141,17 @@ def phases_of(journal: Iterable[Step]) -> dict[str, str]:
     return found
 
 
-def state_of(file: ClusterFile | None, nodes: Sequence[NodeStatus]) -> str:
-    """A cluster's state in a word."""
+def state_of(file: ClusterFile | None, nodes: int) -> str:
+    """A cluster's state in a word or two.
+
+    Args:
+        file: How it was launched; None when that is not known here.
+        nodes: How many nodes it has.
+    """
     if file is None:
         return "elsewhere"
     if not file.ready:
-        return "launching"
+        return "launching" if ClusterState(file.name).is_at_work() else "launch interrupted"
     return "ready" if nodes else "gone"
 
 

@@ -132,6 +132,17 @@ class ClusterState:
                 raise UsageError(f"another command works on cluster {self.name} just now; wait for its end, or end it") from None
             yield
 
+    def is_at_work(self) -> bool:
+        """Whether a command of this machine changes the cluster just now."""
+        try:
+            with open(self.folder / "lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     def make_key(self) -> str:
         """Make the cluster's own key pair, if it has none yet.
 
