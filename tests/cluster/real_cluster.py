@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -41,7 +42,7 @@ class RealCluster:
         for node in ("leader", *(f"worker-{number}" for number in range(1, MOST_WORKERS))):
             path = self.shared / f"go-{name}.{node}"
             os.mkfifo(path)
-            self._go[node] = os.open(path, os.O_RDWR)
+            self._go[node] = os.open(path, os.O_RDWR | os.O_NONBLOCK)
 
     def environment(self) -> dict[str, str]:
         """What its commands see."""
@@ -90,9 +91,16 @@ class RealCluster:
         return [(int(number), host.removeprefix(f"{self.name}.")) for number, host in map(str.split, found.decode().splitlines())]
 
     def let(self, nodes: Sequence[str]) -> None:
-        """Let jobs on these nodes go on, now and later."""
+        """Let jobs on these nodes go on, now and until `hold`."""
         for node in nodes:
             os.write(self._go[node], bytes(1000))
+
+    def hold(self) -> None:
+        """Let no job go on until `let` says so again, and forget which have begun."""
+        for pipe in (self._began, *self._go.values()):
+            with suppress(BlockingIOError):
+                while os.read(pipe, 4096):
+                    pass
 
     def host(self, node: str) -> str:
         """The name of a node's host."""
