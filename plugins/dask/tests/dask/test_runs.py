@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from toil_core.testing.runners import await_death, await_file
 
 from toil_dask.testing import Cluster
 
-SECONDS = 60.0
+SECONDS = 90.0
 SCRIPT = '''
 import os
 from pathlib import Path
@@ -151,3 +152,27 @@ def test_a_cluster_that_does_not_answer_is_told_in_a_line(script: Path) -> None:
     options = ["--batch-system", "dask", "--dask-scheduler", "tcp://127.0.0.1:9", "--dask-connect-timeout", "1"]
     code, _, said = end_of(begin(script, ["file:store", "--count", "2", *options]))
     assert code == 2 and "Traceback" not in said and "the Dask scheduler at tcp://127.0.0.1:9 cannot be used" in said, said
+
+
+def test_a_dask_cluster_of_the_users_own(script: Path) -> None:
+    """Started by Dask's own commands, with a nanny, one thread and no resources; jobs are as many as its threads, and Dask counts nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    address = f"tcp://127.0.0.1:{port}"
+    environment = {**os.environ, "TMPDIR": str(script.parent), "DASK_TEMPORARY_DIRECTORY": str(script.parent)}
+    commands = [
+        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
+        ["distributed.cli.dask_worker", address, "--nthreads", "1", "--memory-limit", "1GiB", "--no-dashboard"],
+    ]
+    with open(script.parent / "log", "wb") as log:
+        started = [
+            subprocess.Popen([sys.executable, "-m", *command], cwd=script.parent, env=environment, stdout=log, stderr=log) for command in commands
+        ]
+    try:
+        options = ["--batch-system", "dask", "--dask-scheduler", address, "--dask-connect-timeout", "60", "--default-memory", "64M"]
+        code, out, said = end_of(begin(script, ["file:store", "--count", "6", *options]))
+        assert (code, out) == (0, "55"), said
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(SECONDS)
