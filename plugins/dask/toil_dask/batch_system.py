@@ -12,7 +12,8 @@ from toil_core.errors import UsageError
 from toil_core.options import Config
 from toil_core.worker_host import work_dir
 
-from toil_dask.leader import Leader, Target
+from toil_dask.connection import Target
+from toil_dask.leader import Leader
 from toil_dask.local import LocalCluster
 from toil_dask.options import DaskOptions
 

@@ -6,20 +6,19 @@ import asyncio
 import logging
 import platform
 import threading
-import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import toil_core
-from distributed import Client, Future
+from distributed import Future
 from distributed.comm import get_address_host
-from distributed.security import Security
 from toil_core.batch_system import Reason, Request, Requirement, State, Update
 from toil_core.errors import UsageError
 
-from toil_dask import messages, security, tasks
+from toil_dask import messages, tasks
+from toil_dask.connection import LosableClient, Target, cannot_reach, connect, plain
 from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
 from toil_dask.node import task_key
 from toil_dask.placement import Placement
@@ -30,23 +29,6 @@ _log = logging.getLogger("toil.dask")
 T = TypeVar("T")
 CLOSE_SECONDS = 20.0
 """How long nodes may take to end everything when the leader is done."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """How the cluster is reached.
-
-    Args:
-        scheduler: The scheduler's address.
-        files: Paths by `tls_ca_file`, `tls_cert_file` and `tls_key_file`; empty for what Dask's configuration says.
-        timeout: Seconds that the scheduler may take to answer at the start.
-        may_grow: Whether further nodes may join.
-    """
-
-    scheduler: str
-    files: dict[str, str] = field(default_factory=dict)
-    timeout: float = 15.0
-    may_grow: bool = True
 
 
 @dataclass(eq=False)
@@ -77,16 +59,6 @@ class _Flight:
     future: Future[Any]
     running: bool = False
     unwanted: bool = False
-
-
-class _Client(Client):
-    """A client that says when its connection is lost, and does not make another by itself."""
-
-    lost: asyncio.Event
-
-    async def _reconnect(self) -> None:
-        self.lost.set()
-        await self._close(fast=True)
 
 
 class Leader:
@@ -125,7 +97,7 @@ class Leader:
         self.cores = 0.0
         """How many cores all nodes have together."""
         self._doing: set[asyncio.Task[None]] = set()
-        self._client: _Client | None = None
+        self._client: LosableClient | None = None
         self._placing = False
         self._failure: UsageError | None = None
         self._up = threading.Event()
@@ -191,13 +163,14 @@ class Leader:
         self._loop = asyncio.get_running_loop()
         self._closing, self._joined = asyncio.Event(), asyncio.Event()
         try:
-            client: _Client | None = await self._connect(self._target.timeout)
+            client: LosableClient | None = await connect(self._target, self._target.timeout)
         except (OSError, ValueError, RuntimeError, TypeError) as error:
-            self._failure = UsageError(_cannot_reach(self._target, error))
+            self._failure = UsageError(cannot_reach(self._target, error))
             self._up.set()
             return
         try:
             while client is not None:
+                self._client = client
                 with suppress(OSError):  # it is lost again; the next line tells
                     await self._listen(client)
                 self._up.set()
@@ -213,26 +186,12 @@ class Leader:
         finally:
             self._up.set()
 
-    async def _connect(self, timeout: float) -> _Client:
-        secured = Security(**security.settings(self._target.files, ("client",)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other versions of packages; what counts is told by each node
-            client = _Client(self._target.scheduler, asynchronous=True, security=secured, timeout=timeout, set_as_default=False)
-            client.lost = asyncio.Event()
-            try:
-                await client
-            except BaseException:
-                await client._close(fast=True)
-                raise
-        self._client = client
-        return client
-
-    async def _again(self) -> _Client | None:
+    async def _again(self) -> LosableClient | None:
         """A new connection, however long that takes; None when this is to close."""
         pause = 0.1
         while not self._closing.is_set():
             try:
-                return await self._connect(5.0)
+                return await connect(self._target, 5.0)
             except (OSError, ValueError, RuntimeError):
                 try:
                     await asyncio.wait_for(self._closing.wait(), pause)
@@ -240,7 +199,7 @@ class Leader:
                     pause = min(2 * pause, 10.0)
         return None
 
-    async def _listen(self, client: _Client) -> None:
+    async def _listen(self, client: LosableClient) -> None:
         """Hear of nodes and requests from now on, and greet the nodes that are there."""
         client.subscribe_topic(client.id, lambda event: self._hear(event[1]))
         client.subscribe_topic("all", lambda event: self._changed(event[1]))
@@ -248,7 +207,7 @@ class Leader:
         for address in identity["workers"]:
             self._attend(address)
 
-    async def _until_lost(self, client: _Client) -> bool:
+    async def _until_lost(self, client: LosableClient) -> bool:
         """Wait until the connection is lost, and tell so of what ran; False when this is to close."""
         waiting = [asyncio.ensure_future(client.lost.wait()), asyncio.ensure_future(self._closing.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -262,7 +221,7 @@ class Leader:
             self._lose(node, "the Dask scheduler is gone, and its workers end then")
         return True
 
-    async def _leave(self, client: _Client) -> None:
+    async def _leave(self, client: LosableClient) -> None:
         """Have all nodes end what is ours, then let go of the client."""
         addresses = [node.hello.address for node in self._nodes.values()]
         try:
@@ -319,7 +278,7 @@ class Leader:
         except Exception as error:  # noqa: BLE001 - whatever a stranger's worker says
             if not self._closing.is_set():
                 why = " ".join(str(error).split()) or type(error).__name__
-                _log.warning("node %s cannot be used: %s", address, _plain(why))
+                _log.warning("node %s cannot be used: %s", address, plain(why))
         finally:
             presence.release()
             self._answered(address)
@@ -513,14 +472,3 @@ class Leader:
             return question()
 
         return asyncio.run_coroutine_threadsafe(asked(), self._loop).result()
-
-
-def _cannot_reach(target: Target, error: Exception) -> str:
-    why = _plain(" ".join(str(error).split()) or type(error).__name__)
-    hint = "check --dask-scheduler" if target.files else "check --dask-scheduler, and --dask-tls-ca-file and its like when the scheduler speaks TLS"
-    return f"the Dask scheduler at {target.scheduler} cannot be used: {why} ({hint})"
-
-
-def _plain(text: str) -> str:
-    """An error of Dask's, not too long."""
-    return text if len(text) <= 300 else f"{text[:297]}…"

@@ -13,8 +13,8 @@ from toil_core.cluster_engine import EngineNode
 from toil_core.options import Config
 
 from toil_dask.batch_system import Dask, FixedDask
+from toil_dask.connection import Target
 from toil_dask.engine import DaskEngine, address
-from toil_dask.leader import Target
 from toil_dask.options import DaskOptions
 from toil_dask.security import paths
 

@@ -20,7 +20,7 @@ from toil_core.testing.batch_system import Run
 from toil_core.testing.runners import await_death, body, kind
 
 from toil_dask.batch_system import Dask, FixedDask, open_dask
-from toil_dask.leader import Target
+from toil_dask.connection import Target
 from toil_dask.options import DaskOptions
 from toil_dask.testing import HOST, SHAPE, Cluster
 
@@ -227,7 +227,7 @@ from toil_core.testing.batch_system import Run
 from toil_core.testing.runners import body
 from toil_core.options import Config
 from toil_dask.batch_system import Dask
-from toil_dask.leader import Target
+from toil_dask.connection import Target
 
 scheduler, ca, cert, key, folder = sys.argv[1:]
 system = Dask(Config(), Target(scheduler, {"tls_ca_file": ca, "tls_cert_file": cert, "tls_key_file": key}, 30.0))

@@ -1,0 +1,75 @@
+"""How a leader reaches a Dask cluster: the client, which says when its connection is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from dataclasses import dataclass, field
+
+from distributed import Client
+from distributed.security import Security
+
+from toil_dask import security
+
+
+@dataclass(frozen=True)
+class Target:
+    """How the cluster is reached.
+
+    Args:
+        scheduler: The scheduler's address.
+        files: Paths by `tls_ca_file`, `tls_cert_file` and `tls_key_file`; empty for what Dask's configuration says.
+        timeout: Seconds that the scheduler may take to answer at the start.
+        may_grow: Whether further nodes may join.
+    """
+
+    scheduler: str
+    files: dict[str, str] = field(default_factory=dict)
+    timeout: float = 15.0
+    may_grow: bool = True
+
+
+class LosableClient(Client):
+    """A client that says when its connection is lost, and does not make another by itself."""
+
+    lost: asyncio.Event
+
+    async def _reconnect(self) -> None:
+        self.lost.set()
+        await self._close(fast=True)
+
+
+async def connect(target: Target, timeout: float) -> LosableClient:
+    """A client of the cluster's.
+
+    Args:
+        target: The cluster.
+        timeout: Seconds that the scheduler may take to answer.
+
+    Raises:
+        OSError: It does not answer, or refuses us.
+        ValueError: The address is none; so do RuntimeError and TypeError say.
+    """
+    secured = Security(**security.settings(target.files, ("client",)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other versions of packages; what counts is told by each node
+        client = LosableClient(target.scheduler, asynchronous=True, security=secured, timeout=timeout, set_as_default=False)
+        client.lost = asyncio.Event()
+        try:
+            await client
+        except BaseException:
+            await client._close(fast=True)
+            raise
+    return client
+
+
+def cannot_reach(target: Target, error: Exception) -> str:
+    """Why the cluster cannot be used, for the user."""
+    why = plain(" ".join(str(error).split()) or type(error).__name__)
+    hint = "check --dask-scheduler" if target.files else "check --dask-scheduler, and --dask-tls-ca-file and its like when the scheduler speaks TLS"
+    return f"the Dask scheduler at {target.scheduler} cannot be used: {why} ({hint})"
+
+
+def plain(text: str) -> str:
+    """An error of Dask's, not too long."""
+    return text if len(text) <= 300 else f"{text[:297]}…"
