@@ -29,6 +29,7 @@ from toil_core.leader.collector import rare
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.loop import Loop
+from toil_core.leader.moves import Finish
 from toil_core.leader.retries import Policy
 from toil_core.leader.tell import Teller
 from toil_core.wire import commits, keys
@@ -135,6 +136,18 @@ class NullMachine(BatchSystem):
 
 class InlineLoop(Loop):
     """The loop without its second thread: the null batch system never makes it wait."""
+
+    def first(self, machine: NullMachine) -> None:
+        """Issue the first job, and take in what came of it."""
+        self._carry_out(self._graph.resume())
+        self._flush()
+        for update in machine.updates():
+            self._update(update)
+
+    @property
+    def finish(self) -> Finish | None:
+        """How the run ended."""
+        return self._finish
 
     def run_inline(self, machine: NullMachine) -> None:
         self._carry_out(self._graph.resume())

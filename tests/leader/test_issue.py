@@ -58,11 +58,11 @@ def test_an_isolated_job_costs_more_than_its_own_time() -> None:
 
 
 def test_a_batch_leaves_something_for_every_slot() -> None:
-    for slots, cores, batch in ((4.0, 1.0, 10), (4.0, 0.5, 5), (None, 1.0, 5), (4.0, 8.0, 40)):
+    for slots, cores, batch in ((4.0, 1.0, 20), (4.0, 0.5, 10), (None, 1.0, 10), (4.0, 8.0, 80)):
         kind = Kind("tiny", Requirement(cores=cores))
         issuer = Issuer(1, Sizing(slots=slots, overhead=0.0))
         issuer.learn(kind, 1e-6)
-        ready(issuer, 80, kind)
+        ready(issuer, 160, kind)
         assert len(next(iter(issuer.take()))[2]) == batch, (slots, cores)
 
 

@@ -89,10 +89,12 @@ class Checkpoints:
         self._files.extend(files)
 
     def due(self, graph: Graph) -> bool:
-        """Whether it is time: the cost of a checkpoint is spread over as many changes as it has jobs."""
-        if self._files and len(graph.jobs) <= 100 * len(self._files):
+        """Whether it is time: the cost of a checkpoint is spread over as many changes as it has jobs; of large graphs over a
+        tenth of that, as a new leader has to take in all changes since."""
+        jobs = len(graph.jobs)
+        if self._files and jobs <= 100 * len(self._files):
             return True
-        return self._changes >= (self._every or max(2000, len(graph.jobs)))
+        return self._changes >= (self._every or max(2000, min(jobs, 50_000 + jobs // 10)))
 
     def check_leader(self) -> None:
         """Make sure that no other leader has taken over since the last checkpoint.

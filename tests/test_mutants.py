@@ -1,0 +1,45 @@
+"""A few mutants of each kind of code, by a seed: the tests notice them, and the list of survivors is of mutants that there are."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from tools.mutants import ROOT, SURVIVORS, every
+from tools.mutations import mutations
+
+
+@pytest.mark.timeout(600)
+def test_a_sample_is_noticed() -> None:
+    command = [sys.executable, "-m", "tools.mutants", "--sample", "4", "--seed", "7", "--only", "toil_core.leader.retries"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of 4 mutants killed" in done.stdout
+
+
+def test_survivors_are_mutants_that_there_are() -> None:
+    listed = [item["mutant"] for item in tomllib.loads(SURVIVORS.read_text())["survivor"]]
+    assert len(listed) == len(set(listed))
+    assert not set(listed) - {mutant.name for mutant in every()}
+
+
+def test_code_is_changed_in_one_place_each() -> None:
+    source = "def f(a, b):\n    if a < b and not a:\n        a += 1\n    return [x for x in b if x] or True\n"
+    found = list(mutations(source))
+    assert {mutation.what for mutation in found} >= {
+        "a < b -> a <= b", "a < b and (not a) -> a < b or not a", "a < b and (not a) -> a < b", "a += 1 -> a -= 1", "a += 1 -> pass",
+        "1 -> 2", "for x if x -> for x", "True -> False", "if a < b and (not a) -> if not (a < b and (not a))",
+    }  # fmt: skip
+
+
+    changed = [ast.unparse(mutation.apply(source)) for mutation in found]
+    assert len(set(changed)) == len(changed) and ast.unparse(ast.parse(source)) not in changed
+
+
+def test_what_is_logged_asserted_or_annotated_is_left_alone() -> None:
+    source = "def f(a: int = 1) -> None:\n    assert a == 1\n    _log.warning('%s', 2)\n"
+    assert [mutation.what for mutation in mutations(source)] == ["2 -> 3"]
