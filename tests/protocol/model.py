@@ -243,6 +243,7 @@ class Protocol:
             view = job.views[1]
             assert view is not None
             done, garbage = view.done, list(view.garbage[0])
+            garbage += [NOT_YET] * (len(job.attempts[0]) - len(garbage))  # whose files there are is looked up now
             for number in job.wanted:
                 blob = job.attempts[0][number].blob
                 if blob == NONE:
@@ -513,13 +514,13 @@ def _pending(job: Job, epoch: int) -> bool:
 
 
 def _sweep(state: State) -> State:
-    """The second leader removes the files of the first one's attempts that do not count."""
+    """The second leader removes the files of those of the first one's attempts that do not count; later ones leave theirs."""
     jobs = []
     for job in state.jobs:
         view = job.views[1]
         assert view is not None
         of = tuple(
-            attempt if view.done == (1, number) else attempt._replace(file=False)
+            attempt if view.done == (1, number) or number >= len(view.garbage[0]) else attempt._replace(file=False)
             for number, attempt in enumerate(job.attempts[0])
         )  # fmt: skip
         jobs.append(job._replace(attempts=(of, job.attempts[1])))
