@@ -75,6 +75,14 @@ def parse_duration(text: str | float) -> float:
     return total
 
 
+def rounded_size(amount: float) -> str:
+    """Bytes for people, to four digits: `1.5 GiB`, `700 B`."""
+    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if amount >= 1 << power:
+            return f"{amount / (1 << power):.4g} {unit}"
+    return f"{amount:g} B"
+
+
 def format_duration(seconds: float) -> str:
     """The shortest text that `parse_duration` turns back into this many seconds: `2h`, `90s`, `1.5s`."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from toil_core.batch_system import Request, Requirement
+from toil_core.sizes import rounded_size
 
 LOOK_AHEAD = 200
 """How many waiting requests are considered beyond one that does not fit."""
@@ -39,7 +40,7 @@ class Packing:
             return f"asks for {needed.cores:g} cores{scaled}; this machine has {total.cores:g}"
         for name, asked, there in (("memory", needed.memory, total.memory), ("disk", needed.disk, total.disk)):
             if asked > there:
-                return f"asks for {_size(asked)} of {name}; this machine has {_size(there)}"
+                return f"asks for {rounded_size(asked)} of {name}; this machine has {rounded_size(there)}"
         if (unknown := _unknown(needed)) is not None:
             return f"asks for accelerators of which this machine knows none ({unknown})"
         if _count(needed) > _count(total):
@@ -119,10 +120,3 @@ def _unknown(needed: Requirement) -> str | None:
             if text and text.lower() != known:
                 return text
     return None
-
-
-def _size(amount: int) -> str:
-    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if amount >= 1 << power:
-            return f"{amount / (1 << power):.4g} {unit}"
-    return f"{amount} B"

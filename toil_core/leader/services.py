@@ -16,6 +16,7 @@ from typing import Protocol
 from toil_core.batch_system import Reason, Requirement, Usage
 from toil_core.leader.moves import Command, Interrupt, Said
 from toil_core.leader.state import DONE, READY, WAITING, JobState
+from toil_core.sizes import rounded_size
 from toil_core.wire.jobs import Failure, NewJob
 
 _WARNING = 30
@@ -436,13 +437,6 @@ def lacks(room: Requirement, needed: Sequence[Requirement]) -> str:
     for what in ("cores", "memory", "disk"):
         asked, there = sum(getattr(each, what) for each in needed), getattr(room, what)
         if asked > there * (1 + 1e-9):
-            amounts = (f"{asked:g}", f"{there:g}") if what == "cores" else (_size(asked), _size(there))
+            amounts = (f"{asked:g}", f"{there:g}") if what == "cores" else (rounded_size(asked), rounded_size(there))
             return f"{amounts[0]} {'cores' if what == 'cores' else 'of ' + what}; there are {amounts[1]}"
     return ""
-
-
-def _size(amount: float) -> str:
-    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if amount >= 1 << power:
-            return f"{amount / (1 << power):.4g} {unit}"
-    return f"{amount:g} B"

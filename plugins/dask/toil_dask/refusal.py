@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toil_core.batch_system import Accelerator, Requirement
+from toil_core.sizes import rounded_size
 
 from toil_dask.devices import Devices
 
@@ -26,23 +27,15 @@ def refusal(needed: Requirement, offers: Sequence[Requirement]) -> str:
         ("disk", needed.disk, max(offer.disk for offer in offers)),
     ):
         if asked > most:
-            return f"asks for {size(asked)} of {name}; the largest node has {size(most)}"
+            return f"asks for {rounded_size(asked)} of {name}; the largest node has {rounded_size(most)}"
     if not any(_has_devices(needed, offer) for offer in offers):
         return f"asks for accelerators ({', '.join(map(_words, needed.accelerators))}); no node has these"
     if not needed.preemptible and all(offer.preemptible for offer in offers):
         return "may not be preempted; every node can be"
     return (
-        f"asks for {needed.cores:g} cores, {size(needed.memory)} of memory and {size(needed.disk)} of disk"
+        f"asks for {needed.cores:g} cores, {rounded_size(needed.memory)} of memory and {rounded_size(needed.disk)} of disk"
         f"{', and accelerators,' if needed.accelerators else ''} at once; no one node{'' if needed.preemptible else ' that cannot be preempted'} has it all"
     )
-
-
-def size(amount: int) -> str:
-    """Bytes for people."""
-    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if amount >= 1 << power:
-            return f"{amount / (1 << power):.4g} {unit}"
-    return f"{amount} B"
 
 
 def _fits(needed: Requirement, offer: Requirement) -> bool:
