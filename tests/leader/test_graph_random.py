@@ -95,6 +95,14 @@ def workflows(draw: st.DrawFn) -> Plan:
     return root
 
 
+@st.composite
+def grown(draw: st.DrawFn, plan: Plan, names: list[int]) -> str:
+    """The plan adds new ones, perhaps; their names, to be read in a report."""
+    if draw(st.booleans()):
+        _adds(draw, plan, draw(groups(0, names)))
+    return f"{plan.adds_children} and then {plan.adds_follow_ons}"
+
+
 def worlds(root: Plan, seed: int, **more: object) -> World:
     return World(root, seed=seed, policy=PATIENT, sizing=Sizing(slots=2, backlog=seed % 7 + 1), carried=seed % 3 > 0, **more)  # type: ignore[arg-type]
 
