@@ -144,6 +144,10 @@ class StoreFull(StoreError):
     """The place that holds the blobs is full."""
 
 
+class StoreInconsistent(StoreError):
+    """A place was taken, and yet nothing is listed there: the job store is being removed, or others see its changes late."""
+
+
 class LeaderReplaced(ToilError):
     """Another leader took over the job store; this one has stopped."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 
-from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey
+from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey, StoreInconsistent
 from toil_core.job_store import Blob, JobStore
 from toil_core.leader import snapshot
 from toil_core.leader.graph import Graph
@@ -228,7 +228,11 @@ def bury(store: JobStore, epoch: int) -> None:
 
     A leader that is at work meanwhile writes checkpoints and removes old ones, so that a tombstone may come too late
     for the place where it was to lie, even when that is free: it counts only if it is found after the last checkpoint.
+
+    Raises:
+        StoreInconsistent: The place was taken, and yet nothing is found there or after it.
     """
+    tried: dict[int, int] = {}
     while True:
         last, graves = dict.fromkeys(range(1, epoch), -1), dict.fromkeys(range(1, epoch), -1)
         for blob in store.list(keys.CHECKPOINTS):
@@ -239,7 +243,11 @@ def bury(store: JobStore, epoch: int) -> None:
         if not at_large:
             return
         for former in at_large:
-            create_once(store, keys.checkpoint(former, last[former] + 1), TOMBSTONE)
+            key = keys.checkpoint(former, last[former] + 1)
+            if max(last[former], graves[former]) < tried.get(former, -1):
+                raise StoreInconsistent(key, "it exists but is not listed; either the job store is being removed, or it shows changes late, which no run survives")
+            create_once(store, key, TOMBSTONE)
+            tried[former] = last[former] + 1
 
 
 def existing(store: JobStore) -> list[str]:

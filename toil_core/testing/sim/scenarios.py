@@ -52,7 +52,7 @@ def named(name: str) -> Scenario:
         KeyError: There is none.
     """
     if not name.startswith(SHAPE):
-        return SCENARIOS[name]
+        return SCENARIOS[name] if name in SCENARIOS else BEYOND[name]
     make = SHAPES[name.removeprefix(SHAPE)]
     return Scenario(name, "", lambda seed: Program(make()), swarm)
 
@@ -88,3 +88,11 @@ SCENARIOS = {
     )
 }  # fmt: skip
 """All scenarios but those of the small workflows."""
+BEYOND = {
+    each.name: each
+    for each in (
+        Scenario("stale", "others see what changed in the job store up to 2 s late, which breaks its contract", random_program, _only(*LEADER_FAULTS, store=StoreKind(lag=2.0))),
+        Scenario("stale-calm", "the same, and nothing else goes wrong", random_program, lambda seed: replace(_calm(seed), store=StoreKind(lag=2.0))),
+    )
+}  # fmt: skip
+"""Worlds that are worse than what the engine promises to survive: it has to stop with an error, and may come to no end."""
