@@ -37,7 +37,6 @@ class Rules:
         void_first: A request is voided before its job is issued again.
         believe_commits: Where a commit is found in the place of a void, it counts.
         bury_first: A new leader keeps its predecessor from writing checkpoints before it reads any.
-        checkpoint_first: Blobs are removed only after the checkpoint that makes them superfluous.
         read_open: A new leader reads the commits of requests that were open at the checkpoint.
         ignore_settled: A new leader ignores those that were not, and are older than the checkpoint.
         fold_at_once: A new leader writes a checkpoint before it issues anything.
@@ -50,7 +49,6 @@ class Rules:
     void_first: bool = True
     believe_commits: bool = True
     bury_first: bool = True
-    checkpoint_first: bool = True
     read_open: bool = True
     ignore_settled: bool = True
     fold_at_once: bool = True
@@ -313,8 +311,6 @@ class Protocol:
         """A checkpoint is created, unless a tombstone is in its place; what is removed for it is so by another operation."""
         epoch = leader.epoch
         moved = self._moved(state, epoch)
-        if not self.rules.checkpoint_first:
-            state = moved = self._remove(moved, epoch)
         if epoch == 1 and state.buried and self.rules.create_checkpoints:
             return _with_leader(state, number, leader._replace(at=REPLACED))
         if epoch == 1 and state.folded:

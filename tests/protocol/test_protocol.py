@@ -28,7 +28,6 @@ NEEDED = {
     "void_first": "tried again",
     "believe_commits": "tried again",
     "bury_first": "that is to be read was removed",
-    "checkpoint_first": "are gone",
     "read_open": "after a restart it would be None",
     "ignore_settled": "are gone",
     "fold_at_once": "counts after a restart",
