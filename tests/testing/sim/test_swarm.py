@@ -8,7 +8,7 @@ from tests.testing.sim.command import check, toil_sim
 from toil_core.testing.sim.scenarios import SCENARIOS
 from toil_core.testing.sim.shapes import SHAPES
 
-RUNS, CHUNK = 4_000, 500  # seeds 4151, 5013 and 6258 are open, see docs/reliability.md
+RUNS, CHUNK = 10_000, 500
 SLICES = 7
 TWO_CRASHES = 5
 """So many ways to die twice are tried of each small workflow."""

@@ -160,11 +160,13 @@ class Epochs:
     def __init__(self) -> None:
         self._newest = 0
         self._needed: list[set[str]] = []
+        self._written: set[str] = set()
 
     def wrote(self, key: str, data: bytes) -> None:
         """A checkpoint was created."""
-        if data == TOMBSTONE:
+        if data == TOMBSTONE or key in self._written:  # who was not told that it wrote it may write it again when it is gone
             return
+        self._written.add(key)
         epoch = int(key.removeprefix(keys.CHECKPOINTS).partition("-")[0])
         need(epoch >= self._newest, f"the leader of epoch {epoch} wrote {key} after one of epoch {self._newest} had")
         self._newest = epoch

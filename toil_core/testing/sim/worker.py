@@ -159,7 +159,8 @@ class Worker:
 
     def _troubled(self, error: Exception) -> None:
         if blame(error) is Reason.FAILED:
-            self._scene.troubled(self._running.id, [*self._owed, *(task.job for task in self._running.tasks.values())])
+            finished = [msgspec.msgpack.decode(result, type=Result).job for result, _, _ in self._running.finished]
+            self._scene.troubled(self._running.id, [*self._owed, *finished, *(task.job for task in self._running.tasks.values())])
         self._running.committing = False
         self._running.settling = 0
         self._running.abandon(blame(error), words(error))
