@@ -218,9 +218,8 @@ class Worker:
         fault = self._scene.chance.fault(site, TASK_FAULTS)
         planned = self._scene.failures(running.id, plan) <= plan.fails
         if fault or planned:
-            self._give_files_up(task.job)
-            reason = _REASONS.get(fault, Reason.FAILED)
-            self._ended(index, task.job, Failure(reason, fault or "planned"))
+            failure = Failure(_REASONS.get(fault, Reason.FAILED), fault or "planned")
+            self._try(lambda: self._fail(index, task.job, failure))  # on its own: the body is not run again when the store fails here
             return
         result, payload = self._attempt(index, task, plan)
         finished = (encode(result), payload, Usage(plan.seconds, plan.seconds))
@@ -252,8 +251,10 @@ class Worker:
         self._next()
         self._proceed()
 
-    def _give_files_up(self, job: str) -> None:
+    def _fail(self, index: int, job: str, failure: Failure) -> None:
+        """The attempt has failed: what it wrote goes."""
         sweep(self._store, self._running.id, job)
+        self._ended(index, job, failure)
 
     def _attempt(self, index: int, task: Task, plan: Plan) -> tuple[Result, bytes]:
         """What the job's body does."""
