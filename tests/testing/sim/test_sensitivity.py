@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from toil_core.job_store import JobStore
-from toil_core.leader import checkpoints, epoch, loop, retries, run
+from toil_core.leader import checkpoints, epoch, retries, run
 from toil_core.leader.checkpoints import Found
 from toil_core.leader.graph import Graph
 from toil_core.leader.loop import Loop
@@ -34,15 +34,6 @@ def no_orphan_is_swept(patch: pytest.MonkeyPatch) -> None:
 
 def nothing_is_fenced(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Loop, "_void", lambda loop, id, reason: None)
-
-
-def commits_overwrite_each_other(patch: pytest.MonkeyPatch) -> None:
-    def create(store: JobStore, key: str, data: bytes) -> bool:
-        store.delete([key])
-        store.create(key, data)
-        return True
-
-    patch.setattr(loop, "create_once", create)
 
 
 def losses_use_up_tries(patch: pytest.MonkeyPatch) -> None:
@@ -91,7 +82,6 @@ def a_new_leader_begins_anew(patch: pytest.MonkeyPatch) -> None:
         (every_file_of_an_open_request_is_an_orphan, "shape:chain-that-writes"),
         (no_orphan_is_swept, "shape:chain-that-writes"),
         (nothing_is_fenced, "swarm"),
-        (commits_overwrite_each_other, "workers"),
         (losses_use_up_tries, "machines"),
         (commits_go_at_once, "leaders"),
         (children_are_forgotten_when_chaining, "shape:static-children-dynamic-follow-on"),
