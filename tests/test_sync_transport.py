@@ -9,6 +9,7 @@ import pytest
 
 from toil_core.errors import BadOption, HostKeyChanged, KeyRefused, Transient
 from toil_core.option_parser import OptionParser, add_engine_options, config_from
+from toil_core.options import Group
 from toil_core.provisioner import Node
 from toil_core.sync_transport import Jump, SyncTransport, TransportOptions, jump_from, parse_port, parse_setting, parse_user, wait_for_node
 
@@ -41,7 +42,7 @@ class Boots(SyncTransport):
 
 def options(*words: str) -> TransportOptions:
     parser = OptionParser()
-    add_engine_options(parser)
+    add_engine_options(parser, [Group("transport", TransportOptions)])
     return config_from(parser.parse_args(words), environ={})[TransportOptions]
 
 
