@@ -44,8 +44,10 @@ def failing(tmp_path: Path, function: Callable[[Job[Any]], Any]) -> JobFailed:
 
 
 def raising(error: BaseException) -> Callable[[Job[Any]], Any]:
+    kind, arguments = type(error), error.args  # libraries change how exceptions are pickled, and then they come without their code
+
     def function(job: Job[Any]) -> Any:
-        raise error
+        raise kind(*arguments)
 
     return function
 
