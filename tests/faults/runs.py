@@ -145,19 +145,28 @@ class Run:
         return any(self.path(key).exists() for key in (keys.leader(1), keys.commit(keys.ROOT, 0)))
 
     def settled(self) -> set[str]:
-        """Ids of the jobs that ran and whose commits are in the store, or in its last checkpoint."""
-        found = set()
+        """Ids of the jobs that ran and whose commits are in the store, or in its last checkpoint.
+
+        A job that was made by an attempt whose commit is damaged is not among them: it is made anew.
+        """
+        found: dict[str, str] = {}
+        lost: set[str] = set()
         with FileJobStore(str(self.store), Config()) as store:
             for key in self.blobs(keys.COMMITS):
+                request, _ = keys.commit_parts(key)
                 try:
                     commit, _ = commits.read(store, key)
                 except CorruptBlob:
+                    lost.add(request)
                     continue
-                found |= {entry.result.job for entry in commit.entries if entry.result.failure is None}
+                found |= {entry.result.job: request for entry in commit.entries if entry.result.failure is None}
             graph = Graph(1, Policy(), Sizing())
             load(store, graph)
+        while more := {request for job, request in found.items() if maker(job) in lost} - lost:
+            lost |= more
         ran = {id for _, id in self.effects()}
-        return found | {id for id in ran if id not in graph.jobs or graph.jobs[id].ran}
+        settled = found.keys() | {id for id in ran if id not in graph.jobs or graph.jobs[id].ran}
+        return {id for id in settled if maker(id) not in lost}
 
     def check(self, since: int, settled: set[str]) -> None:
         """Fail unless the finished workflow's every job counted once and nothing is left.
@@ -176,6 +185,11 @@ class Run:
         files = Counter(key.rpartition("/")[2] for key in self.blobs(keys.FILES))
         kept = Counter(workflow.kept_files(self.step))
         assert files == kept, f"files that should not be there: {files - kept}; missing: {kept - files}"
+
+
+def maker(job: str) -> str:
+    """The request whose commit made the job."""
+    return job.rsplit(".", 2)[0]
 
 
 def end_of(leader: subprocess.Popen[str], seconds: float = DEADLINE) -> tuple[int, str, str]:

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
+import boto3
 import pytest
 from tests.servers import Server
 
@@ -56,5 +57,6 @@ def name() -> str:
 def _used(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     for variable, value in server.environment.items():
         monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep the credentials of the server before
     urls.forget()
     return server
