@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -116,8 +117,13 @@ class Run:
             if leader.poll() is None:
                 os.killpg(leader.pid, signal.SIGKILL)
                 leader.communicate()
+        self.kill_all()
+
+    def kill_all(self) -> None:
+        """Kill every process that there is, so that none can clean up after another."""
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(pid, signal.SIGKILL)
 
     # What it left
 

@@ -52,8 +52,7 @@ def _all_killed(run: Run, number: int) -> None:
     run.order(number, "end SIGSTOP leader wait")
     leader = run.start()
     assert os.WIFSTOPPED(os.waitpid(leader.pid, os.WUNTRACED)[1]), leader.stderr and leader.stderr.read()
-    for pid in run.processes():
-        os.kill(pid, signal.SIGKILL)
+    run.kill_all()
     leader.communicate()
 
 
