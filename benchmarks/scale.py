@@ -16,17 +16,16 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 from benchmarks.leader import INITIAL, InlineLoop, NullMachine, Program
 from toil_core.batch_system import Request, State, Update
 from toil_core.drivers.file import FileJobStore
 from toil_core.errors import LeaderReplaced
-from toil_core.job_store import Blob, JobStore
+from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints as folding
 from toil_core.leader.checkpoints import Checkpoints
 from toil_core.leader.collector import rare
@@ -97,44 +96,20 @@ class Machines(NullMachine):
         return super().updates(seconds)
 
 
-class CountingStore(JobStore):
+class CountingStore(FileJobStore):
     """A store that counts checkpoints."""
 
-    def __init__(self, inner: JobStore) -> None:
-        self._inner = inner
-        self.checkpoints = 0
-
-    def prepare(self) -> None:
-        self._inner.prepare()
-
-    def destroy(self) -> None:
-        self._inner.destroy()
+    checkpoints = 0
 
     def create(self, key: str, data: bytes) -> None:
         self.checkpoints += key.startswith(keys.CHECKPOINTS)
-        self._inner.create(key, data)
-
-    def write(self, key: str, stream: BinaryIO) -> None:
-        self._inner.write(key, stream)
-
-    def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
-        return self._inner.read(key, start, stop)
-
-    def stat(self, key: str) -> Blob:
-        return self._inner.stat(key)
-
-    def delete(self, keys: Iterable[str]) -> None:
-        self._inner.delete(keys)
-
-    def list(self, prefix: str = "") -> Iterator[Blob]:
-        return self._inner.list(prefix)
+        super().create(key, data)
 
 
 def measure(shape: str, size: int, place: Path) -> Figures:
     """Run one case in this process: to where half of it is done, then, with another leader, to its end."""
     program = Program(shape, size, isolated=True)
-    with FileJobStore(str(place), Config()) as inner:
-        store = CountingStore(inner)
+    with CountingStore(str(place), Config()) as store:
         store.prepare()
         store.create(INITIAL, program.initial())
         with rare():

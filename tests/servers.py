@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from toil_core.testing.needs import need
 
 SECONDS = 60.0
 
@@ -43,12 +43,8 @@ def program(name: str, package: str) -> str:
     Where continuous integration runs it must be there; elsewhere the test is skipped.
     """
     found = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-    if found is None:
-        message = f"{name} is not installed: pip install '{package}'"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
+    need("" if found else f"{name} is not installed: pip install '{package}'")
+    return found or ""
 
 
 def free_ports(count: int) -> list[int]:

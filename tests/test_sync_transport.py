@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from subprocess import CompletedProcess
 
@@ -11,7 +12,17 @@ from toil_core.errors import BadOption, HostKeyChanged, KeyRefused, Transient
 from toil_core.option_parser import OptionParser, add_engine_options, config_from
 from toil_core.options import Group
 from toil_core.provisioner import Node
-from toil_core.sync_transport import Jump, SyncTransport, TransportOptions, jump_from, parse_port, parse_setting, parse_user, wait_for_node
+from toil_core.sync_transport import (
+    Jump,
+    Place,
+    SyncTransport,
+    TransportOptions,
+    jump_from,
+    parse_port,
+    parse_setting,
+    parse_user,
+    wait_for_node,
+)
 
 NODE = Node("n1", "small", "worker", private_address="10.0.0.2", public_address="203.0.113.5")
 
@@ -90,20 +101,31 @@ def test_options_are_spelt_as_the_reference_spells_them() -> None:
     ],
 )
 def test_the_address_to_use(chosen: tuple[str, ...], public: str, private: str, address: str) -> None:
-    assert options(*chosen).address_of(Node("n", "t", "worker", public_address=public, private_address=private)) == address
+    assert options(*chosen).place_of(Node("n", "t", "worker", public_address=public, private_address=private)).address == address
 
 
 def test_a_node_without_an_address_may_get_one() -> None:
     with pytest.raises(Transient, match="n has no public address yet"):
-        options("--node-address=public").address_of(Node("n", "t", "worker", private_address="2"))
+        options("--node-address=public").place_of(Node("n", "t", "worker", private_address="2"))
 
 
 def test_what_the_user_says_wins() -> None:
-    node = Node("n", "t", "worker", user="admin", port=22)
-    assert (options().user_of(node), options().port_of(node)) == ("admin", 22)
+    node = Node("n", "t", "worker", public_address="a", user="admin", host_keys=("ssh-ed25519 A",))
+    assert options().place_of(node) == Place("n", "a", 22, "admin", ("ssh-ed25519 A",))
     given = options("--ssh-user=me", "--ssh-port=2200")
-    assert (given.user_of(node), given.port_of(node)) == ("me", 2200)
-    assert given.port_of(Node("n", "t", "worker", port=2022)) == 2022
+    assert given.place_of(node) == Place("n", "a", 2200, "me", ("ssh-ed25519 A",))
+    assert given.place_of(replace(node, port=2022)).port == 2022
+
+
+@pytest.mark.parametrize(("what", "node"), [
+    ("name", Node("n 1", "t", "worker", public_address="a")),
+    ("name", Node("n\nn2 ssh-ed25519 A", "t", "worker", public_address="a")),
+    ("address", Node("n", "t", "worker", public_address="-oProxyCommand=x")),
+    ("user", Node("n", "t", "worker", public_address="a", user="-l")),
+])  # fmt: skip
+def test_a_place_that_is_none(what: str, node: Node) -> None:
+    with pytest.raises(BadOption, match=f"has a {what} that cannot be used"):
+        options().place_of(node)
 
 
 @pytest.mark.parametrize("text", ["-oStrictHostKeyChecking=no", "stricthostkeychecking = no", "UserKnownHostsFile=/dev/null", "SendEnv=*", "-F/x", "-W h:1", "x", 'A="', "A=b\nc", "-", ""])

@@ -11,17 +11,18 @@ import threading
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from toil_core.closing import Closing
-from toil_core.errors import BadOption, KeyRefused, Transient
+from toil_core.errors import BadOption, KeyRefused, Transient, Unreachable
 from toil_core.options import Group, option
 from toil_core.sizes import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path, PurePosixPath
+    from pathlib import PurePosixPath
     from subprocess import CompletedProcess
 
     from toil_core.provisioner import Node
@@ -184,6 +185,25 @@ def wait_for_node(
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node is reached over SSH.
+
+    Args:
+        name: The node's name.
+        address: What is connected to.
+        port: Where its server listens.
+        user: Whom to be there; empty for who one is here.
+        keys: The host keys that count; empty when the first contact decides.
+    """
+
+    name: str
+    address: str
+    port: int
+    user: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Jump:
     """A host that connections go through.
 
@@ -290,12 +310,41 @@ class TransportOptions:
     ssh_option: tuple[str, ...] = option((), "A setting for ssh, NAME=VALUE, or one of its flags (--ssh-option=-v).", parse=parse_setting)
     local_nodes: str | None = option(None, "Folder of the nodes of transport local: a folder for each, by name.")
 
-    def address_of(self, node: Node) -> str:
-        """Where to connect to.
+    def place_of(self, node: Node) -> Place:
+        """Where to reach the node, and as whom.
 
         Raises:
-            Transient: The node has no such address (yet).
+            Transient: It has no such address (yet).
+            BadOption: Its name, its address or its user is none.
         """
+        port = self.ssh_port if self.ssh_port is not None and node.port == 22 else node.port
+        place = Place(node.name, self._address_of(node), port, self.ssh_user or node.user, node.host_keys)
+        for what, text in (("name", place.name), ("address", place.address), ("user", place.user or "x")):
+            if not re.fullmatch(r"[A-Za-z0-9_:][\w.:%+-]*", text, re.ASCII):
+                raise BadOption(f"node {node.name!r} has a {what} that cannot be used: {text!r}")
+        return place
+
+    def identities(self) -> list[Path]:
+        """The files of keys that were given.
+
+        Raises:
+            Unreachable: There is no file at one of the paths.
+        """
+        paths = [Path(path).expanduser().absolute() for path in self.ssh_identity]
+        for path in paths:
+            if not path.is_file():
+                raise Unreachable(f"--ssh-identity: there is no key at {path}")
+        return paths
+
+    def known_hosts(self) -> Path | None:
+        """The file of host keys, if one was given."""
+        return Path(self.ssh_known_hosts).expanduser().absolute() if self.ssh_known_hosts else None
+
+    def jumps(self) -> list[Jump]:
+        """The hosts to go through, the nearest first."""
+        return [jump_from(text) for text in self.ssh_jump]
+
+    def _address_of(self, node: Node) -> str:
         public, private = node.public_address, node.private_address
         if self.node_address == "auto":
             chosen = private or public if self.ssh_jump else public or private
@@ -305,18 +354,6 @@ class TransportOptions:
             kind = "" if self.node_address == "auto" else f"{self.node_address} "
             raise Transient(f"node {node.name} has no {kind}address yet")
         return chosen
-
-    def port_of(self, node: Node) -> int:
-        """The port that the node is reached at."""
-        return self.ssh_port if self.ssh_port is not None and node.port == 22 else node.port
-
-    def user_of(self, node: Node) -> str:
-        """Whom to be on the node; empty for who one is here."""
-        return self.ssh_user or node.user
-
-    def jumps(self) -> list[Jump]:
-        """The hosts to go through, the nearest first."""
-        return [jump_from(text) for text in self.ssh_jump]
 
 
 GROUP = Group("transport", TransportOptions)

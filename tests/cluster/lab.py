@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.cluster.simhosts import Lab, missing
+from toil_core.testing.needs import need
 
 
 @contextmanager
 def a_lab() -> Iterator[Lab]:
     """A lab, removed with all its hosts. Skips where there can be none; CI must have one."""
-    if missing():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing())
+    need(missing())
     folder = Path(tempfile.mkdtemp(prefix="toil-lab-"))
     lab = Lab(folder / "lab")
     try:

@@ -14,12 +14,13 @@ import pytest
 
 from tests.cluster.conftest import Clusters
 from tests.docs.blocks import ROOT
-from tests.drivers.servers import needs_ssh
+from toil_core.testing.needs import need
+from toil_core.testing.ssh_server import missing
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
-    needs_ssh()
+    need(missing())
     made = Clusters(tmp_path_factory.mktemp("shared"))
     try:
         made.launch("shared", "-w", "1", "-t", "project=x")

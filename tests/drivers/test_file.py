@@ -32,6 +32,7 @@ from toil_core.errors import (
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.testing.job_store import JobStoreContract
+from toil_core.testing.needs import small_disk
 from toil_core.wire.names import staged_name
 
 
@@ -314,13 +315,8 @@ def test_refusals_of_the_system_are_verdicts(
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    if os.getuid():
-        pytest.skip("mounting a small file system takes root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,nr_inodes=30", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(tmp_path / "small", "size=512k", "nr_inodes=30") as folder:
+        yield folder
 
 
 def test_a_full_disk_leaves_all_as_it_was(small: Path) -> None:

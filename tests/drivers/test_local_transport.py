@@ -6,13 +6,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.small_disk import small_disk
 from toil_core.drivers.local_transport import LocalTransport
 from toil_core.errors import BadOption, CannotCopy
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
 from toil_core.provisioner import Node
 from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.testing.needs import small_disk
 from toil_core.testing.sync_transport import SyncTransportContract
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ from toil_core.errors import BadLocator, NoSuchKey, StoreFull, ToilError, Transi
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.plugins import open_url
+from toil_core.testing.needs import small_disk
 
 BODY = bytes(range(256)) * 5000
 
@@ -178,17 +178,11 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
             open_url(url, "wb", Config())
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system takes root")
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=True)
-    try:
+    with small_disk(tmp_path / "small", "size=64k") as small:
         with pytest.raises(StoreFull), open_url(f"file://{small}/out", "wb", Config()) as stream:
             stream.write(BODY)
         assert os.listdir(small) == []
-    finally:
-        subprocess.run(["umount", small], check=True)
 
 
 # Web servers

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.faults.runs import Run
+from toil_core.testing import needs
 
 
 @pytest.fixture
@@ -30,14 +29,5 @@ def new_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one mebibyte."""
-    if os.geteuid():
-        pytest.skip("only root can make a small file system: mount -t tmpfs")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"this machine lets nobody mount a small file system: {mounted.stderr.strip()}")
-    try:
+    with needs.small_disk(tmp_path / "disk") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
+
+from toil_core.testing.needs import need
 
 _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -80,11 +80,8 @@ def opened(profile: Path) -> Iterator[Browser]:
     """
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
-    if program is None or driver is None:
-        why = "install a browser and its driver to run this test: apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+    need("" if program and driver else "install a browser and its driver: apt-get install chromium chromium-driver")
+    assert program
     options = webdriver.ChromeOptions()
     for flag in (*_FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)

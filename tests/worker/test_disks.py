@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,14 @@ import pytest
 
 from toil_core import job, run
 from toil_core.errors import WorkflowFailed
+from toil_core.testing import needs
 from toil_core.worker.disks import full_disk
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid():
-        pytest.skip("only root can make a small file system: mount -t tmpfs")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"this machine lets nobody mount a small file system: {mounted.stderr.strip()}")
-    try:
+    with needs.small_disk(tmp_path / "disk", "size=2m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @job(cores=0.5, memory="64 MiB", disk="1 MiB", tries=1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +17,7 @@ from toil_core.drivers.single_machine_options import SingleMachineOptions
 from toil_core.errors import BadOption
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
+from toil_core.update_queue import UpdateQueue
 from toil_core.wire.work import decode_work
 from toil_core.worker.host import WorkerHost
 
@@ -52,62 +51,34 @@ class SingleMachine(BatchSystem):
         self._packing = Packing(total, options.scale)
         self._node = socket.gethostname()
         self._lock = threading.Lock()
-        self._news = threading.Condition(self._lock)
-        self._updates: deque[Update] = deque()
-        self._seen: set[str] = set()
+        self._news = UpdateQueue()
         self._running: set[str] = set()
         self._host: WorkerHost | None = None
-        self._closed = False
 
     def submit(self, requests: Sequence[Request]) -> None:
         with self._lock:
-            for request in requests:
-                if request.id in self._seen or self._closed:
-                    continue
-                self._seen.add(request.id)
+            for request in self._news.new(requests):
                 refusal = self._packing.refusal(request.requirement)
                 if refusal:
-                    self._tell(Update(request.id, State.ENDED, Reason.TOO_BIG, message=refusal))
+                    self._news.tell(Update(request.id, State.ENDED, Reason.TOO_BIG, message=refusal))
                 else:
                     self._packing.add(request)
             self._start()
 
     def updates(self, seconds: float | None = None) -> list[Update]:
-        deadline = None if seconds is None else time.monotonic() + seconds
-        with self._lock:
-            while not self._updates and not self._closed:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                self._news.wait(left)
-            found = list(self._updates)
-            self._updates.clear()
-            return found
+        return self._news.take(seconds)
 
     def cancel(self, ids: Iterable[str]) -> None:
-        with self._lock:
-            for id in ids:
-                if id in self._running and self._host is not None:
-                    self._host.cancel(id)
-                elif self._packing.remove(id):
-                    self._tell(Update(id, State.ENDED, Reason.CANCELLED))
-            self._start()
+        self._end(ids, lambda host, id: host.cancel(id))
 
     def interrupt(self, ids: Iterable[str], seconds: float) -> None:
         """Ask requests to end in good order; see `CanInterrupt`."""
-        with self._lock:
-            for id in ids:
-                if id in self._running and self._host is not None:
-                    self._host.interrupt(id, seconds)
-                elif self._packing.remove(id):
-                    self._tell(Update(id, State.ENDED, Reason.CANCELLED))
-            self._start()
+        self._end(ids, lambda host, id: host.interrupt(id, seconds))
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
+            self._news.close()
             host, self._host = self._host, None
-            self._news.notify_all()
         if host is not None:
             host.close()
 
@@ -119,9 +90,18 @@ class SingleMachine(BatchSystem):
         """How many cores there are."""
         return self._packing.total.cores
 
+    def _end(self, ids: Iterable[str], end: Callable[[WorkerHost, str], None]) -> None:
+        with self._lock:
+            for id in ids:
+                if id in self._running and self._host is not None:
+                    end(self._host, id)
+                elif self._packing.remove(id):
+                    self._news.tell(Update(id, State.ENDED, Reason.CANCELLED))
+            self._start()
+
     def _start(self) -> None:
         """Start what fits; the lock is held."""
-        if self._closed:
+        if self._news.closed:
             return
         for request, gpus in self._packing.start():
             if self._host is None:
@@ -133,19 +113,15 @@ class SingleMachine(BatchSystem):
                 work = decode_work(request.work)
             except msgspec.MsgspecError as error:
                 self._packing.release(request.id)
-                self._tell(Update(request.id, State.ENDED, Reason.FAILED, message=f"unreadable work: {error}"))
+                self._news.tell(Update(request.id, State.ENDED, Reason.FAILED, message=f"unreadable work: {error}"))
                 continue
             self._running.add(request.id)
             self._host.start(work, request.requirement, environment)
 
     def _deliver(self, update: Update) -> None:
         with self._lock:
-            self._tell(update)
+            self._news.tell(update)
             if update.state is State.ENDED:
                 self._running.discard(update.id)
                 self._packing.release(update.id)
                 self._start()
-
-    def _tell(self, update: Update) -> None:
-        self._updates.append(update)
-        self._news.notify()

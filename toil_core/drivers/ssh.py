@@ -18,13 +18,13 @@ from pathlib import Path, PurePosixPath
 from subprocess import CompletedProcess
 
 from toil_core.drivers import ssh_verdicts
-from toil_core.drivers.ssh_config import Place, environment, place_of
+from toil_core.drivers.ssh_config import bracketed, environment
 from toil_core.drivers.ssh_connection import Connection, Folder, shared
 from toil_core.drivers.ssh_verdicts import IN_THE_WAY, NO_RSYNC
 from toil_core.errors import CannotCopy, Transient
 from toil_core.options import Config
 from toil_core.provisioner import Node
-from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.sync_transport import Place, SyncTransport, TransportOptions
 
 _VANISHED = 24
 """rsync's exit code when files went away meanwhile."""
@@ -143,7 +143,7 @@ class SshTransport(SyncTransport):
     @contextmanager
     def forward(self, node: Node, port: int, host: str = "localhost") -> Iterator[int]:
         connection = self._connected(node)
-        far = f"[{host}]" if ":" in host else host
+        far = bracketed(host)
         for _ in range(5):
             with socket.create_server(("127.0.0.1", 0)) as server:
                 local: int = server.getsockname()[1]
@@ -160,7 +160,7 @@ class SshTransport(SyncTransport):
 
     def rsync(self, node: Node, arguments: Sequence[str]) -> int:
         connection = self._connected(node)
-        host = place_of(node, self._options).host
+        host = bracketed(self._options.place_of(node).address)
         words = [f"{host}{word}" if word.startswith(":") else word for word in arguments]
         with connection.slots:
             return subprocess.call([_program(), "-e", shared(connection.words()[:-1]), *words], env=environment(), stdin=0, stdout=1, stderr=2)
@@ -175,14 +175,13 @@ class SshTransport(SyncTransport):
             folder.close()
 
     def _connected(self, node: Node) -> Connection:
-        place = place_of(node, self._options)
+        place = self._options.place_of(node)
         with self._lock:
             if self._folder is None:
                 self._folder = Folder()
             connection = self._connections.get(place)
             if connection is None:
-                chosen = self._options.ssh_known_hosts
-                known = Path(chosen).expanduser().absolute() if chosen else self._folder.path / "known_hosts"
+                known = self._options.known_hosts() or self._folder.path / "known_hosts"
                 base = self._folder.path / str(next(self._numbers))
                 connection = self._connections[place] = Connection(self._ssh, place, self._options, base, known)
         connection.open()
@@ -190,8 +189,8 @@ class SshTransport(SyncTransport):
 
     def _rsync(self, node: Node, script: str, remote: str, local: str, copied: Copied, more: Sequence[str]) -> None:
         """Copy between the local path and the one on the node, which the script knows what to do with."""
-        connection, place = self._connected(node), place_of(node, self._options)
-        far = f"{place.host}:./"
+        connection, place = self._connected(node), self._options.place_of(node)
+        far = f"{bracketed(place.address)}:./"
         words = [
             _program(), "-rlpt", "--modify-window=-1", *more, "-e", shared(connection.words()[:-1]), f"--rsync-path={_remote(script, remote)}",
             "--", *((local, far) if copied.pushed else (far, local)),

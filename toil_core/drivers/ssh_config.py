@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from toil_core.errors import BadOption, Unreachable
-from toil_core.provisioner import Node
-from toil_core.sync_transport import Jump, TransportOptions
+from toil_core.errors import BadOption
+from toil_core.sync_transport import Jump, Place, TransportOptions
 
 ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR", "TERM", "LANG", "LC_ALL", "TZ")
 """The variables of this process that ssh and rsync see: nothing that could be a secret."""
@@ -41,44 +39,6 @@ Include ~/.ssh/config
 Include /etc/ssh/ssh_config
 """
 """For nodes and for the hosts on the way to them; what the user has for hosts in general counts below that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a node is reached.
-
-    Args:
-        name: The node's name.
-        address: What is connected to.
-        port: Where its server listens.
-        user: Whom to be there; empty for who one is here.
-        keys: The host keys that count; empty when the first contact decides.
-    """
-
-    name: str
-    address: str
-    port: int
-    user: str
-    keys: tuple[str, ...]
-
-    @property
-    def host(self) -> str:
-        """The host's part of rsync's arguments."""
-        return f"[{self.address}]" if ":" in self.address else self.address
-
-
-def place_of(node: Node, options: TransportOptions) -> Place:
-    """Where the options say that the node is reached.
-
-    Raises:
-        Transient: It has no address yet.
-        BadOption: Its name, its address or its user is none.
-    """
-    place = Place(node.name, options.address_of(node), options.port_of(node), options.user_of(node), node.host_keys)
-    for what, text in (("name", place.name), ("address", place.address), ("user", place.user or "x")):
-        if not re.fullmatch(r"[A-Za-z0-9_:][\w.:%+-]*", text, re.ASCII):
-            raise BadOption(f"node {node.name!r} has a {what} that cannot be used: {text!r}")
-    return place
 
 
 def config_text(place: Place, options: TransportOptions, *, known: Path, strict: bool, socket: Path) -> str:
@@ -117,6 +77,11 @@ def flags(options: TransportOptions) -> list[str]:
     return [text for text in options.ssh_option if text.startswith("-")]
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands before a colon: an IPv6 address between brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """What ssh and rsync see of this process's environment."""
     environ = os.environ if environ is None else environ
@@ -138,17 +103,12 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _identities(options: TransportOptions) -> str:
-    if not options.ssh_identity:
-        return ""
-    paths = [Path(path).expanduser().absolute() for path in options.ssh_identity]
-    for path in paths:
-        if not path.is_file():
-            raise Unreachable(f"--ssh-identity: there is no key at {path}")
-    return "".join(f"    IdentityFile {_quoted(path)}\n" for path in paths) + "    IdentitiesOnly yes\n"
+    paths = options.identities()
+    return "".join(f"    IdentityFile {_quoted(path)}\n" for path in paths) + ("    IdentitiesOnly yes\n" if paths else "")
 
 
 def _hop(jump: Jump) -> str:
-    host = f"[{jump.host}]" if ":" in jump.host else jump.host
+    host = bracketed(jump.host)
     return f"{jump.user}@{host}:{jump.port}" if jump.user else f"{host}:{jump.port}"
 
 

@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from toil_core.drivers import ssh_verdicts
-from toil_core.drivers.ssh_config import Place, config_text, environment, flags, is_pinned
+from toil_core.drivers.ssh_config import config_text, environment, flags, is_pinned
 from toil_core.errors import Transient
-from toil_core.sync_transport import TransportOptions
+from toil_core.sync_transport import Place, TransportOptions
 
 SESSIONS = 8
 """Commands at a time on a connection; servers usually allow ten sessions, of which one keeps it open."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from toil_core.drivers.ssh_config import Place
 from toil_core.errors import CannotCopy, HostKeyChanged, KeyRefused, NodeFull, ToilError, Transient, Unreachable
-from toil_core.sync_transport import TransportOptions
+from toil_core.sync_transport import Place, TransportOptions
 
 NO_RSYNC = "toil-no-rsync"
 """What the node's side of a copy writes when it has no rsync."""

@@ -6,21 +6,77 @@ import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import pytest
 
 from toil_core.errors import HostKeyChanged, KeyRefused, ToilError, Transient, Unreachable
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
+from toil_core.provisioner import Node
 from toil_core.sync_transport import SyncTransport, TransportOptions, wait_for_node
-from toil_core.testing.ssh_server import SshServer, make_key
+from toil_core.testing.needs import need, small_disk
+from toil_core.testing.ssh_server import SshServer, make_key, missing
+from toil_core.testing.sync_transport import SyncTransportContract
+
+
+class SshContract(SyncTransportContract):
+    """The transport's contract, against one real server on this machine for all cases; set `driver`."""
+
+    driver = ""
+    """The transport's name."""
+
+    _until: ClassVar[ExitStack]
+    _folder: ClassVar[Path]
+    _server: ClassVar[SshServer]
+    _transport: ClassVar[SyncTransport]
+
+    @classmethod
+    def setup_class(cls) -> None:
+        """Start the server, and open the transport."""
+        need(missing())
+        with ExitStack() as until:
+            folder = cls._folder = Path(until.enter_context(TemporaryDirectory(prefix="ssh-cases-")))
+            make_key(folder / "key")
+            cls._server = until.enter_context(SshServer(folder / "n1", (folder / "key.pub").read_text()))
+            options = TransportOptions(ssh_identity=(str(folder / "key"),), ssh_known_hosts=str(folder / "known"))
+            cls._transport = until.enter_context(open_sync_transport(cls.driver, Config([options])))
+            cls._until = until.pop_all()
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """End them."""
+        cls._until.close()
+
+    @pytest.fixture
+    def transport(self) -> SyncTransport:
+        """The one transport."""
+        return self._transport
+
+    @pytest.fixture
+    def node(self) -> Node:
+        """The server."""
+        return self._server.node
+
+    @pytest.fixture
+    def absent(self) -> Node:
+        """A server that is no more."""
+        with SshServer(self._folder / "n2", "", "n2") as gone:
+            return gone.node
+
+    @pytest.fixture
+    def small(self, tmp_path: Path) -> Iterator[PurePosixPath]:
+        """A small disk of this machine, which the server sees as well."""
+        with small_disk(tmp_path / "disk") as folder:
+            yield PurePosixPath(folder)
 
 
 class SshCases:
-    """Cases against real servers on this machine; set `driver`, and override `folder` to skip where there are none."""
+    """Cases against real servers on this machine; set `driver`."""
 
     driver = ""
     """The transport's name."""
@@ -28,6 +84,7 @@ class SshCases:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         """A folder with a pair of keys, `key` and `key.pub`."""
+        need(missing())
         make_key(tmp_path / "key")
         return tmp_path
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from toil_core.batch_system import BatchSystem, Request, Requirement, Update
 from toil_core.errors import UsageError
 from toil_core.options import Config
+from toil_core.update_queue import UpdateQueue
 from toil_core.worker_host import work_dir
 
 from toil_dask.connection import Target
@@ -37,49 +36,33 @@ class Dask(BatchSystem):
     backlog = 1000
 
     def __init__(self, config: Config, target: Target) -> None:
-        self._news = threading.Condition()
-        self._updates: deque[Update] = deque()
-        self._seen: set[str] = set()
-        self._closed = False
-        self._failure: Exception | None = None
-        self._leader = Leader(target, (work_dir(config), config.as_dict()), self._deliver, self._failed)
+        self._news = UpdateQueue()
+        self._leader = Leader(target, (work_dir(config), config.as_dict()), self._news.tell, self._news.fail)
         self._leader.nodes(None, HELLO_SECONDS)
 
     def submit(self, requests: Sequence[Request]) -> None:
-        with self._news:
-            new = []
-            for request in requests:
-                if request.id not in self._seen and not self._closed:
-                    self._seen.add(request.id)
-                    new.append(request)
-        if new:
+        if new := self._news.new(requests):
             self._leader.submit(new)
 
     def updates(self, seconds: float | None = None) -> list[Update]:
-        with self._news:
-            self._news.wait_for(lambda: self._updates or self._closed or self._failure, seconds)
-            if self._failure is not None and not self._updates:
-                raise self._failure
-            found = list(self._updates)
-            self._updates.clear()
-            return found
+        return self._news.take(seconds)
 
     def cancel(self, ids: Iterable[str]) -> None:
-        if not self._closed:
+        if not self._news.closed:
             self._leader.cancel(list(ids))
 
     def interrupt(self, ids: Iterable[str], seconds: float) -> None:
         """Ask requests to end in good order; see `CanInterrupt`."""
-        if not self._closed:
+        if not self._news.closed:
             self._leader.interrupt(list(ids), seconds)
 
     def loads(self) -> Mapping[str, int]:
         """For each node's address, how many requests are there; see `HasNodes`."""
-        return {} if self._closed else self._leader.loads()
+        return {} if self._news.closed else self._leader.loads()
 
     def drain(self, addresses: Iterable[str]) -> None:
         """Start nothing more on these nodes; see `HasNodes`."""
-        if not self._closed:
+        if not self._news.closed:
             self._leader.drain(list(addresses))
 
     def nodes(self, enough: Callable[[Mapping[str, Requirement]], bool], seconds: float) -> Mapping[str, Requirement]:
@@ -91,20 +74,8 @@ class Dask(BatchSystem):
         return self._leader.cores
 
     def close(self) -> None:
-        with self._news:
-            self._closed = True
-            self._news.notify_all()
+        self._news.close()
         self._leader.close()
-
-    def _failed(self, error: Exception) -> None:
-        with self._news:
-            self._failure = error
-            self._news.notify_all()
-
-    def _deliver(self, update: Update) -> None:
-        with self._news:
-            self._updates.append(update)
-            self._news.notify()
 
 
 class FixedDask(Dask):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from toil_core.batch_system import Requirement
+from toil_core.closing import Closing
 from toil_core.cluster_engine import EngineNode
 from toil_core.options import Config
 
@@ -23,7 +24,7 @@ GIB = 1 << 30
 SHAPE = Requirement(2, 2 * GIB, 2 * GIB)
 
 
-class Cluster:
+class Cluster(Closing):
     """A scheduler at a port of its own, and workers that come and go.
 
     Args:

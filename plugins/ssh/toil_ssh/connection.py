@@ -9,12 +9,11 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 from toil_core.errors import HostKeyChanged, KeyRefused, ToilError, Transient, Unreachable
-from toil_core.sync_transport import TransportOptions
+from toil_core.sync_transport import Place, TransportOptions
 
 from toil_ssh import known_hosts
 
@@ -24,25 +23,6 @@ _ALIVE, _DEAD = 5, 15
 """Seconds between signs of life, and without an answer until a connection is lost."""
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it would print tracebacks of connections that end
 _USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a node is reached.
-
-    Args:
-        name: The node's name.
-        address: What is connected to.
-        port: Where its server listens.
-        user: Whom to be there.
-        keys: The host keys that count; empty when the first contact decides.
-    """
-
-    name: str
-    address: str
-    port: int
-    user: str
-    keys: tuple[str, ...]
 
 
 class Connection:
@@ -170,10 +150,7 @@ class Connection:
 
     def _keys(self, title: str) -> Iterator[paramiko.PKey]:
         """The keys to try: those of the files that were given, or the agent's and the usual files; the agent's for locked files too."""
-        given = [Path(path).expanduser() for path in self._options.ssh_identity]
-        for path in given:
-            if not path.is_file():
-                raise Unreachable(f"--ssh-identity: there is no key at {path}")
+        given = self._options.identities()
         locked = []
         if not given:
             yield from paramiko.Agent().get_keys()

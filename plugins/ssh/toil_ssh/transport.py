@@ -15,9 +15,9 @@ from toil_core.errors import BadOption, Transient
 from toil_core.options import Config
 from toil_core.provisioner import Node
 from toil_core.relays import relay
-from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.sync_transport import Place, SyncTransport, TransportOptions
 
-from toil_ssh.connection import Connection, Place, lost
+from toil_ssh.connection import Connection, lost
 from toil_ssh.copying import Copier
 from toil_ssh.terminal import converse
 
@@ -40,8 +40,7 @@ class ParamikoTransport(SyncTransport):
         self._options = config[TransportOptions]
         if self._options.ssh_option:
             raise BadOption("--ssh-option: the transport paramiko uses no ssh, so it takes no settings for it; --transport ssh does")
-        known = self._options.ssh_known_hosts
-        self._known = Path(known).expanduser().absolute() if known else None
+        self._known = self._options.known_hosts()
         self._lock = threading.Lock()
         self._connections: dict[Place, Connection] = {}
 
@@ -98,10 +97,9 @@ class ParamikoTransport(SyncTransport):
             connection.close()
 
     def _connection(self, node: Node) -> Connection:
-        options = self._options
-        place = Place(node.name, options.address_of(node), options.port_of(node), options.user_of(node), node.host_keys)
+        place = self._options.place_of(node)
         with self._lock:
-            return self._connections.setdefault(place, Connection(place, options, self._known))
+            return self._connections.setdefault(place, Connection(place, self._options, self._known))
 
     @contextmanager
     def _session(self, node: Node) -> Iterator[paramiko.Channel]:

@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.small_disk import small_disk
 from toil_core.drivers.local_transport import LocalTransport
 from toil_core.errors import Transient
 from toil_core.options import Config
 from toil_core.provisioner import HasClusters, HasInventory, HasNotices, Node, NodeRequest, NodeType, Provisioner
 from toil_core.sync_transport import SyncTransport, TransportOptions, wait_for_node
+from toil_core.testing.needs import small_disk
 from toil_core.testing.provisioner import ProvisionerContract
 from toil_core.testing.sim.chance import Chance, Fault
 from toil_core.testing.sim.clock import Clock

@@ -11,16 +11,6 @@ from toil_core.testing.batch_system import BatchSystemContract
 from toil_dask.testing import Cluster
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        cluster.add("one")
-        yield cluster
-    finally:
-        cluster.close()
-
-
 class TestDask(BatchSystemContract):
     @pytest.fixture
     def batch_system(self, cluster: Cluster) -> Iterator[BatchSystem]:

@@ -28,12 +28,8 @@ SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        yield cluster
-    finally:
-        cluster.close()
+def cluster(bare_cluster: Cluster) -> Cluster:
+    return bare_cluster
 
 
 class Here:

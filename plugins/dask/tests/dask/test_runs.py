@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -57,16 +57,6 @@ def squares(job, count: int, halt: str = ""):
 if __name__ == "__main__":
     main(squares)
 '''
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        cluster.add("one")
-        yield cluster
-    finally:
-        cluster.close()
 
 
 @pytest.fixture
