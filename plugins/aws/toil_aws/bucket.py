@@ -48,15 +48,15 @@ class Bucket:
     def prepare(self) -> None:
         """Make the bucket, unless it is there; see `JobStore.prepare`."""
         with translated(self._where):
-            found = self._marker()
-            if found is None and not self._make():
+            marker, there = self._look()
+            if marker is None and not self._make(there):
                 self._take()
 
     def destroy(self) -> None:
         """Remove everything; see `JobStore.destroy`."""
         with translated(self._where):
             try:
-                marker = self._marker()
+                marker, _ = self._look()
                 ours = self._tagged() if marker is None else bool(marker.get("made"))
                 if marker is None and not ours:
                     if not self._there():
@@ -86,13 +86,13 @@ class Bucket:
 
     # Making
 
-    def _marker(self) -> dict[str, Any] | None:
-        """What the marker says; None when there is none, or no bucket."""
+    def _look(self) -> tuple[dict[str, Any] | None, bool]:
+        """What the marker says, or None when there is none; and whether there is a bucket."""
         try:
             answer = self._s3.get_object(Bucket=self.name, Key=MARKER)
         except ClientError as error:
             if code_of(error) in ("NoSuchKey", "NoSuchBucket"):
-                return None
+                return None, code_of(error) == "NoSuchKey" and self._there()  # not every server tells them apart
             if status_of(error) == 403 and code_of(error) == "AccessDenied":
                 raise NotAJobStore(
                     f"the bucket {self.name} is not yours, or you may not read it: bucket names are shared by all users of S3; "
@@ -100,15 +100,22 @@ class Bucket:
                 ) from error
             raise
         try:
-            return dict(json.loads(answer["Body"].read()))
-        except ValueError:
+            return dict(json.loads(answer["Body"].read())), True
+        except (ValueError, TypeError):
             raise NotAJobStore(f"the bucket {self.name} has a damaged {MARKER}, so it is left alone") from None
 
-    def _make(self) -> bool:
-        """Make the bucket with all that belongs to it; False when it was there and somebody else made it."""
+    def _make(self, there: bool) -> bool:
+        """Make the bucket with all that belongs to it; False when it was there and somebody else made it.
+
+        Args:
+            there: Whether it is there: in us-east-1, S3 does not refuse to make it once more.
+        """
+        if there and not self._tagged():
+            return False
         where = {} if self._region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
         try:
-            self._s3.create_bucket(Bucket=self.name, **where)  # type: ignore[arg-type]
+            if not there:
+                self._s3.create_bucket(Bucket=self.name, **where)  # type: ignore[arg-type]
         except ClientError as error:
             if code_of(error) == "BucketAlreadyExists":
                 raise NotAJobStore(

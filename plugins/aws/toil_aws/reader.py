@@ -156,7 +156,8 @@ class _Parts(io.RawIOBase):
         if not self._data:
             if not self._coming:
                 return 0
-            self._data = memoryview(self._coming.popleft().result())
+            self._data = memoryview(self._coming[0].result())  # one that failed stays: what comes after it must not take its place
+            self._coming.popleft()
             self._order()
         count = min(len(buffer), len(self._data))
         buffer[:count] = self._data[:count]

@@ -109,8 +109,10 @@ class OwnDask(FixedDask):
             raise
 
     def close(self) -> None:
-        super().close()
-        self._cluster.close()
+        try:
+            super().close()
+        finally:
+            self._cluster.close()
 
 
 def open_dask(config: Config) -> Dask:

@@ -11,6 +11,9 @@ from distributed.security import Security
 
 from toil_dask import security
 
+UNREACHABLE = (OSError, ValueError, RuntimeError, TypeError)
+"""What Dask raises when a cluster cannot be used: the last three when its address is none."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -47,8 +50,7 @@ async def connect(target: Target, timeout: float) -> LosableClient:
         timeout: Seconds that the scheduler may take to answer.
 
     Raises:
-        OSError: It does not answer, or refuses us.
-        ValueError: The address is none; so do RuntimeError and TypeError say.
+        Exception: One of `UNREACHABLE`.
     """
     secured = Security(**security.settings(target.files, ("client",)))
     with warnings.catch_warnings():

@@ -18,7 +18,7 @@ from toil_core.batch_system import Reason, Request, Requirement, State, Update
 from toil_core.errors import UsageError
 
 from toil_dask import messages, tasks
-from toil_dask.connection import LosableClient, Target, cannot_reach, connect, plain
+from toil_dask.connection import UNREACHABLE, LosableClient, Target, cannot_reach, connect, plain
 from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
 from toil_dask.node import task_key
 from toil_dask.placement import Placement
@@ -99,7 +99,7 @@ class Leader:
         self._doing: set[asyncio.Task[None]] = set()
         self._client: LosableClient | None = None
         self._placing = False
-        self._failure: UsageError | None = None
+        self._failure: Exception | None = None
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="toil-dask", daemon=True)
         self._thread.start()
@@ -110,15 +110,15 @@ class Leader:
 
     def submit(self, requests: Sequence[Request]) -> None:
         """Take the requests."""
-        self._loop.call_soon_threadsafe(self._submit, requests)
+        self._call(self._submit, requests)
 
     def cancel(self, ids: Sequence[str]) -> None:
         """End the requests."""
-        self._loop.call_soon_threadsafe(self._cancel, ids)
+        self._call(self._cancel, ids)
 
     def interrupt(self, ids: Sequence[str], seconds: float) -> None:
         """Ask the requests to end in good order."""
-        self._loop.call_soon_threadsafe(self._interrupt, ids, seconds)
+        self._call(self._interrupt, ids, seconds)
 
     def loads(self) -> dict[str, int]:
         """For each node's address, how many requests are placed there."""
@@ -150,41 +150,48 @@ class Leader:
 
     def close(self) -> None:
         """End everything that runs, wait for that, and let go."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._closing.set)
-            self._thread.join()
+        self._call(self._closing.set)
+        self._thread.join()
 
     # The connection
 
     def _run(self) -> None:
-        asyncio.run(self._main())
+        try:
+            asyncio.run(self._main())
+        except Exception as error:  # noqa: BLE001 - raised again where this is made, or where updates are awaited
+            self._failure = error
+            self._failed(error)
+        finally:
+            self._up.set()
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._closing, self._joined = asyncio.Event(), asyncio.Event()
         try:
-            client: LosableClient | None = await connect(self._target, self._target.timeout)
-        except (OSError, ValueError, RuntimeError, TypeError) as error:
-            self._failure = UsageError(cannot_reach(self._target, error))
-            self._up.set()
-            return
+            client = await connect(self._target, self._target.timeout)
+        except UNREACHABLE as error:
+            raise UsageError(cannot_reach(self._target, error)) from error
         try:
-            while client is not None:
-                self._client = client
-                with suppress(OSError):  # it is lost again; the next line tells
-                    await self._listen(client)
-                self._up.set()
-                if not await self._until_lost(client):
-                    await self._leave(client)
-                    return
-                _log.warning("the connection to the Dask scheduler at %s is lost; trying to find it again", self._target.scheduler)
-                client = await self._again()
-                if client is not None:
-                    _log.warning("the Dask scheduler at %s is found again", self._target.scheduler)
-        except Exception as error:  # noqa: BLE001 - raised again where updates are awaited
-            self._failed(error)
-        finally:
+            await self._stay(client)
+        except BaseException:
+            if self._client is not None:
+                await self._client._close(fast=True)
+            raise
+
+    async def _stay(self, client: LosableClient | None) -> None:
+        """Be there until this is to close."""
+        while client is not None:
+            self._client = client
+            with suppress(OSError):  # it is lost again; the next line tells
+                await self._listen(client)
             self._up.set()
+            if not await self._until_lost(client):
+                await self._leave(client)
+                return
+            _log.warning("the connection to the Dask scheduler at %s is lost; trying to find it again", self._target.scheduler)
+            client = await self._again()
+            if client is not None:
+                _log.warning("the Dask scheduler at %s is found again", self._target.scheduler)
 
     async def _again(self) -> LosableClient | None:
         """A new connection, however long that takes; None when this is to close."""
@@ -192,7 +199,7 @@ class Leader:
         while not self._closing.is_set():
             try:
                 return await connect(self._target, 5.0)
-            except (OSError, ValueError, RuntimeError):
+            except UNREACHABLE:
                 try:
                     await asyncio.wait_for(self._closing.wait(), pause)
                 except TimeoutError:
@@ -466,6 +473,11 @@ class Leader:
         task = self._loop.create_task(doing())
         self._doing.add(task)
         task.add_done_callback(self._doing.discard)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Have the loop do it, unless it has ended, as `failed` was told."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _ask(self, question: Callable[[], T]) -> T:
         async def asked() -> T:

@@ -82,6 +82,31 @@ def test_a_bucket_with_something_else_is_left_alone(s3: Any, name: str) -> None:
     assert s3.get_object(Bucket=name, Key="thesis.tex")["Body"].read() == b"years of work"
 
 
+def test_a_bucket_of_the_users_is_left_alone_where_making_it_again_succeeds(s3: Any, name: str) -> None:
+    east = boto3.client("s3", region_name="us-east-1")
+    for _ in range(2):
+        east.create_bucket(Bucket=name)  # S3 says no error there
+    east.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "owner", "Value": "me"}]})
+    east.put_object(Bucket=name, Key="thesis.tex", Body=b"years of work")
+    with S3JobStore(f"us-east-1:{name}", Config()) as store:
+        with pytest.raises(NotAJobStore, match="something else"):
+            store.prepare()
+        with pytest.raises(NotAJobStore, match="nothing of it is removed"):
+            store.destroy()
+    assert east.get_bucket_tagging(Bucket=name)["TagSet"] == [{"Key": "owner", "Value": "me"}]
+    assert east.get_object(Bucket=name, Key="thesis.tex")["Body"].read() == b"years of work"
+
+
+@pytest.mark.parametrize("content", [b"{", b"3", b"null", b"[1]"])
+def test_a_damaged_marker_is_told(s3: Any, name: str, content: bytes) -> None:
+    make(s3, name)
+    s3.put_object(Bucket=name, Key=MARKER, Body=content)
+    with store_at(name) as store:
+        for ask in (store.prepare, store.destroy):
+            with pytest.raises(NotAJobStore, match="damaged"):
+                ask()
+
+
 def test_an_empty_bucket_that_was_made_for_us_is_used_and_emptied_and_stays(s3: Any, name: str) -> None:
     make(s3, name)
     with store_at(name) as store:

@@ -12,9 +12,10 @@ import pytest
 from tests.proxy import PASSING, Asked, Fault, Proxy, proxy_to
 from tests.scripts import run_script
 from tests.servers import Server
-from toil_core.errors import KeyExists, StoreError, Transient
+from toil_core.errors import KeyExists, NoSuchKey, StoreError, Transient
 from toil_core.options import Config
 
+from toil_aws import names, reader
 from toil_aws.job_store import S3JobStore
 from toil_aws.options import AwsOptions
 
@@ -119,6 +120,17 @@ def test_a_blob_that_is_replaced_while_it_is_read_is_told(store: S3JobStore) -> 
             assert "replaced" in str(error)
         else:
             assert rest == DATA[1:]
+
+
+def test_a_stream_that_failed_fails_again_when_it_is_read_on(store: S3JobStore) -> None:
+    store.write("k", io.BytesIO(DATA[: 1 << 20]))
+    place = {"Bucket": store._name, "Key": names.object_name("k")}
+    with reader.opened(store._s3, place, store._verdict("k"), part=1 << 16, several=2) as stream:
+        assert stream.read(1) == DATA[:1]
+        store.delete(["k"])
+        for _ in range(3):
+            with pytest.raises(NoSuchKey):
+                stream.read()
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.INTERNAL_ERROR, Fault.LOST_ANSWER])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -329,6 +331,36 @@ def test_a_scheduler_that_is_not_there_is_told_in_a_line() -> None:
 def test_an_address_that_cannot_be_used_is_told_in_a_line(address: str) -> None:
     with pytest.raises(UsageError, match="cannot be used"):
         open_dask(Config([DaskOptions(dask_scheduler=address, dask_connect_timeout=0.5)]))
+
+
+@pytest.mark.parametrize("place", ["toil_dask.leader.connect", "toil_dask.leader.Leader._listen"])
+def test_an_error_of_ours_at_the_start_is_raised(here: Here, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise LookupError("nobody expected this")
+
+    monkeypatch.setattr(place, broken)
+    with pytest.raises(LookupError, match="nobody expected"):
+        here.cluster.open()
+
+
+def test_an_error_of_ours_is_raised_where_updates_are_awaited_whatever_is_asked_before(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = threading.Event()
+
+    async def broken(*_: object) -> None:
+        await asyncio.to_thread(began.wait)
+        raise LookupError("nobody expected this")
+
+    monkeypatch.setattr("toil_dask.leader.Leader._until_lost", broken)
+    with here.cluster.open() as system:
+        began.set()
+        with pytest.raises(LookupError, match="nobody expected"):
+            system.updates(SECONDS)
+        system._leader._thread.join(SECONDS)
+        system.submit([here.run.request(body("print", "hello"))])
+        system.cancel(["1-1"])
+        system.interrupt(["1-1"], 1.0)
+        with pytest.raises(LookupError, match="nobody expected"):
+            system.updates(SECONDS)
 
 
 def test_a_fixed_cluster_without_nodes_is_told(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
