@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from toil_core.job_store import JobStore
-from toil_core.leader import checkpoints, epoch, retries, run
+from toil_core.leader import checkpoints, epoch, loop, retries, run
 from toil_core.leader.checkpoints import Found
 from toil_core.leader.graph import Graph
 from toil_core.leader.loop import Loop
@@ -34,6 +35,35 @@ def no_orphan_is_swept(patch: pytest.MonkeyPatch) -> None:
 
 def nothing_is_fenced(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Loop, "_void", lambda loop, id, reason: None)
+
+
+def a_leader_s_voids_replace_commits(patch: pytest.MonkeyPatch) -> None:
+    def create(store: JobStore, key: str, data: bytes) -> bool:
+        store.delete([key])
+        store.create(key, data)
+        return True
+
+    patch.setattr(loop, "create_once", create)
+
+
+def a_leader_does_not_believe_commits_that_are_there(patch: pytest.MonkeyPatch) -> None:
+    def create(store: JobStore, key: str, data: bytes) -> bool:
+        commits.create_once(store, key, data)
+        return True
+
+    patch.setattr(loop, "create_once", create)
+
+
+def workers_commits_replace_voids(patch: pytest.MonkeyPatch) -> None:
+    create_once = commits.create_once
+
+    def create(store: JobStore, key: str, data: bytes) -> bool:
+        if not key.startswith(keys.COMMITS) or key == keys.commit(keys.ROOT, 0):
+            return create_once(store, key, data)
+        store.write(key, io.BytesIO(data))
+        return True
+
+    patch.setattr(commits, "create_once", create)
 
 
 def losses_use_up_tries(patch: pytest.MonkeyPatch) -> None:
@@ -82,6 +112,9 @@ def a_new_leader_begins_anew(patch: pytest.MonkeyPatch) -> None:
         (every_file_of_an_open_request_is_an_orphan, "shape:chain-that-writes"),
         (no_orphan_is_swept, "shape:chain-that-writes"),
         (nothing_is_fenced, "swarm"),
+        (a_leader_s_voids_replace_commits, "workers"),
+        (a_leader_does_not_believe_commits_that_are_there, "workers"),
+        (workers_commits_replace_voids, "machines"),
         (losses_use_up_tries, "machines"),
         (commits_go_at_once, "leaders"),
         (children_are_forgotten_when_chaining, "shape:static-children-dynamic-follow-on"),

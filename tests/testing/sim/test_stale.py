@@ -33,7 +33,7 @@ class Somebody:
     def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:
         pass
 
-    def written(self, who: str, key: str, data: bytes) -> None:
+    def written(self, who: str, key: str, data: bytes, former: bytes | None = None) -> None:
         pass
 
     def deleting(self, who: str, keys: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from toil_core.leader import checkpoints as folding
 from toil_core.leader import snapshot
@@ -49,6 +50,8 @@ class Truth:
         """Requests that were given up."""
         self.within: dict[str, set[Plan]] = {}
         """Those that succeeded in each request."""
+        self.counting: dict[tuple[int, str], str] = {}
+        """For each epoch and job, the request whose commit of success counts."""
 
     def starting(self, request: str, task: Task, plan: Plan) -> None:
         """An attempt begins."""
@@ -57,6 +60,8 @@ class Truth:
         self.begun[epoch, plan] += 1
         missing = self._program.before[plan] - self.ran - self.within.get(request, set())
         need(not missing, f"{plan} starts before the commits of {missing} are there")
+        counts = self.counting.get((epoch, task.job))
+        need(counts is None or plan.checkpoint, f"{plan} starts again in {request}, although its commit in {counts} counts")
         tries = self.charged[epoch, task.job]
         need(task.attempt <= tries + 1 or plan.checkpoint, f"attempt {task.attempt} at {plan} after {tries} that were its own fault")
 
@@ -73,6 +78,8 @@ class Truth:
             if result.failure is None:
                 self.ran.add(plan)
                 self.wrote[request, result.job] = plan
+                if not plan.service and request not in self.fenced:
+                    self.counting.setdefault((keys.request_order(request)[0], result.job), request)
             else:
                 self.charged[keys.request_order(request)[0], result.job] += 1
 
@@ -154,12 +161,35 @@ def check_files(program: Program, truth: Truth, data: Mapping[str, bytes]) -> No
         need(plan not in kept or plan not in gone, f"the file of {plan} was kept although it was deleted")
 
 
+_FIXED = (keys.COMMITS, keys.CHECKPOINTS, keys.LEADERS, keys.FILES)
+"""What such blobs hold never changes, from their creation to their removal."""
+_INITIAL = keys.commit(keys.ROOT, 0)
+
+
+class _Base(NamedTuple):
+    """What a restart from one checkpoint needs: the blobs that it refers to, and the commits that came after it."""
+
+    held: frozenset[str]
+    epoch: int
+    sequence: int
+    open: frozenset[str]
+
+    def needs(self, key: str) -> bool:
+        if key in self.held:
+            return True
+        if not key.startswith(keys.COMMITS) or key == _INITIAL:
+            return False
+        request, _ = keys.commit_parts(key)
+        epoch, sequence = keys.request_order(request)
+        return epoch == self.epoch and (sequence > self.sequence or request in self.open)
+
+
 class Epochs:
-    """Which leaders write checkpoints."""
+    """Which leaders write checkpoints, and what these need."""
 
     def __init__(self) -> None:
         self._newest = 0
-        self._needed: list[set[str]] = []
+        self._bases = [_Base(frozenset([_INITIAL]), 1, 0, frozenset())]
         self._written: set[str] = set()
 
     def wrote(self, key: str, data: bytes) -> None:
@@ -171,12 +201,20 @@ class Epochs:
         need(epoch >= self._newest, f"the leader of epoch {epoch} wrote {key} after one of epoch {self._newest} had")
         self._newest = epoch
         saved = snapshot.decode(data, key)
-        self._needed = [*self._needed[-1:], set(saved.keys)]
+        base = _Base(frozenset(saved.keys), saved.epoch, saved.sequence, frozenset(request[0] for request in saved.requests))
+        self._bases = [self._bases[-1], base]
+
+    def replaced(self, who: str, key: str, former: bytes, data: bytes) -> None:
+        """A blob lies where another was."""
+        if key == _INITIAL and data == TOMBSTONE:  # what stays when it is no longer needed
+            self.deleting(who, [key])
+            return
+        need(former == data or not key.startswith(_FIXED), f"{who} writes {key} over another blob")
 
     def deleting(self, who: str, keys: Iterable[str]) -> None:
-        """These blobs are about to go; neither the newest checkpoint nor the one before may need them."""
+        """These blobs are about to go; a restart from the newest checkpoint, or from the one before, may not need them."""
         for key in keys:
-            need(not any(key in needed for needed in self._needed), f"{who} deletes {key}, which a checkpoint needs")
+            need(not any(base.needs(key) for base in self._bases), f"{who} deletes {key}, which a restart needs")
 
 
 class _Nobody:
@@ -187,7 +225,7 @@ class _Nobody:
 
     after = slow = before
 
-    def written(self, who: str, key: str, data: bytes) -> None:
+    def written(self, who: str, key: str, data: bytes, former: bytes | None = None) -> None:
         """Nobody cares."""
 
     def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:

@@ -64,7 +64,7 @@ class Watcher(Protocol):
     def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:
         """A blob is there that was not; late when its writer had been told so before."""
 
-    def written(self, who: str, key: str, data: bytes) -> None:
+    def written(self, who: str, key: str, data: bytes, former: bytes | None = None) -> None:
         """A blob is there, perhaps in place of another."""
 
     def deleting(self, who: str, keys: list[str]) -> None:
@@ -181,8 +181,12 @@ class Door(JobStore):
         data, who = stream.read(), self._owner.name
 
         def effect() -> None:
-            self._blobs.put(who, key, data)
-            self._blobs.watcher.written(who, key, data)
+            blobs, former = self._blobs, self._blobs.data.get(key)
+            blobs.put(who, key, data)
+            if former is None:
+                blobs.watcher.created(who, key, data)
+            else:
+                blobs.watcher.written(who, key, data, former)
 
         self._change("write", key, effect, _content(key, data), len(data))
 

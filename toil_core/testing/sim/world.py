@@ -144,8 +144,10 @@ class World:
                 self.truth.fenced.add(commit.request)
             self.truth.committed(commit.request, [entry.result for entry in commit.entries])
 
-    def written(self, who: str, key: str, data: bytes) -> None:
+    def written(self, who: str, key: str, data: bytes, former: bytes | None = None) -> None:
         """A blob is there, perhaps in place of another."""
+        if former is not None:
+            self._epochs.replaced(who, key, former, data)
         need(SECRET.encode() not in data, f"{who} writes a secret to {key}")
 
     def deleting(self, who: str, keys: list[str]) -> None:
