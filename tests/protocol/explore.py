@@ -10,7 +10,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 
-from tests.protocol.model import DIAMOND, FAN, Action, Bounds, Broken, Protocol, Rules, State
+from tests.protocol.model import DIAMOND, FAN, Action, Bounds, Broken, Key, Protocol, Rules
 
 
 @dataclass(frozen=True)
@@ -33,33 +33,35 @@ class Explored:
 def explore(bounds: Bounds, rules: Rules | None = None) -> Explored:
     """Visit every state, nearest first."""
     protocol = Protocol(bounds, rules)
-    start = protocol.canonical(protocol.start)
-    came: dict[State, tuple[State, Action] | None] = {start: None}
-    queue = deque([start])
+    key, start = protocol.canonical(protocol.start)
+    came: dict[Key, tuple[Key, Action] | None] = {key: None}
+    queue = deque([(key, start)])
     steps = 0
     while queue:
-        state = queue.popleft()
+        key, state = queue.popleft()
         over = True
         try:
             for action, after in protocol.next(state):
+                if protocol.late(state, action):
+                    continue
                 steps += 1
                 over = False
-                after = protocol.canonical(after)
-                if after not in came:
+                reached, after = protocol.canonical(after)
+                if reached not in came:
                     protocol.check(after)
-                    came[after] = state, action
-                    queue.append(after)
+                    came[reached] = key, action
+                    queue.append((reached, after))
             if over and protocol.stuck(state):
                 raise Broken("a leader waits for what will never come")
         except Broken as error:
-            return Explored(len(came), steps, str(error), _trace(came, state))
+            return Explored(len(came), steps, str(error), _trace(came, key))
     return Explored(len(came), steps)
 
 
-def _trace(came: dict[State, tuple[State, Action] | None], state: State) -> tuple[Action, ...]:
+def _trace(came: dict[Key, tuple[Key, Action] | None], key: Key) -> tuple[Action, ...]:
     trace: list[Action] = []
-    while (before := came[state]) is not None:
-        state, action = before
+    while (before := came[key]) is not None:
+        key, action = before
         trace.append(action)
     return tuple(reversed(trace))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 NONE, COMMIT, VOID = 0, 1, 2
 """What lies where an attempt's commit would be."""
@@ -37,6 +37,8 @@ class Rules:
         void_first: A request is voided before its job is issued again.
         believe_commits: Where a commit is found in the place of a void, it counts.
         bury_first: A new leader keeps its predecessor from writing checkpoints before it reads any.
+        checkpoint_first: A blob is removed only after a checkpoint that does not need it.
+        keep_one_longer: A blob outlives the first such checkpoint, so that the one before can serve when that is damaged.
         read_open: A new leader reads the commits of requests that were open at the checkpoint.
         ignore_settled: A new leader ignores those that were not, and are older than the checkpoint.
         fold_at_once: A new leader writes a checkpoint before it issues anything.
@@ -49,6 +51,8 @@ class Rules:
     void_first: bool = True
     believe_commits: bool = True
     bury_first: bool = True
+    checkpoint_first: bool = True
+    keep_one_longer: bool = True
     read_open: bool = True
     ignore_settled: bool = True
     fold_at_once: bool = True
@@ -64,12 +68,14 @@ class Bounds:
         needs: For each job, whose values it is given.
         alike: Jobs that can change places.
         losses: How often a leader believes that a request is lost that has no commit yet.
+        damage: Whether the first leader's last checkpoint may be damaged, so that the one before has to do.
     """
 
     after: tuple[frozenset[int], ...]
     needs: tuple[frozenset[int], ...]
     alike: slice
     losses: int = 2
+    damage: bool = False
 
 
 class Attempt(NamedTuple):
@@ -97,12 +103,14 @@ class Saved(NamedTuple):
 
 
 class Job(NamedTuple):
-    """All that is known of a job: attempts, views and checkpoints by epoch; and the attempts that the second leader is to read."""
+    """All that is known of a job: attempts, views and checkpoints by epoch; the attempts that the second leader is to read; and what
+    the first leader's checkpoint before the last says, where that matters."""
 
     attempts: tuple[tuple[Attempt, ...], tuple[Attempt, ...]] = ((), ())
     views: tuple[View | None, View | None] = (None, None)
     saved: tuple[Saved | None, Saved | None] = (None, None)
     wanted: tuple[int, ...] = ()
+    former: Saved | None = None
 
 
 class Leader(NamedTuple):
@@ -123,6 +131,8 @@ class State(NamedTuple):
     losses: int = 0
 
 
+Key = tuple[object, ...]
+"""A state, with numbers for what its jobs are."""
 Action = tuple[object, ...]
 """What happens, and to what: the name, then the epoch, the job and the attempt as far as they matter."""
 
@@ -140,14 +150,36 @@ class Protocol:
         self.rules = rules or Rules()
         count = len(bounds.after)
         self.start = State(tuple(Job() for _ in range(count)))
-        self._seen: dict[Job, int] = {}
+        self._numbers: dict[Job, int] = {}
+        self._known: dict[int, tuple[int, Job]] = {}
+        self._objects: list[Job] = []
         self._users = [frozenset(user for user in range(count) if job in bounds.needs[user]) for job in range(count)]
 
-    def canonical(self, state: State) -> State:
-        """The one that stands for all states which differ only in which job, or which leader, is which."""
-        jobs, alike = list(state.jobs), self.bounds.alike
-        jobs[alike] = sorted(jobs[alike], key=lambda job: self._seen.setdefault(job, len(self._seen)))
-        return state._replace(jobs=tuple(jobs), leaders=tuple(sorted(state.leaders)))  # type: ignore[arg-type]
+    def canonical(self, state: State) -> tuple[Key, State]:
+        """The one that stands for all states which differ only in which job, or which leader, is which; and what tells it from others."""
+        numbered, alike = [self._numbered(job) for job in state.jobs], self.bounds.alike
+        numbered[alike] = sorted(numbered[alike], key=_number)
+        jobs = tuple(job for _, job in numbered)
+        state = state._replace(jobs=jobs, leaders=tuple(sorted(state.leaders)))  # type: ignore[arg-type]
+        return (*map(_number, numbered), *state[1:]), state
+
+    def _numbered(self, job: Job) -> tuple[int, Job]:
+        """A number that tells the job from others, and the one object for all that are equal: most are known by it, without a look inside."""
+        found = self._known.get(id(job))
+        if found is None:
+            number = self._numbers.setdefault(job, len(self._numbers))
+            if number == len(self._known):
+                self._known[id(job)] = number, job
+                self._objects.append(job)
+            found = number, self._objects[number]
+        return found
+
+    def late(self, state: State, action: Action) -> bool:
+        """Whether it is a commit that comes too late to change anything: all is as if its worker had ended without one."""
+        if action[0] != "commit" or not self.rules.create_commits:
+            return False
+        _, epoch, job, number = cast("tuple[str, int, int, int]", action)
+        return state.jobs[job].attempts[epoch - 1][number].blob != NONE
 
     def next(self, state: State) -> Iterator[tuple[Action, State]]:
         """Every action that is possible, and what it leads to.
@@ -311,6 +343,8 @@ class Protocol:
         """A checkpoint is created, unless a tombstone is in its place; what is removed for it is so by another operation."""
         epoch = leader.epoch
         moved = self._moved(state, epoch)
+        if not self.rules.checkpoint_first:  # whatever is superfluous goes at once
+            state = moved = self._remove(self._moved(moved, epoch), epoch)
         if epoch == 1 and state.buried and self.rules.create_checkpoints:
             return _with_leader(state, number, leader._replace(at=REPLACED))
         if epoch == 1 and state.folded:
@@ -319,7 +353,8 @@ class Protocol:
         jobs = []
         for job in state.jobs:
             saved = self._as_saved(job, epoch)
-            jobs.append(job._replace(saved=(saved, job.saved[1]) if epoch == 1 else (job.saved[0], saved)))
+            former = job.saved[0] if epoch == 1 and self.bounds.damage else job.former
+            jobs.append(job._replace(saved=(saved, job.saved[1]) if epoch == 1 else (job.saved[0], saved), former=former))
         others = [other._replace(at=LOST) if epoch == 1 and other.at == BURY else other for other in state.leaders]
         state = state._replace(jobs=tuple(jobs), leaders=tuple(others))  # type: ignore[arg-type]
         if then != ORPHANS and not any(_pending(job, epoch) for job in state.jobs):
@@ -330,7 +365,7 @@ class Protocol:
 
     def _moved(self, state: State, epoch: int) -> State:
         """What was garbage at the checkpoint before may go; what is now, may go with the next."""
-        step = {BEFORE: DOOMED, SINCE: BEFORE}
+        step = {BEFORE: DOOMED, SINCE: BEFORE if self.rules.keep_one_longer else DOOMED}
         jobs = []
         for job in state.jobs:
             view = job.views[epoch - 1]
@@ -395,12 +430,12 @@ class Protocol:
 
     # What must hold
 
-    def restarted(self, state: State) -> list[tuple[int, int] | None]:
-        """What would count for a leader that starts now."""
+    def restarted(self, state: State, *, former: bool = False) -> list[tuple[int, int] | None]:
+        """What would count for a leader that starts now, from the last checkpoint or from the one before."""
         newest = 2 if state.folded else 1
         done = []
         for job in state.jobs:
-            saved = job.saved[newest - 1] or Saved(None, 0, False)
+            saved = (job.former if former else job.saved[newest - 1]) or Saved(None, 0, False)
             counts = saved.done
             for number, attempt in enumerate(job.attempts[newest - 1]):
                 if counts is None and attempt.blob == COMMIT and self._counts(saved, number):
@@ -416,6 +451,8 @@ class Protocol:
         """
         done = self.restarted(state)
         self._check_there(state, done, "a leader that starts now")
+        if self.bounds.damage and not state.folded and self.restarted(state, former=True) != done:
+            raise Broken("with the checkpoint before the last, something else counts")
         leading = self._leading(state)
         if leading:
             views = [job.views[leading - 1] for job in state.jobs]
@@ -452,6 +489,10 @@ class Protocol:
         """Whether the newest leader waits for what will never come; asked when nothing can happen any more."""
         newest = max(state.leaders)
         return newest.epoch > 0 and newest.at not in _OVER
+
+
+def _number(numbered: tuple[int, Job]) -> int:
+    return numbered[0]
 
 
 def _with_leader(state: State, number: int, leader: Leader) -> State:
@@ -525,6 +566,8 @@ def _sweep(state: State) -> State:
 
 FAN = Bounds((frozenset(), *[frozenset({0})] * 3), (frozenset(),) * 4, slice(1, 4))
 """A root with three children."""
+LINE = Bounds((frozenset(), frozenset({0}), frozenset({1})), (frozenset(), frozenset(), frozenset({1})), slice(0, 0))
+"""Three jobs, one after another, of which the last is given the second one's value."""
 DIAMOND = Bounds(
     (frozenset(), frozenset({0}), frozenset({0}), frozenset({0, 1, 2})), (frozenset(), frozenset(), frozenset(), frozenset({1, 2})), slice(1, 3)
 )

@@ -8,13 +8,14 @@ from dataclasses import fields, replace
 import pytest
 
 from tests.protocol.explore import explore
-from tests.protocol.model import DIAMOND, FAN, Bounds, Rules
+from tests.protocol.model import DIAMOND, FAN, LINE, Bounds, Rules
 
 ONE = replace(DIAMOND, losses=1)
+DAMAGE = replace(LINE, losses=1, damage=True)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("bounds", "states"), [(ONE, 240_000), (replace(FAN, losses=0), 32_000)], ids=["diamond", "fan"])
+@pytest.mark.parametrize(("bounds", "states"), [(ONE, 150_000), (replace(FAN, losses=0), 32_000), (DAMAGE, 60_000)], ids=["diamond", "fan", "damage"])
 def test_nothing_is_wrong_in_any_state(bounds: Bounds, states: int) -> None:
     found = explore(bounds)
     assert not found.broken, found.trace
@@ -28,6 +29,8 @@ NEEDED = {
     "void_first": "tried again",
     "believe_commits": "tried again",
     "bury_first": "that is to be read was removed",
+    "checkpoint_first": "are gone",
+    "keep_one_longer": "something else counts",
     "read_open": "after a restart it would be None",
     "ignore_settled": "are gone",
     "fold_at_once": "counts after a restart",
@@ -39,7 +42,7 @@ NEEDED = {
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("rule", "words"), NEEDED.items())
 def test_each_rule_is_needed(rule: str, words: str) -> None:
-    found = explore(ONE, replace(Rules(), **{rule: False}))
+    found = explore(DAMAGE if rule == "keep_one_longer" else ONE, replace(Rules(), **{rule: False}))
     assert found.broken, "nothing goes wrong without it"
     assert re.search(words, found.broken), (found.broken, found.trace)
 

@@ -177,9 +177,10 @@ class _Base(NamedTuple):
     def needs(self, key: str) -> bool:
         if key in self.held:
             return True
-        if not key.startswith(keys.COMMITS) or key == _INITIAL:
-            return False
-        request, _ = keys.commit_parts(key)
+        return key.startswith(keys.COMMITS) and key != _INITIAL and self.reads(keys.commit_parts(key)[0])
+
+    def reads(self, request: str) -> bool:
+        """Whether a restart looks for what came of the request."""
         epoch, sequence = keys.request_order(request)
         return epoch == self.epoch and (sequence > self.sequence or request in self.open)
 
@@ -203,6 +204,10 @@ class Epochs:
         saved = snapshot.decode(data, key)
         base = _Base(frozenset(saved.keys), saved.epoch, saved.sequence, frozenset(request[0] for request in saved.requests))
         self._bases = [self._bases[-1], base]
+
+    def settled(self, request: str) -> bool:
+        """Whether a leader that starts now asks no more what became of the request."""
+        return not self._bases[-1].reads(request)
 
     def replaced(self, who: str, key: str, former: bytes, data: bytes) -> None:
         """A blob lies where another was."""

@@ -118,19 +118,18 @@ class World:
         newest = self.newest
         return newest is not None and keys.request_order(request)[0] == newest.issuer.epoch
 
-    @property
-    def _deserted(self) -> bool:
-        """Whether nobody leads just now."""
-        return all(life.over for life in self.lives)
+    def _forgotten(self, request: str) -> bool:
+        """Whether another leads than who sent the request, or nobody does and whoever comes next will not look for it."""
+        return not self.leads(request) or (all(life.over for life in self.lives) and self._epochs.settled(request))
 
-    def _outlived(self, request: str) -> bool:
-        """Whether the request still runs although nobody waits for it any more."""
-        return not self.leads(request) or request in self.truth.fenced or self._deserted
+    def _unlooked_for(self, request: str) -> bool:
+        """Whether nobody will remove a file that the request writes now, unless its worker does."""
+        return request in self.truth.fenced or self._forgotten(request)
 
     def created(self, who: str, key: str, data: bytes, *, late: bool = False) -> None:
         """A blob is there that was not."""
         self.written(who, key, data)
-        if late or (key.startswith(keys.FILES) and self._outlived(key.split("/")[1])):
+        if late or (key.startswith(keys.FILES) and self._unlooked_for(key.split("/")[1])):
             self.truth.unswept.add(key)
         if late:
             return
@@ -138,7 +137,7 @@ class World:
             self._epochs.wrote(key, data)
         elif key.startswith(keys.COMMITS) and key != keys.commit(keys.ROOT, 0):
             commit, _ = commits.decode(data, key)
-            if not self.leads(commit.request) or self._deserted:
+            if self._forgotten(commit.request):
                 self.truth.late.add(commit.request)
             if commit.void:
                 self.truth.fenced.add(commit.request)
