@@ -17,6 +17,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
 
@@ -119,12 +120,52 @@ def config_from(
     Raises:
         BadOption: A value cannot be used, or the config file cannot; the message names flag, variable or key.
     """
+    known = list(option_groups() if groups is None else groups)
+    found = settings(arguments, saved=saved, environ=environ, groups=known)
+    return Config(group.type(**{each.spec.field: each.value for each in found[group.name] if each.source != "default"}) for group in known)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An option's value.
+
+    Args:
+        spec: The option.
+        value: Its value.
+        source: Who says so: `command line`, `earlier run`, `environment`, `config file` or `default`.
+    """
+
+    spec: Spec
+    value: Any
+    source: str
+
+
+def settings(
+    arguments: argparse.Namespace | None = None,
+    *,
+    saved: Config | None = None,
+    environ: Mapping[str, str] | None = None,
+    groups: Iterable[Group] | None = None,
+) -> dict[str, list[Setting]]:
+    """Every option's value and where it comes from, by the names of groups; see `config_from`."""
     environ = os.environ if environ is None else environ
     known = list(option_groups() if groups is None else groups)
     given = vars(arguments) if arguments is not None else {}
-    path = given.get(CONFIG_DEST) or environ.get(CONFIG_VARIABLE)
-    tables = _tables(Path(path).expanduser() if path else default_file(environ), bool(path), known)
-    return Config(_group(group, given, environ, tables, saved) for group in known)
+    path, named = config_file(arguments, environ)
+    tables = _tables(path, named, known)
+    return {group.name: [_setting(spec, group, given, environ, tables.get(group.name, {}), saved) for spec in specs(group)] for group in known}
+
+
+def config_file(arguments: argparse.Namespace | None, environ: Mapping[str, str] | None = None) -> tuple[Path, bool]:
+    """The config file that is read if it is there, and whether somebody named it, so that it must be.
+
+    Args:
+        arguments: What a parser found; None when there was no command line.
+        environ: The environment; None for the process's own.
+    """
+    environ = os.environ if environ is None else environ
+    path = getattr(arguments, CONFIG_DEST, None) or environ.get(CONFIG_VARIABLE)
+    return (Path(path).expanduser() if path else default_file(environ)), bool(path)
 
 
 def default_file(environ: Mapping[str, str] | None = None) -> Path:
@@ -220,23 +261,20 @@ def _help(spec: Spec) -> str:
     return f"{spec.help} [{'; '.join(notes)}]" if notes else spec.help
 
 
-def _group(
-    group: Group, given: Mapping[str, Any], environ: Mapping[str, str], tables: Mapping[str, Mapping[str, tuple[str, Any]]], saved: Config | None
-) -> object:
-    values = {}
-    table = tables.get(group.name, {})
-    for spec in specs(group):
-        if spec.dest in given:
-            typed = given[spec.dest]
-            values[spec.field] = _value(spec, typed[-1][0], [text for _, text in typed] if spec.repeated else typed[-1][1])
-        elif saved is not None and spec.saved:
-            values[spec.field] = getattr(saved[group.type], spec.field)
-        elif spec.variable and environ.get(spec.variable):
-            text = environ[spec.variable]
-            values[spec.field] = _value(spec, spec.variable, text.split(",") if spec.repeated else text)
-        elif spec.field in table:
-            values[spec.field] = _value(spec, *table[spec.field])
-    return group.type(**values)
+def _setting(
+    spec: Spec, group: Group, given: Mapping[str, Any], environ: Mapping[str, str], table: Mapping[str, tuple[str, Any]], saved: Config | None
+) -> Setting:
+    if spec.dest in given:
+        typed = given[spec.dest]
+        return Setting(spec, _value(spec, typed[-1][0], [text for _, text in typed] if spec.repeated else typed[-1][1]), "command line")
+    if saved is not None and spec.saved:
+        return Setting(spec, getattr(saved[group.type], spec.field), "earlier run")
+    if spec.variable and environ.get(spec.variable):
+        text = environ[spec.variable]
+        return Setting(spec, _value(spec, spec.variable, text.split(",") if spec.repeated else text), "environment")
+    if spec.field in table:
+        return Setting(spec, _value(spec, *table[spec.field]), "config file")
+    return Setting(spec, spec.default, "default")
 
 
 def _value(spec: Spec, where: str, raw: Any) -> Any:

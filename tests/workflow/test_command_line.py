@@ -135,7 +135,7 @@ def test_what_is_shown(tmp_path: Path) -> None:
     written: list[Path] = []
 
     def shown(value: Any) -> str | None:
-        return line.show(value, found, lambda file, path: written.append(path))
+        return line.show(line.exported(value, found, lambda file, path: written.append(path)))
 
     assert shown(None) is None
     assert shown("text") == "text"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from toil_core.cli.as_json import add_json, print_json, stdout_on_stderr
 from toil_core.cluster.arguments import add_name
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
@@ -18,6 +19,7 @@ def configure(parser: OptionParser) -> None:
         "--follow", "-f", action="store_true",
         help="Print what it says until it ends, and exit with its exit code, as is done without a terminal; else the terminal is attached to its session.",
     )  # fmt: skip
+    add_json(parser, "As --follow, with what it says on standard error; then print JSON: the run, and its exit code.")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -41,5 +43,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             raise UsageError(f"cluster {arguments.name} has no run {id}; it has {', '.join(each.id for each in known) or 'none'}")
         if not isinstance(cluster.transport, HasShell):
             raise UsageError("this transport has no shell; choose another by --transport")
+        if arguments.json:
+            with stdout_on_stderr():
+                code = cluster.transport.shell(node, runs.follow(id))
+            ended = next(each for each in runs.runs_of(cluster.transport, node) if each.id == id)
+            print_json(ended)
+            return code
         shown = arguments.follow or not (sys.stdin.isatty() and sys.stdout.isatty())
         return cluster.transport.shell(node, runs.follow(id) if shown else runs.attach(id))

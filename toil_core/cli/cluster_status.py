@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name
 from toil_core.options import Config, OptionParser
 
@@ -12,7 +13,7 @@ from toil_core.options import Config, OptionParser
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_name(parser)
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of text.")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -48,9 +49,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         "nodes": [asdict(node) for node in nodes], "runs": [asdict(each) for each in runs], "trouble": trouble,
     }  # fmt: skip
     if arguments.json:
-        from json import dumps
-
-        print(dumps(told))
+        print_json(told)
     else:
         print(_text(told))
     return 0

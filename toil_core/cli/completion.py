@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
 
@@ -22,14 +23,18 @@ _HOW = {
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("shell", choices=SHELLS, help="The shell; it reads what is printed, see the comment on the first line.")
+    add_json(parser, "Print JSON instead: the shell, how to use what it reads, and that itself.")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
     """Print the shell's code."""
     from argcomplete.shell_integration import shellcode
 
-    print(f"# {_HOW[arguments.shell]}")
-    print(shellcode(["toil"], shell=arguments.shell))
+    how, script = _HOW[arguments.shell], shellcode(["toil"], shell=arguments.shell)
+    if arguments.json:
+        print_json({"shell": arguments.shell, "how": how, "script": script})
+    else:
+        print(f"# {how}\n{script}")
     return 0
 
 

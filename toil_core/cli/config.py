@@ -1,18 +1,24 @@
-"""`toil config`: a commented config file of all options with their defaults."""
+"""`toil config`: a commented config file of all options with their defaults, or all options as data."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.errors import BadOption
 from toil_core.option_specs import Spec, specs
 from toil_core.options import Config, Group, OptionParser
 from toil_core.plugins import option_groups
 
+if TYPE_CHECKING:
+    from toil_core.option_parser import Setting
+
 USES_CONFIG = False
 """The file shows defaults, not what some other file says."""
+_TYPES = {bool: "boolean", int: "integer", float: "number", str: "text"}
 
 _HEAD = """\
 # Options of toil. Remove the # before an option to set it.
@@ -24,30 +30,58 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="Where to write it; - prints it. [-]")
     parser.add_argument("--force", action="store_true", help="Replace a file that exists.")
+    add_json(parser, "Print JSON instead: every option, its value and where that comes from; with a FILE, where that was written.")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
-    """Write or print the file.
+    """Write or print the file, or print the options.
 
     Raises:
-        BadOption: The file exists and `--force` was not given, or it cannot be written.
+        BadOption: The file exists and `--force` was not given, or it cannot be written; or a value cannot be used.
     """
-    text = template(option_groups())
     if arguments.file == "-":
-        print(text, end="")
+        if arguments.json:
+            print_json(_options(arguments))
+        else:
+            print(template(option_groups()), end="")
         return 0
+    path = _write(arguments)
+    if arguments.json:
+        print_json({"file": str(path)})
+    else:
+        print(f"wrote {path}")
+    return 0
+
+
+def _write(arguments: argparse.Namespace) -> Path:
     path = Path(arguments.file).expanduser()
     try:
         if not path.parent.exists():
             path.parent.mkdir(parents=True)
         with path.open("w" if arguments.force else "x", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(template(option_groups()))
     except FileExistsError:
         raise BadOption(f"{path} exists already; --force replaces it") from None
     except OSError as error:
         raise BadOption(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}")
-    return 0
+    return path
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, object]:
+    from toil_core.option_parser import config_file, settings
+
+    path, _ = config_file(arguments)
+    found = [_described(setting) for group in settings(arguments).values() for setting in group]
+    return {"config_file": str(path) if path.exists() else None, "options": found}
+
+
+def _described(setting: Setting) -> dict[str, object]:
+    spec = setting.spec
+    return {
+        "group": spec.group, "name": spec.key, "flags": spec.flags, "environment": spec.variable or None, "help": spec.help,
+        "type": _TYPES.get(spec.kind, "choice"), "choices": spec.choices, "repeated": spec.repeated, "default": spec.default,
+        "value": setting.value, "source": setting.source,
+    }  # fmt: skip
 
 
 def template(groups: Iterable[Group]) -> str:

@@ -40,16 +40,16 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     with open_job_store(arguments.locator, config) as store:
         workflow_info(PatientStore(store, seconds=30.0), arguments.locator)
         dashboard = Dashboard(store, arguments.locator, arguments.port)
-        print(json.dumps({"url": dashboard.url, "port": dashboard.port}) if arguments.json else dashboard.url, flush=True)
-        print("keep the address to yourself: who has it can read this workflow's logs; Ctrl-C ends it", file=sys.stderr, flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it too ends in good order
-        with _browser("" if arguments.no_browser or not _has_display() else dashboard.url):
-            try:
+        try:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it too ends in good order
+            print(json.dumps({"url": dashboard.url, "port": dashboard.port}) if arguments.json else dashboard.url, flush=True)
+            print("keep the address to yourself: who has it can read this workflow's logs; Ctrl-C ends it", file=sys.stderr, flush=True)
+            with _browser("" if arguments.no_browser or not _has_display() else dashboard.url):
                 dashboard.serve()
-            except KeyboardInterrupt:
-                print(file=sys.stderr)
-            finally:
-                dashboard.closing.set()
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+        finally:
+            dashboard.closing.set()
     return 0
 
 

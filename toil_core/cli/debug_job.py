@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config, OptionParser
 
@@ -24,7 +25,7 @@ def configure(parser: OptionParser) -> None:
         "--directory", "--retrieve-task-directory", "--retrieveTaskDirectory", metavar="DIR", help="A new folder to run it in. [one in TMPDIR]"
     )
     parser.add_argument("--print-job-info", "--printJobInfo", action="store_true", help="Tell what is known of the job, and do not run it.")
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of text; what the job prints goes to standard error then.")
+    add_json(parser, "Print JSON instead of text; what the job prints goes to standard error then.")
     parser.epilog = "exit codes: 0 when the job succeeded, 1 when it failed, 2 when it cannot be run."
 
 
@@ -47,17 +48,17 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     with open_job_store(arguments.locator, config) as store:
         job = Rerun(PatientStore(store, seconds=30.0), arguments.locator, arguments.job)
         if arguments.print_job_info:
-            print(_json(job.info) if arguments.json else info_text(job.info))
+            _tell(job.info, info_text(job.info), json=arguments.json)
             return 0
-        folder = _folder(arguments.directory)
+        setup, folder = job.setup, _folder(arguments.directory)
         try:
             with _printing_to(sys.stderr if arguments.json else sys.stdout):
                 outcome = job.run(folder, _debugged if arguments.pdb else None)
         except (ImportError, FileNotFoundError) as error:
             from toil_core.worker.modules import explain
 
-            raise UsageError(f"the workflow's modules cannot be loaded here: {explain(error, job.setup)}") from error
-    print(_json(outcome) if arguments.json else text(job.info, outcome))
+            raise UsageError(f"the workflow's modules cannot be loaded here: {explain(error, setup)}") from error
+    _tell(outcome, text(job.info, outcome), json=arguments.json)
     return int(outcome.failure is not None)
 
 
@@ -127,7 +128,8 @@ def _printing_to(stream: Any) -> Any:
     return redirect_stdout(stream)
 
 
-def _json(record: JobInfo | Outcome) -> str:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+def _tell(record: JobInfo | Outcome, shown: str, *, json: bool) -> None:
+    if json:
+        print_json(record)
+    else:
+        print(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
@@ -13,6 +14,7 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_name(parser)
     parser.add_argument("--dry-run", action="store_true", help="Say what would be removed, and remove nothing.")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -37,6 +39,9 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
                 destroy(state, provisioner)
             if not known:
                 state.forget()
+        if arguments.json:
+            print_json({"name": arguments.name, "removed": not arguments.dry_run, "resources": found})
+            return 0
         for each in found:
             print(f"{'would remove' if arguments.dry_run else 'removed'} {each.kind} {each.name}")
     return 0

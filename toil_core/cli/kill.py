@@ -6,6 +6,7 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.options import Config, OptionParser
 from toil_core.sizes import parse_duration
 
@@ -18,7 +19,7 @@ def configure(parser: OptionParser) -> None:
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
     parser.add_argument("--force", action="store_true", help="End the leader at once instead of asking it to stop in good order.")
     parser.add_argument("--timeout", metavar="SECONDS", type=parse_duration, default=60.0, help="How long to wait for its end. [60]")
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of text.")
+    add_json(parser)
     parser.epilog = "exit codes: 0 when nothing runs any more or the leader was asked through the job store, 1 when it still runs, 2 for no such run."
 
 
@@ -39,9 +40,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     with open_job_store(arguments.locator, config) as store:
         killed = kill(PatientStore(store, seconds=30.0), arguments.locator, force=arguments.force, seconds=arguments.timeout)
     if arguments.json:
-        import msgspec
-
-        print(msgspec.json.encode(killed).decode())
+        print_json(killed)
     else:
         print(text(killed, arguments.locator))
     return int(killed.fate == "lives")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, converter, tell
 from toil_core.cluster.wanted import check_name, parse_offer, parse_storage, parse_workers, wanted_nodes
 from toil_core.install_hints import DEFAULTS
 from toil_core.options import Config, OptionParser
+
+if TYPE_CHECKING:
+    from toil_core.cluster.state import ClusterFile
 
 
 def configure(parser: OptionParser) -> None:
@@ -33,6 +38,7 @@ def configure(parser: OptionParser) -> None:
         help="A pip requirements file of what nodes shall have: from here what is installed here and meets it, the rest by pip on the node.",
     )  # fmt: skip
     parser.add_argument("--keep", action="store_true", help="If it fails, leave what there is; the same command goes on with it.")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -51,10 +57,18 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     )  # fmt: skip
     workers = ",".join(f"{each.offer or arguments.node_type}={each.least}-{each.most}" for each in arguments.workers)
     requirements = Path(arguments.python_requirements).expanduser() if arguments.python_requirements else None
-    launch_cluster(
+    made = launch_cluster(
         arguments.name, wanted, config, engine=arguments.engine, workers=workers, requirements=requirements,
         worker_disk=arguments.node_storage, keep=arguments.keep, tell=tell,
     )  # fmt: skip
+    if arguments.json:
+        print_json(_told(made))
+        return 0
     count = len(wanted) - 1
     print(f"cluster {arguments.name} is ready: a leader and {count} worker{'' if count == 1 else 's'}")
     return 0
+
+
+def _told(made: ClusterFile) -> dict[str, object]:
+    said = ("name", "provisioner", "engine", "transport", "nodes", "version", "created")
+    return {field: getattr(made, field) for field in said}

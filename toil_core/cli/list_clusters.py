@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
+    add_json(parser, "Print JSON instead of a table.")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -24,9 +24,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
     found = list(_found(arguments, config))
     if arguments.json:
-        from json import dumps
-
-        print(dumps([asdict(each) for each in found]))
+        print_json(found)
     elif found:
         rows = [(each.name, each.provisioner, each.state, "" if each.nodes is None else str(each.nodes), _price(each.price)) for each in found]
         print(table(("cluster", "provisioner", "state", "nodes", "$/h"), rows, right=(3, 4)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import converter
 from toil_core.options import Config, OptionParser
 from toil_core.sizes import parse_duration
@@ -15,6 +16,7 @@ def configure(parser: OptionParser) -> None:
     parser.add_argument("name", metavar="NAME", help="The cluster.")
     parser.add_argument("node", metavar="NODE", help="The node, worker-1 for example.")
     parser.add_argument("--notice", metavar="SECONDS", type=converter(parse_duration), default=30.0, help="Time between notice and end. [30s]")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -28,8 +30,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     with LocalProvisioner(config) as cloud:
         if arguments.action == "kill":
             cloud.kill(arguments.name, [arguments.node])
-            print(f"killed {arguments.node}")
         else:
             cloud.preempt(arguments.name, arguments.node, arguments.notice)
-            print(f"preempted {arguments.node}")
+    done = {"kill": "killed", "preempt": "preempted"}[arguments.action]
+    if arguments.json:
+        print_json({"name": arguments.name, "node": arguments.node, "done": done})
+    else:
+        print(f"{done} {arguments.node}")
     return 0

@@ -7,6 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config, OptionParser
 
@@ -22,7 +23,7 @@ def configure(parser: OptionParser) -> None:
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
     parser.add_argument("job", metavar="JOB", nargs="?", help="A job's id, or its name; without it the jobs that have logs are listed.")
     parser.add_argument("--follow", "-f", action="store_true", help="Of a job that runs on this machine, go on until it ends.")
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of text: the list of logs, or of one job with their content.")
+    add_json(parser, "Print JSON instead of text: the list of logs, or of one job with their content.")
     parser.add_argument("--attempt", metavar="N", help="Which attempt's log: a number from 1, or `all`. [the newest]")
 
 
@@ -56,7 +57,6 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _print_json(logs: Logs, job: str | None, attempt: str | None) -> None:
-    import json
     from dataclasses import asdict
 
     found = logs.all()
@@ -68,7 +68,7 @@ def _print_json(logs: Logs, job: str | None, attempt: str | None) -> None:
         if job:
             with logs.open(log) as stream:
                 each["text"] = stream.read().decode(errors="replace")
-    print(json.dumps(shown, indent=2))
+    print_json(shown)
 
 
 def _follow(store: JobStore, logs: Logs, job: str) -> None:

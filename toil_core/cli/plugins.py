@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.options import Config, OptionParser
 from toil_core.plugins import Installed, installed
 
@@ -13,7 +14,7 @@ USES_CONFIG = False
 
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
+    add_json(parser, "Print JSON instead of a table.")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -24,17 +25,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     found = installed()
     if arguments.json:
-        _print_json(found)
+        print_json(found)
     else:
         _print_table(found)
     return int(any(offer.error for plugin in found for offer in plugin.offers))
-
-
-def _print_json(found: list[Installed]) -> None:
-    import json
-    from dataclasses import asdict
-
-    print(json.dumps([asdict(plugin) for plugin in found], indent=2))
 
 
 def _print_table(found: list[Installed]) -> None:

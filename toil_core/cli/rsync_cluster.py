@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from toil_core.cli.as_json import add_json, print_json, stdout_on_stderr
 from toil_core.cluster.arguments import add_name, add_rest
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
@@ -13,6 +14,7 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_name(parser)
     parser.add_argument("--node", metavar="NODE", default="leader", help="Another node than the leader.")
+    add_json(parser, "Print JSON: the node and the exit code; what rsync says goes to standard error then. Stands before NAME.")
     add_rest(parser, "arguments", "What rsync takes; paths on the node begin with a colon. Our own options stand before NAME.", peel=False)
 
 
@@ -39,4 +41,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         node = cluster.node(arguments.node)
         if not isinstance(cluster.transport, CanRsync):
             raise UsageError("rsync cannot use this transport; choose another by --transport")
-        return cluster.transport.rsync(node, given)
+        with stdout_on_stderr(active=arguments.json):
+            code = cluster.transport.rsync(node, given)
+        if arguments.json:
+            print_json({"name": arguments.name, "node": node.name, "exit_code": code})
+        return code

@@ -6,8 +6,11 @@ import argparse
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 
+from toil_core.cli import guarded
+from toil_core.cli.as_json import add_json, print_json, stdout_on_stderr
 from toil_core.errors import ToilError, UsageError, WorkflowFailed
 from toil_core.option_parser import CONFIG_DEST, CONFIG_VARIABLE
 from toil_core.options import Config, OptionParser
@@ -19,6 +22,7 @@ _ENGINE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
+    add_json(parser, "Print JSON: exit code, error, and each workflow's value and counts; what the script prints goes to standard error then. Stands before SCRIPT.")
     help = "A Python script, and what it takes: the job store's LOCATOR, its own arguments, any option of the engine (`toil run SCRIPT --help`)."
     parser.add_argument("script", nargs=argparse.PARSER, metavar="SCRIPT", help=help)
     parser.epilog = (
@@ -48,8 +52,18 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     sys.argv = [script, *rest]
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.realpath(script))
-    try:
+
+
+    def program() -> None:
         exec(code, main.__dict__)  # noqa: S102  it is the user's own program
+
+    return _told(program) if arguments.json else _ended(program)
+
+
+def _ended(program: Callable[[], None]) -> int:
+    """Run it; an error of its own is shown, those of the engine are raised as they are."""
+    try:
+        program()
     except WorkflowFailed as error:
         raise WorkflowFailed(str(error), error.jobs) from error  # exit code 1, as `main` has it; 2 would mean something else
     except (ToilError, KeyboardInterrupt, BrokenPipeError):
@@ -58,6 +72,49 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         show(error)
         return 1
     return 0
+
+
+def _told(program: Callable[[], None]) -> int:
+    """Run it, and print what came of it as JSON in place of what it prints."""
+    from toil_core.workflow.tally import collecting
+
+    error: str | None = None
+
+    def watched() -> None:
+        nonlocal error
+        try:
+            program()
+        except SystemExit as ended:
+            error = _reason(ended)
+            raise
+        except BaseException as raised:
+            error = str(raised) if isinstance(raised, ToilError) else "".join(traceback.format_exception_only(raised)).strip()
+            raise
+
+    def ended() -> int:
+        try:
+            return _ended(watched)
+        except SystemExit as left:
+            return _exit_code(left)
+
+    with stdout_on_stderr(), collecting() as runs:
+        code = guarded(ended)
+    print_json({"exit_code": code, "error": error, "runs": runs})
+    return code
+
+
+def _reason(ended: SystemExit) -> str | None:
+    """Why a program left: what it says itself, or the engine's error that `main` has told already."""
+    if isinstance(ended.code, str):
+        return ended.code
+    return str(ended.__context__) if ended.code and isinstance(ended.__context__, ToilError) else None
+
+
+def _exit_code(ended: SystemExit) -> int:
+    if ended.code is None or isinstance(ended.code, int):
+        return ended.code or 0
+    print(ended.code, file=sys.stderr)
+    return 1
 
 
 def compiled(script: str) -> CodeType:

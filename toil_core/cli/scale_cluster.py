@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, converter, tell
 from toil_core.cluster.wanted import parse_offer, parse_workers
 from toil_core.options import Config, OptionParser
@@ -19,6 +20,7 @@ def configure(parser: OptionParser) -> None:
     parser.add_argument(
         "--node-type", "--nodeType", metavar="TYPE[:BID]", type=converter(parse_offer), help="The type of workers to add. [that of most there are]"
     )
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -32,9 +34,13 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
     with open_cluster(arguments.name, arguments, config) as cluster, cluster.state.locked():
         done = scale_cluster(cluster, arguments.workers, arguments.node_type, tell)
-    if not done.add and not done.remove:
+    added = [node.name for node in done.add]
+    if arguments.json:
+        print_json({"name": arguments.name, "added": added, "removed": done.remove})
+        return 0
+    if not added and not done.remove:
         print(f"cluster {arguments.name} has as many workers already")
-    for names, what in ((tuple(node.name for node in done.add), "added"), (done.remove, "removed")):
+    for names, what in ((added, "added"), (done.remove, "removed")):
         if names:
             print(f"{what} {', '.join(names)}")
     return 0

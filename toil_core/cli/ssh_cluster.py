@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from contextlib import AbstractContextManager, ExitStack
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, add_rest, converter, tell
-from toil_core.errors import UsageError
+from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config, OptionParser
 from toil_core.provisioner import Node
 from toil_core.sync_transport import CanForward, SyncTransport, parse_port
@@ -20,6 +21,7 @@ def configure(parser: OptionParser) -> None:
         "--forward", metavar="PORT", action="append", default=[], type=converter(parse_port),
         help="Make a port of the node answer on this machine until the command ends; may be repeated.",
     )  # fmt: skip
+    add_json(parser, "Print JSON: what the command wrote, and its exit code. It is given no input.")
     add_rest(parser, "command", "What to run there; without it, a shell. Exits with its exit code.")
 
 
@@ -36,14 +38,22 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.cluster.layout import in_cluster
     from toil_core.sync_transport import HasShell
 
+    command = words(arguments.command)
+    if arguments.json and not command:
+        raise BadOption(f"--json needs a command: toil ssh-cluster {arguments.name} --json COMMAND")
     with open_cluster(arguments.name, arguments, config) as cluster, ExitStack() as stack:
         node = cluster.node(arguments.node)
         transport = cluster.transport
-        if not isinstance(transport, HasShell):
-            raise UsageError("this transport has no shell; choose another by --transport")
         for port in arguments.forward:
             tell(f"port {port} of {node.name} answers on localhost:{stack.enter_context(_forward(cluster.transport, node, port))}")
-        return transport.shell(node, in_cluster(words(arguments.command)))
+        if arguments.json:
+            done = transport.run(node, in_cluster(command))
+            written = {name: data.decode(errors="replace") for name, data in (("stdout", done.stdout), ("stderr", done.stderr))}
+            print_json({"name": arguments.name, "node": node.name, "exit_code": done.returncode, **written})
+            return done.returncode
+        if not isinstance(transport, HasShell):
+            raise UsageError("this transport has no shell; choose another by --transport")
+        return transport.shell(node, in_cluster(command))
 
 
 def _forward(transport: SyncTransport, node: Node, port: int) -> AbstractContextManager[int]:

@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _SHOWN = 10
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of text.")
+    add_json(parser)
     parser.add_argument("--fail-if-not-complete", "--failIfNotComplete", action="store_true", help="Exit with 1 unless all jobs are done.")
 
 
@@ -37,11 +38,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     with open_job_store(arguments.locator, config) as store:
         status = glance(PatientStore(store, seconds=30.0), arguments.locator)
     if arguments.json:
-        import msgspec
+        from msgspec.structs import asdict
 
         from toil_core.monitor.status import advice
 
-        print(msgspec.json.format(msgspec.json.encode({**msgspec.structs.asdict(status), "next": advice(status)}), indent=2).decode())
+        print_json({**asdict(status), "next": advice(status)})
     else:
         print(text(status))
     return int(arguments.fail_if_not_complete and not status.complete)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, add_rest, tell
 from toil_core.errors import BadOption
 from toil_core.options import Config, OptionParser
@@ -13,6 +14,7 @@ from toil_core.options import Config, OptionParser
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_name(parser)
+    add_json(parser)
     add_rest(parser, "script", "A script here, and what it takes. The folder that it is in goes along, as `toil run` would send it to workers.")
 
 
@@ -32,6 +34,9 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         cluster.same_version()
         id = runs.new_id(given[0])
         left_out = runs.submit(cluster.transport, cluster.node(), Path(given[0]).expanduser(), given[1:], id)
+    if arguments.json:
+        print_json({"name": arguments.name, "run": id, "left_out": left_out})
+        return 0
     for path in left_out:
         tell(f"{path} is too large to be copied as code; `toil rsync-cluster {arguments.name} {path} :` copies data")
     print(id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from toil_core.cli.as_json import add_json, print_json
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
     parser.add_argument("job", metavar="JOB", nargs="?", help="A job's id, or its name; without it, why nothing (more) is running.")
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of text.")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -42,9 +43,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         advice = "look at the network and at the service; a leader at work waits for it, and goes on by itself"
         causes, code = [Cause("unreachable", f"the job store cannot be reached: {error}", advice=advice)], 1
     if arguments.json:
-        import msgspec
-
-        print(msgspec.json.format(msgspec.json.encode(causes), indent=2).decode())
+        print_json(causes)
     else:
         print(text(causes))
     return code

@@ -90,16 +90,24 @@ class Rerun:
         missing = next((need for need in state.needs if not need.resolved), None)
         if missing is not None:
             raise UsageError(f"{job} cannot run yet: the value of {missing.kind.name} {missing.id} is not there; see `toil why {locator} {job}`")
-        known = status.setup(store, told.leader.epoch)
-        if known is None:
-            raise UsageError(f"no leader has taken up the workflow on {locator} yet, so it is not known where its functions are")
-        self.setup: Setup = known
+        self._setup, self._locator = status.setup(store, told.leader.epoch), locator
         self.kind: Kind = state.kind
         assert state.body is not None
         values = tuple((id, _bytes(store, value)) for id, value in closure(state.needs))
         self.task = Task(state.id, 0, _bytes(store, state.body), values, state.tries + 1)
         above, needs = tuple(each.id for each in state.above), tuple(each.id for each in state.needs)
         self.info = JobInfo(state.id, state.kind.name, state.kind.requirement, needs, above, state.tries, graph.failures.get(state.id))
+
+    @property
+    def setup(self) -> Setup:
+        """Where its function is, and what else a worker would know.
+
+        Raises:
+            UsageError: No leader has told that yet.
+        """
+        if self._setup is None:
+            raise UsageError(f"no leader has taken up the workflow on {self._locator} yet, so it is not known where its functions are")
+        return self._setup
 
     def run(self, folder: Path, through: Callable[[Callable[[], Any]], Any] | None = None) -> Outcome:
         """Run the job in this process, which is not fit for anything else afterwards.
@@ -109,15 +117,17 @@ class Rerun:
         Args:
             folder: An empty folder; it is kept.
             through: Calls the job's function; for debuggers.
+
+        Raises:
+            UsageError: It is not known where its function is.
         """
         from toil_core.worker import attempt
 
-        tmp = folder / "tmp"
+        setup, tmp = self.setup, folder / "tmp"
         tmp.mkdir()
         here = FileJobStore(str(folder / "store"), Config())
         here.prepare()
         overlay = Overlay(self._store, here)
-        setup = self.setup
         if setup.code is not None or setup.python_requirements:
             setup = install(overlay, setup, Shelf(folder), str(folder))
         os.environ.update(setup.environment, TMPDIR=str(tmp))

@@ -109,24 +109,30 @@ class CommandLine:
                 raise BadOption(f"{parameter.flag} is missing; --help tells what it is")
         return self.function(**values)
 
-    def show(self, value: Any, found: argparse.Namespace, export_file: Callable[[File | Directory, Path], None]) -> str | None:
-        """What to print of the workflow's value; the files in it are written.
+    def exported(self, value: Any, found: argparse.Namespace, export_file: Callable[[File | Directory, Path], None]) -> Any:
+        """The workflow's value with the path of each file in the file's place; the files are written.
 
         Args:
             value: What the function returned.
             found: The parsed arguments.
             export_file: Writes a file or directory to a path.
         """
-        folder = Path(getattr(found, "output_dir", None) or ".")
-        shown = _export(value, folder, export_file, set())
-        if shown is None or isinstance(shown, str):
-            return shown
+        return _export(value, Path(getattr(found, "output_dir", None) or "."), export_file, set())
+
+    def show(self, value: Any) -> str | None:
+        """What to print of the workflow's value.
+
+        Args:
+            value: The value, its files exported.
+        """
+        if value is None or isinstance(value, str):
+            return value
         import json
 
         try:
-            return json.dumps(shown, indent=2, ensure_ascii=False)
+            return json.dumps(value, indent=2, ensure_ascii=False)
         except (TypeError, ValueError):
-            return repr(shown)
+            return repr(value)
 
 
 def _parameters(function: Callable[..., Any], notes: dict[str, str]) -> Iterator[Parameter]:

@@ -273,14 +273,16 @@ class Toil:
         from toil_core import leader
         from toil_core.monitor.events_file import recorded
         from toil_core.monitor.progress import watching
+        from toil_core.workflow import tally
 
         self._state = "failed"
         try:
-            with watching(self.config) as listener, recorded(self.config) as recorders:
+            with tally.tallied(self.locator) as told, watching(self.config) as listener, recorded(self.config) as recorders:
                 deploy = None if self._options.disable_hot_deployment else self._deploy
                 outcome: Outcome = leader.lead(
-                    store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, *recorders], deploy=deploy
+                    store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, told, *recorders], deploy=deploy
                 )
+            self._state = "succeeded"
         except (BadOption, CannotDeploy, NoSuchDriver):
             self._state = "new"  # nothing ran, so what was stored must not be in the way of another try
             raise
@@ -293,8 +295,11 @@ class Toil:
         except StoreFull as error:
             error.add_note(f"free some space there, then go on with --restart on {self.locator}")
             raise
-        self._state = "succeeded"
-        return pickling.load(outcome.value, outcome.values)
+        finally:
+            told.state = self._state if self._state in ("succeeded", "failed", "interrupted") else "refused"
+        value = pickling.load(outcome.value, outcome.values)
+        tally.returned(value)
+        return value
 
     def _estimates(self) -> dict[str, Estimate]:
         """What earlier runs teach; read once."""
@@ -436,12 +441,15 @@ def _print(text: str) -> None:
 
 
 def _run_main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequence[str] | None) -> None:
+    from toil_core.workflow import tally
     from toil_core.workflow.command_line import CommandLine
 
     line = CommandLine(function)
     found = line.parse(arguments)
     with Toil(found) as toil:
         value = toil.restart() if toil.restarting else toil.start(line.root(found, toil.import_file, toil.import_directory))
-        text = line.show(value, found, toil.export_file)
+        value = line.exported(value, found, toil.export_file)
+        tally.returned(value)
+        text = line.show(value)
         if text is not None:
             _print(text)
