@@ -24,7 +24,9 @@ ToilError
 │   ├── NoSuchKey
 │   ├── KeyExists
 │   ├── CorruptBlob           a blob is not what was written
-│   └── StoreFull             no space is left for the blob
+│   ├── StoreFull             no space is left for the blob
+│   ├── StoreReadOnly         its place cannot be written to any more
+│   └── StoreInconsistent     others' changes show late, or it is being removed
 ├── LeaderReplaced        another leader took the job store over: this one stops
 ├── Interrupted           the user, or the system, asked the run to stop; it can be restarted
 └── WorkflowFailed        jobs failed for good; the store is kept for --restart
@@ -142,6 +144,10 @@ class CorruptBlob(StoreError):
 
 class StoreFull(StoreError):
     """The place that holds the blobs is full."""
+
+
+class StoreReadOnly(StoreError):
+    """The place that holds the blobs can only be read."""
 
 
 class StoreInconsistent(StoreError):

@@ -11,6 +11,10 @@ import pytest
 
 from tests.faults import workflow
 from tests.faults.runs import Run, end_of
+from toil_core.drivers.file import FileJobStore
+from toil_core.errors import CorruptBlob
+from toil_core.monitor.status import workflow_info
+from toil_core.options import Config
 from toil_core.wire import keys
 
 
@@ -79,6 +83,14 @@ def test_what_a_restart_writes_anew(key: str, damage: Damage, new_run: Callable[
     go_on(run)
 
 
+@pytest.mark.parametrize("key", [keys.setup(1), keys.leader(1), keys.page(1), keys.LEARNED])
+def test_what_a_restart_does_without(key: str, new_run: Callable[..., Run]) -> None:
+    run = new_run(seed=13)
+    stopped(run, "SIGTERM")
+    run.path(key).unlink()
+    go_on(run)
+
+
 @each_damage
 @pytest.mark.parametrize("key", [keys.commit(keys.ROOT, 0), keys.WORKFLOW])
 def test_what_nothing_can_replace(key: str, damage: Damage, new_run: Callable[..., Run]) -> None:
@@ -112,6 +124,18 @@ def test_file_of_the_user(damage: Damage, new_run: Callable[..., Run]) -> None:
     assert key in said
     run.path(key).write_bytes(sound)
     go_on(run)
+
+
+def test_a_record_of_the_workflow_that_was_removed(new_run: Callable[..., Run]) -> None:
+    """It is not taken for a start that was cut short, which one may clean away."""
+    run = new_run(seed=14)
+    stopped(run)
+    run.path(keys.WORKFLOW).unlink()
+    code, out, said = end_of(run.start(restart=True))
+    assert (code, out) == (1, "")
+    assert said == "workflow.py: the record of the workflow has been removed: workflow\n"
+    with FileJobStore(str(run.store), Config()) as store, pytest.raises(CorruptBlob, match="has been removed"):
+        workflow_info(store, "here")
 
 
 def test_start_that_was_cut_short(new_run: Callable[..., Run]) -> None:

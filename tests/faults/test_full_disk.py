@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.faults.runs import Run, end_of
+from toil_core.testing.needs import remount
 
 
 @pytest.mark.parametrize("number", [1, 3, 8])
@@ -28,7 +28,7 @@ def test_full_job_store(number: int, small_disk: Path, new_run: Callable[..., Ru
     code, out, said = end_of(run.start(restart=True))
     assert code in (1, 2)
     assert f"the tmpfs file system of {run.store} is full" in said, said
-    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    remount(small_disk, "size=16m")
     run.succeed(restart=True)
     run.check(since, settled)
 

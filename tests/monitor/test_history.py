@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_damaged_history_is_said_and_not_skipped(tmp_path: Path) -> None:
     (blob,) = store.list(keys.HISTORY)
     store.delete([blob.key])
     store.create(blob.key, b"x" * blob.size)
+    with pytest.raises(CorruptBlob, match=blob.key):
+        list(history.read(store))
+    damaged: list[str] = []
+    assert list(history.read(store, damaged=damaged)) == []
+    (said,) = damaged
+    assert blob.key in said
+
+
+def test_history_that_is_empty_is_damaged(tmp_path: Path) -> None:
+    store = stores.begun(tmp_path / "store")
+    stores.led(store)
+    stores.committed(store)
+    stores.folded(store, ended=True)
+    (blob,) = store.list(keys.HISTORY)
+    store.write(blob.key, BytesIO())
     with pytest.raises(CorruptBlob, match=blob.key):
         list(history.read(store))
 

@@ -27,11 +27,17 @@ def configure(parser: OptionParser) -> None:
 def run(arguments: argparse.Namespace, config: Config) -> int:
     """Write the report.
 
+    Returns:
+        0, or 1 when something is left out because what told of it is damaged.
+
     Raises:
         NoSuchJobStore: Nothing is stored there.
         UsageError: The file cannot be written.
     """
-    report = _read(arguments.locator, config)
+    from toil_core.monitor.history import tell_damage
+
+    damaged: list[str] = []
+    report = _read(arguments.locator, config, damaged)
     target = arguments.output or ("-" if arguments.json else DEFAULT)
     data = _json(report) if arguments.json else _html(report)
     if target == "-":
@@ -40,10 +46,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     else:
         _replace(Path(target), data)
         print(f"{os.path.abspath(target)}: open it in a browser" if not arguments.json else os.path.abspath(target), file=sys.stderr)
-    return 0
+    return tell_damage(damaged)
 
 
-def _read(locator: str, config: Config) -> Report:
+def _read(locator: str, config: Config, damaged: list[str]) -> Report:
     from toil_core.monitor import history
     from toil_core.monitor.report.model import build
     from toil_core.monitor.status import examine_graph
@@ -53,7 +59,7 @@ def _read(locator: str, config: Config) -> Report:
     with open_job_store(locator, config) as opened:
         store = PatientStore(opened, seconds=30.0)
         status, graph, found = examine_graph(store, locator)
-        return build(status, history.of(store, graph, found), graph)
+        return build(status, history.of(store, graph, found, damaged), graph, damaged=damaged)
 
 
 def _json(report: Report) -> bytes:

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """Print the statistics.
 
     Returns:
-        0.
+        0, or 1 when something is left out because what told of it is damaged.
 
     Raises:
         NoSuchJobStore: Nothing is stored there.
@@ -52,10 +52,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     categories = _chosen(arguments.categories)
     least_first = arguments.sort_reverse or arguments.sort == "ascending"
     with open_job_store(arguments.locator, config) as store, _Output(arguments.output_file) as out:
-        attempts = history.read(PatientStore(store, seconds=30.0), arguments.locator)
+        damaged: list[str] = []
+        attempts = history.read(PatientStore(store, seconds=30.0), arguments.locator, damaged)
         if arguments.raw:
             _raw(attempts, out, csv=arguments.csv)
-            return 0
+            return history.tell_damage(damaged)
         kinds, whole = stats(attempts)
         field = _FIELDS[arguments.sort_field]
         kinds.sort(key=lambda kind: getattr(kind.categories[arguments.sort_category], field), reverse=not least_first)
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             _csv(kinds, out)
         else:
             out.write(text(kinds, whole, categories, arguments.locator) + "\n")
-    return 0
+    return history.tell_damage(damaged)
 
 
 def text(kinds: list[KindStats], whole: KindStats | None, categories: Iterable[str], locator: str) -> str:

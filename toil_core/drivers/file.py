@@ -19,7 +19,18 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from toil_core.drivers import file_layout
 from toil_core.drivers.file_names import KEEPS_NAME, encode, walk
 from toil_core.drivers.file_reader import Span
-from toil_core.errors import BadLocator, KeyExists, NoSuchJobStore, NoSuchKey, StoreError, StoreFull, ToilError, Transient, UsageError
+from toil_core.errors import (
+    BadLocator,
+    KeyExists,
+    NoSuchJobStore,
+    NoSuchKey,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    ToilError,
+    Transient,
+    UsageError,
+)
 from toil_core.job_store import Blob, JobStore
 from toil_core.wire.names import staged_name
 
@@ -33,7 +44,7 @@ _SMALL = 1 << 16
 _PAGE = 1000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
 _USER_FILES = KEEPS_NAME.encode() + b",/"
 _TRIES = 8
 """How often a folder may vanish, because it was empty, before it is filled."""
@@ -227,6 +238,8 @@ class FileJobStore(JobStore):
             return missing(key) if missing else NoSuchJobStore(f"there is no job store at {where}")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return StoreFull(key, file_layout.full(error, self._root))
+        if error.errno == errno.EROFS:
+            return StoreReadOnly(key, file_layout.read_only(self._root))
         if error.errno in file_layout.PASSES:
             return Transient(f"job store {where}, key {key}: {os.strerror(error.errno or 0)}")
         if error.errno in _FORBIDDEN:

@@ -141,7 +141,16 @@ def verdict(error: OSError, root: bytes) -> ToilError:
         return NotAJobStore(f"job store {where} cannot be made: there is a file in the way; choose another folder")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UsageError(f"job store {where}: {full(error, root)}; free some space or choose another file system")
+    if error.errno == errno.EROFS:
+        return UsageError(f"job store {where} cannot be used: {read_only(root)}; mount it writable, or choose another folder")
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError(f"job store {where} cannot be made: {why}; choose a shorter path")
     return UsageError(f"job store {where} cannot be used: {why}; check the folder's permissions, or choose another one")
+
+
+def read_only(root: bytes) -> str:
+    """Which file system cannot be written to, in words."""
+    return f"the {file_system(root)} file system of {shown(root)} is mounted read-only"
 
 
 def full(error: OSError, root: bytes) -> str:
@@ -252,7 +261,7 @@ def _remove(path: bytes) -> None:
         except FileNotFoundError:
             return
         except OSError as error:
-            if error.errno != errno.ENOTEMPTY:
+            if error.errno not in (errno.ENOTEMPTY, errno.ESTALE):  # an NFS client may hold a folder that another one removed
                 raise
             if not tries_left:
                 raise Transient(f"{shown(path)} is still being written to by another process; stop it") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import toil_core
-from toil_core.errors import CorruptBlob, LeaderRunning
+from toil_core.errors import CorruptBlob, LeaderRunning, NoSuchKey
 from toil_core.job_store import JobStore
 from toil_core.wire import keys, run
 from toil_core.wire.commits import create_once
@@ -24,7 +24,7 @@ def last_epoch(store: JobStore) -> int:
 
 
 def leader_info(store: JobStore, epoch: int) -> LeaderInfo | None:
-    """Who leads the epoch; None when the record cannot be read."""
+    """Who leads the epoch; None when the record is gone or cannot be read."""
 
     def read() -> LeaderInfo:
         with store.read(keys.leader(epoch)) as stream:
@@ -32,7 +32,7 @@ def leader_info(store: JobStore, epoch: int) -> LeaderInfo | None:
 
     try:
         return reread(read)
-    except CorruptBlob:
+    except (CorruptBlob, NoSuchKey):
         return None
 
 
@@ -83,13 +83,18 @@ def claim(
     Raises:
         LeaderRunning: Another leader is, or may be, at work.
     """
-    last = last_epoch(store)
+    last = max(last_epoch(store), _last_set_up(store))
     if last != ended:
         _refuse_if_alive(store, locator, last, take_over, alive)
     epoch = last + 1
     if not create_once(store, keys.leader(epoch), run.encode(this_leader(epoch))):
         raise LeaderRunning(f"another leader has just taken up {locator}; wait for it or end it first")
     return epoch
+
+
+def _last_set_up(store: JobStore) -> int:
+    """The newest epoch that had workers, should the record of its leader be gone: what was committed then must not count in another."""
+    return max((int(blob.key.removeprefix(keys.SETUPS)) for blob in store.list(keys.SETUPS)), default=0)
 
 
 def _refuse_if_alive(store: JobStore, locator: str, epoch: int, take_over: bool, alive: Callable[[LeaderInfo], bool | None]) -> None:

@@ -21,6 +21,7 @@ from toil_core.job_store import JobStore
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.wire import keys
+from toil_core.wire.reread import UNREADABLE
 from toil_core.wire.work import Estimate
 
 _log = logging.getLogger("toil.leader")
@@ -159,7 +160,7 @@ def read(store: JobStore) -> Profile:
     try:
         with store.read(keys.LEARNED) as stream:
             return msgspec.json.decode(stream.read(), type=Profile)
-    except (NoSuchKey, msgspec.MsgspecError):
+    except (NoSuchKey, *UNREADABLE):
         return Profile()
 
 
@@ -181,7 +182,7 @@ def _from(place: str, config: Config) -> Profile:
     if path.is_file():
         try:
             return msgspec.json.decode(path.read_bytes(), type=Profile)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise BadOption(f"--estimate-from {place}: this is no file that --save-profile wrote ({error})") from None
     from toil_core.locators import canonical_locator
     from toil_core.plugins import open_job_store

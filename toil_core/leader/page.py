@@ -159,6 +159,7 @@ def decode(data: bytes) -> Page:
 
     Raises:
         msgspec.MsgspecError: They hold none.
+        UnicodeDecodeError: The same.
     """
     return _decoder.decode(data)
 

@@ -14,6 +14,7 @@ from toil_core.leader.page import Page
 from toil_core.monitor import status
 from toil_core.monitor.status import DelayedJob, FailedJob, KindStatus, LeaderStatus, RunningJob, Status
 from toil_core.wire import commits, keys
+from toil_core.wire.reread import UNREADABLE
 from toil_core.wire.run import WorkflowInfo
 
 SMALL = 8 << 20
@@ -58,7 +59,7 @@ def newest_page(store: JobStore, epoch: int) -> Page | None:
     try:
         with store.read(keys.page(epoch)) as stream:
             return page.decode(stream.read())
-    except (NoSuchKey, msgspec.MsgspecError):
+    except (NoSuchKey, *UNREADABLE):
         return None
 
 

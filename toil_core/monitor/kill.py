@@ -58,7 +58,7 @@ def kill(store: JobStore, locator: str, *, force: bool = False, seconds: float =
         NoSuchJobStore: Nothing is stored there.
         UsageError: The leader can only be reached through the store, which does not end it by force.
     """
-    if status.workflow_info(store, locator) is None and not epoch.last_epoch(store):
+    if not epoch.last_epoch(store) and status.workflow_info(store, locator) is None:
         raise NoSuchJobStore(f"no workflow was begun at {locator}, so nothing runs")
     leader = status.leader_status(store)
     if leader.state in ("none", "stopped"):

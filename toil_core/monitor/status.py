@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from toil_core.errors import NoSuchJobStore, NoSuchKey, StoreError
+from toil_core.errors import CorruptBlob, NoSuchJobStore, NoSuchKey, StoreError
 from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints, epoch
 from toil_core.leader.checkpoints import Found
@@ -19,6 +19,7 @@ from toil_core.leader.options import EngineOptions
 from toil_core.leader.retries import Policy
 from toil_core.options import Config
 from toil_core.wire import keys, run, work
+from toil_core.wire.reread import UNREADABLE
 from toil_core.wire.run import LeaderInfo, WorkflowInfo
 from toil_core.wire.work import Setup
 
@@ -230,6 +231,8 @@ def workflow_info(store: JobStore, locator: str) -> WorkflowInfo | None:
     except NoSuchKey:
         if next(iter(store.list()), None) is None:
             raise NoSuchJobStore(f"there is no job store at {locator}, or nothing was stored in it yet") from None
+        if epoch.last_epoch(store):
+            raise CorruptBlob(keys.WORKFLOW, "the record of the workflow has been removed") from None
         return None
 
 
@@ -280,7 +283,7 @@ def setup(store: JobStore, epoch: int) -> Setup | None:
     try:
         with store.read(keys.setup(epoch)) as stream:
             return work.decode_setup(stream.read())
-    except (NoSuchKey, msgspec.MsgspecError):
+    except (NoSuchKey, *UNREADABLE):
         return None
 
 

@@ -78,7 +78,8 @@ def why_job(store: JobStore, locator: str, job: str) -> list[Cause]:
         return list(_of_leader(told))
     state = graph.jobs.get(job) or _named(graph, job)
     if state is None:
-        return [_forgotten(history.of(store, graph, found), graph, locator, job)]
+        damaged: list[str] = []
+        return [_forgotten(history.of(store, graph, found, damaged), graph, locator, job, damaged)]
     page = newest_page(store, told.leader.epoch) if told.leader.state in ("running", "unknown") else None
     causes = list(_Chain(graph, page, locator).of(state))
     if causes[-1].what in ("waits for room", "delayed", "waits for leader") and page is None:
@@ -289,7 +290,7 @@ def _named(graph: Graph, name: str) -> JobState | None:
     return same[0] if same else None
 
 
-def _forgotten(attempts: Iterator[Attempt], graph: Graph, locator: str, job: str) -> Cause:
+def _forgotten(attempts: Iterator[Attempt], graph: Graph, locator: str, job: str, damaged: list[str]) -> Cause:
     """A job that the graph does not know any more, as a job that is done."""
     names: dict[str, None] = {state.kind.name: None for state in graph.jobs.values()}
     for attempt in attempts:
@@ -297,6 +298,8 @@ def _forgotten(attempts: Iterator[Attempt], graph: Graph, locator: str, job: str
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.started + attempt.wall))
             return Cause("done", f"{attempt.name} {attempt.job} is done, since {when}; it took {span(attempt.wall)}", attempt.job)
         names[attempt.name] = None
+    if damaged:
+        raise UsageError(f"what is left of {locator} tells of no job {job!r}; it may have been in what is damaged ({'; '.join(damaged)})")
     close = difflib.get_close_matches(job, [*names, *graph.jobs], 3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"`toil status {shlex.quote(locator)}` lists names"
     raise UsageError(f"there is no job {job!r} in {locator}; {hint}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,38 @@ def need(lacking: str) -> None:
 
 
 @contextmanager
-def small_disk(folder: Path, *options: str) -> Iterator[Path]:
+def mounted(folder: Path, *command: str | Path, lacking: Callable[[str], object] = pytest.skip) -> Iterator[Path]:
+    """While open, the folder shows what a command mounts there. The test is skipped where that cannot be done.
+
+    Args:
+        folder: Where; it is made.
+        command: The command; the folder is its last argument.
+        lacking: Called, instead of skipping the test, with what is in the way when it is not that only root may mount.
+    """
+    if os.geteuid():
+        pytest.skip("only root can mount a file system")
+    if shutil.which(command[0]) is None:
+        lacking(f"{command[0]} is not installed")
+    folder.mkdir()
+    made = subprocess.run([*command, folder], check=False, capture_output=True, text=True)
+    if made.returncode:
+        lacking(f"{' '.join(map(str, command))}: {made.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def small_disk(folder: Path, *options: str) -> AbstractContextManager[Path]:
     """While open, the folder has room for a megabyte. The test is skipped where that cannot be made.
 
     Args:
         folder: Where; it is made.
         options: Of the file system instead of that size, as mount has them.
     """
-    if os.geteuid():
-        pytest.skip("only root can make a small file system: mount -t tmpfs")
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", ",".join(options or ["size=1m"]), "tmpfs", str(folder)]
-    mounted = subprocess.run(command, check=False, capture_output=True, text=True)
-    need(f"a small file system, but: {mounted.stderr.strip()}" if mounted.returncode else "")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+    return mounted(folder, "mount", "-t", "tmpfs", "-o", ",".join(options or ["size=1m"]), "tmpfs", lacking=need)
+
+
+def remount(folder: Path, options: str) -> None:
+    """Change the options of what is mounted there, as mount has them."""
+    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)

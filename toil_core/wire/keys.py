@@ -14,6 +14,7 @@ WORKFLOW = "workflow"
 LEADERS = "leader/"
 CHECKPOINTS = "checkpoints/"
 COMMITS = "commits/"
+SETUPS = "setup/"
 FILES = "files/"
 LOGS = "logs/"
 HISTORY = "history/"
@@ -60,7 +61,7 @@ def commit(request: str, number: int) -> str:
 
 def setup(epoch: int) -> str:
     """The key of what workers must know about the workflow in that epoch."""
-    return f"setup/{epoch:08}"
+    return f"{SETUPS}{epoch:08}"
 
 
 def code(digest: str) -> str:

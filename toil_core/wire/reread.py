@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from toil_core.errors import CorruptBlob
 
 T = TypeVar("T")
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What decoding raises when the bytes are not what was written; altered text is another error than altered structure."""
 
 READS = 3
 

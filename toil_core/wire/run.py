@@ -8,6 +8,7 @@ import msgspec
 
 from toil_core.errors import CorruptBlob
 from toil_core.wire import keys
+from toil_core.wire.reread import UNREADABLE
 
 
 class WorkflowInfo(msgspec.Struct, frozen=True):
@@ -71,7 +72,7 @@ def decode_workflow(data: bytes) -> WorkflowInfo:
     """
     try:
         return _workflow.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise CorruptBlob(keys.WORKFLOW, f"unreadable record of the workflow ({error})") from error
 
 
@@ -83,5 +84,5 @@ def decode_leader(data: bytes, key: str) -> LeaderInfo:
     """
     try:
         return _leader.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise CorruptBlob(key, f"unreadable record of a leader ({error})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,26 @@ class RunFolder:
 
     def remove(self) -> None:
         """Remove the folder with everything in it."""
-        _remove_tree(self.path, ignore_errors=True)
+        import fcntl
+
+        with suppress(OSError):
+            empty(str(self.path), but=_LOCK)
+        fcntl.flock(self._lock, fcntl.LOCK_UN)  # NFS and much of FUSE hide an open file instead of removing it, and its folder stays
         os.close(self._lock)
+        _remove_tree(self.path, ignore_errors=True)
 
 
-def empty(folder: str) -> None:
-    """Remove everything in the folder."""
+def empty(folder: str, but: str = "") -> None:
+    """Remove everything in the folder.
+
+    Args:
+        folder: The folder.
+        but: The name of what stays.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
+            if entry.name == but:
+                continue
             if entry.is_dir(follow_symlinks=False):
                 remove(entry.path)
             else:

@@ -13,6 +13,7 @@ from toil_core.drivers.urls import local_path
 from toil_core.errors import (
     BadOption,
     CannotDeploy,
+    CorruptBlob,
     Interrupted,
     JobStoreExists,
     LeaderReplaced,
@@ -21,6 +22,7 @@ from toil_core.errors import (
     NoSuchJobStore,
     NoSuchKey,
     StoreFull,
+    StoreReadOnly,
     ToilError,
     UsageError,
 )
@@ -251,12 +253,14 @@ class Toil:
         from toil_core.workflow.initial import config_of
 
         try:
+            if not _holds_workflow(store):
+                raise NoSuchJobStore(self.locator)
             with store.read(keys.WORKFLOW) as stream:
                 info = decode_workflow(stream.read())
-            if not _holds_workflow(store):
-                raise NoSuchKey(keys.commit(keys.ROOT, 0))
-        except (NoSuchKey, NoSuchJobStore):
+        except NoSuchJobStore:
             raise NoSuchJobStore(f"there is no workflow at {self.locator} to go on with; leave --restart out to begin one") from None
+        except NoSuchKey:
+            raise CorruptBlob(keys.WORKFLOW, "the record of the workflow has been removed") from None
         store.prepare()
         self.config = config_of(self._given, Config.from_dict(info.options))
 
@@ -292,8 +296,9 @@ class Toil:
         except Interrupted:
             self._state = "interrupted"
             raise
-        except StoreFull as error:
-            error.add_note(f"free some space there, then go on with --restart on {self.locator}")
+        except (StoreFull, StoreReadOnly) as error:
+            cure = "free some space there" if isinstance(error, StoreFull) else "make it writable"
+            error.add_note(f"{cure}, then go on with --restart on {self.locator}")
             raise
         finally:
             told.state = self._state if self._state in ("succeeded", "failed", "interrupted") else "refused"

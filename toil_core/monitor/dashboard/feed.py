@@ -157,7 +157,8 @@ class _Look:
 
     def _details(self) -> bytes:
         status, graph, found = examine_graph(self._store, self._locator)
-        return msgspec.json.encode(build(status, history.of(self._store, graph, found), graph))
+        damaged: list[str] = []
+        return msgspec.json.encode(build(status, history.of(self._store, graph, found, damaged), graph, damaged=damaged))
 
     def _marks(self) -> object:
         """Something that differs when anything happened."""

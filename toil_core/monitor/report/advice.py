@@ -54,6 +54,11 @@ def advice(kinds: Sequence[KindUse], elapsed: float, alone: Sequence[tuple[str, 
     return sorted(found, key=lambda item: -item.weight)
 
 
+def incomplete(damage: str) -> Advice:
+    """That some attempts are not shown, since what told of them is damaged."""
+    return Advice("", "failures", f"Some attempts are not shown here: {damage}. The job store's disk may be failing: look at it before you go on.", 1.0)
+
+
 def _memory(kinds: Sequence[KindUse]) -> Iterator[Advice]:
     whole = _whole(kinds, lambda kind: kind.memory.requested.usual if kind.memory.requested else 0)
     for kind in kinds:

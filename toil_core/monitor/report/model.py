@@ -12,7 +12,7 @@ import msgspec
 from toil_core.leader.graph import Graph
 from toil_core.leader.history import Attempt
 from toil_core.monitor.progress import logs_command
-from toil_core.monitor.report.advice import Advice, advice
+from toil_core.monitor.report.advice import Advice, advice, incomplete
 from toil_core.monitor.report.columns import Packed, pack
 from toil_core.monitor.report.graph import Picture, edges, picture
 from toil_core.monitor.report.kinds import DONE, KindUse, kind_uses
@@ -172,7 +172,9 @@ class Report(msgspec.Struct, frozen=True):
     timeline: Timeline
 
 
-def build(status: Status, attempts: Iterable[Attempt], graph: Graph | None = None, *, now: float | None = None) -> Report:
+def build(
+    status: Status, attempts: Iterable[Attempt], graph: Graph | None = None, *, now: float | None = None, damaged: Sequence[str] = ()
+) -> Report:
     """All that a report tells.
 
     Args:
@@ -180,6 +182,7 @@ def build(status: Status, attempts: Iterable[Attempt], graph: Graph | None = Non
         attempts: The attempts that ended.
         graph: The graph as it is, for jobs that have not run yet.
         now: The time, in seconds since 1970; None for the clock's.
+        damaged: What is wrong with what told of further attempts; it may grow while `attempts` are read.
     """
     ended = sorted(attempts, key=lambda attempt: attempt.started)
     timed = [attempt for attempt in ended if attempt.started > 0]
@@ -201,7 +204,7 @@ def build(status: Status, attempts: Iterable[Attempt], graph: Graph | None = Non
     return Report(
         time.time() if now is None else now, status, facts, tuple(kinds), picture(jobs, edges(ended, graph)),
         tuple(_shortfalls(status, ended)), tuple(map(_slow, heapq.nlargest(SLOWEST, ended, key=lambda attempt: attempt.wall))),
-        tuple(advice(kinds, beside.busy, heapq.nlargest(3, alone, key=lambda job: job[2]))),
+        (*map(incomplete, damaged), *advice(kinds, beside.busy, heapq.nlargest(3, alone, key=lambda job: job[2]))),
         _timeline(timed, spans, names, nodes, len(ended) - len(timed)),
     )  # fmt: skip
 
