@@ -79,6 +79,7 @@ class WorkerHost:
         self._items: dict[tuple[int, int], Item] = {}
         self._loop = Loop("toil-worker-host", self._shut, self._failed)
         self._answers = Answers(self._loop, self._run.path, self._requests)
+        self._loop.at_end(self._run.remove)  # when nothing in it is open any more
         self.interrupt = Interrupts(self._loop, self._requests, self._abandon, self._watch).ask
         """Asks a request to end in good order; see `Interrupts.ask`."""
 
@@ -496,4 +497,3 @@ class WorkerHost:
         self._io.close(5.0)
         for epoch in self._epochs.values():
             epoch.close(5.0)
-        self._run.remove()
