@@ -48,7 +48,8 @@ class OptionParser(argparse.ArgumentParser):
         return super().parse_known_args(self._joined(sys.argv[1:] if args is None else args), namespace)
 
     def error(self, message: str) -> Never:
-        raise BadOption(re.sub(r"^argument ([^/:]+)[^:]*:", r"\1:", message))
+        message = re.sub(r"^argument ([^/:]+)[^:]*: ", r"\1: ", message)
+        raise BadOption(re.sub(r"ignored explicit argument (.*)", r"it takes no value, and was given \1", message))
 
     def switch(self, *flags: str) -> None:
         """Let these flags stand alone for true, and take `true` or `false` after a space."""

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from toil_core.cluster.arguments import converter
 from toil_core.options import Config, OptionParser
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
@@ -20,7 +21,7 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
-    parser.add_argument("--port", metavar="N", type=int, default=0, help="Where to listen on this machine. [any free port]")
+    parser.add_argument("--port", metavar="N", type=converter(_port), default=0, help="Where to listen on this machine. [any free port]")
     parser.add_argument("--json", action="store_true", help="Print the address as JSON.")
     parser.add_argument("--no-browser", action="store_true", help="Print the page's address and open no browser.")
 
@@ -51,6 +52,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         finally:
             dashboard.closing.set()
     return 0
+
+
+def _port(text: str) -> int:
+    from toil_core.sync_transport import parse_port
+
+    return 0 if text == "0" else parse_port(text)
 
 
 def _has_display() -> bool:

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from toil_core.cli.as_json import add_json, print_json
+from toil_core.cluster.arguments import converter
 from toil_core.options import Config, OptionParser
 from toil_core.sizes import parse_duration
 
@@ -18,7 +19,7 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("locator", metavar="LOCATOR", help="The job store.")
     parser.add_argument("--force", action="store_true", help="End the leader at once instead of asking it to stop in good order.")
-    parser.add_argument("--timeout", metavar="SECONDS", type=parse_duration, default=60.0, help="How long to wait for its end. [60]")
+    parser.add_argument("--timeout", metavar="SECONDS", type=converter(parse_duration), default=60.0, help="How long to wait for its end. [60]")
     add_json(parser)
     parser.epilog = "exit codes: 0 when nothing runs any more or the leader was asked through the job store, 1 when it still runs, 2 for no such run."
 

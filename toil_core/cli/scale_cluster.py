@@ -32,8 +32,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.cluster.access import open_cluster
     from toil_core.cluster.scale import scale_cluster
 
-    with open_cluster(arguments.name, arguments, config) as cluster, cluster.state.locked():
-        done = scale_cluster(cluster, arguments.workers, arguments.node_type, tell)
+    with open_cluster(arguments.name, arguments, config) as cluster:
+        cluster.nodes()  # before a folder is made for the lock: of a cluster that is not there nothing shall be left
+        with cluster.state.locked():
+            done = scale_cluster(cluster, arguments.workers, arguments.node_type, tell)
     added = [node.name for node in done.add]
     if arguments.json:
         print_json({"name": arguments.name, "added": added, "removed": done.remove})

@@ -22,8 +22,9 @@ _TITLES = {"time": "wall time", "clock": "CPU time", "wait": "wall time without 
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("locator", metavar="LOCATOR", help="The job store; of a workflow that is over, one that was kept: --stats or --clean never.")
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of text: by kind, in seconds and bytes.")
-    parser.add_argument("--csv", action="store_true", help="Print comma-separated values instead: a line for each kind.")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="Print JSON instead of text: by kind, in seconds and bytes.")
+    shape.add_argument("--csv", action="store_true", help="Print comma-separated values instead: a line for each kind.")
     parser.add_argument("--raw", action="store_true", help="Print every attempt instead: a JSON object on each line, or a line of values with --csv.")
     parser.add_argument("--pretty", "--human", action="store_true", help="Print text with units; what happens anyway without --json, --csv and --raw.")
     parser.add_argument("--output-file", "--outputFile", metavar="FILE", help="Write there instead of to standard output.")

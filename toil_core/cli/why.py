@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     try:
         with open_job_store(locator, config) as inner:
             store = PatientStore(inner, seconds=30.0)
-            causes = why_job(store, locator, arguments.job) if arguments.job else why_run(store, locator)
+            causes = why_job(store, locator, arguments.job) if arguments.job is not None else why_run(store, locator)
     except Transient as error:
         advice = "look at the network and at the service; a leader at work waits for it, and goes on by itself"
         causes, code = [Cause("unreachable", f"the job store cannot be reached: {error}", advice=advice)], 1

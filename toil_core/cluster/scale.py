@@ -40,9 +40,9 @@ def scale_cluster(cluster: Cluster, workers: Sequence[Workers], usual: Offer | N
         ToilError: Nodes could not be added; those that were half made are removed.
     """
     cluster.same_version()
+    nodes = cluster.nodes()
     if cluster.file is None:
         raise UsageError(f"cluster {cluster.name} was launched from elsewhere, and what its nodes share is there; scale it from that machine")
-    nodes = cluster.nodes()
     leader = cluster.node()
     todo = change(nodes, workers, usual, disk=cluster.file.worker_disk)
     check_types([Offer(node.type, node.preemptible, node.bid) for node in todo.add], cluster.provisioner.catalog())

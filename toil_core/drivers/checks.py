@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from toil_core.checks import Check
+from toil_core.drivers.file import FileJobStore
 from toil_core.errors import KeyExists, NoSuchJobStore, NoSuchKey, ToilError
 from toil_core.job_store import JobStore
 from toil_core.leader.options import EngineOptions
@@ -85,18 +86,24 @@ def _store(store: JobStore) -> Verdict:
         store.stat("workflow")
         holds = "it holds a workflow"
     except NoSuchJobStore:
-        return "ok", "nothing is there yet, and it will be made when a run starts", ""
+        return _absent(store)
     except NoSuchKey:
         holds = "it holds no workflow"
     try:
         try:
             store.create(key, b"probe")
         except NoSuchJobStore:
-            return "ok", "nothing is there yet, and it will be made when a run starts", ""
+            return _absent(store)
         return _promises(store, key, holds)
     finally:
         with suppress(ToilError):
             store.delete([key])
+
+
+def _absent(store: JobStore) -> Verdict:
+    if isinstance(store, FileJobStore):
+        store.check_place()
+    return "ok", "nothing is there yet, and it will be made when a run starts", ""
 
 
 def _promises(store: JobStore, key: str, holds: str) -> Verdict:

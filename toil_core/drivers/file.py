@@ -72,6 +72,14 @@ class FileJobStore(JobStore):
     def prepare(self) -> None:
         file_layout.prepare(self._root)
 
+    def check_place(self) -> None:
+        """Make sure that `prepare` would find nothing in its way.
+
+        Raises:
+            UsageError: Something is there.
+        """
+        file_layout.check_place(self._root)
+
     def destroy(self) -> None:
         file_layout.destroy(self._root)
 

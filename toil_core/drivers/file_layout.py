@@ -52,6 +52,23 @@ def prepare(root: bytes) -> None:
         raise verdict(error, root) from error
 
 
+def check_place(root: bytes) -> None:
+    """Make sure that nothing is in the way of a folder that is to be made; nothing is changed.
+
+    Raises:
+        NotAJobStore: Something else lives there.
+        UsageError: It cannot be written.
+    """
+    try:
+        if os.path.lexists(root):
+            if os.listdir(root) and not is_ours(root):
+                raise NotAJobStore(f"{shown(root)} holds other things than a job store; choose a new or an empty folder")
+        elif not os.access(os.path.dirname(root), os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES if os.path.isdir(os.path.dirname(root)) else errno.ENOENT, "")
+    except OSError as error:
+        raise verdict(error, root) from error
+
+
 def destroy(root: bytes) -> None:
     """Remove the folder with all that is ours in it; what others put there stays, and so does the folder then.
 

@@ -16,7 +16,7 @@ import msgspec
 import toil_core
 from toil_core import plugins
 from toil_core.batch_system import BatchSystem, HasCapacity, HasSlots, Reason
-from toil_core.errors import Interrupted, JobStoreExists, StoreError, WorkflowFailed
+from toil_core.errors import Interrupted, JobStoreExists, NoSuchJobStore, StoreError, ToilError, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
 from toil_core.job_store import HasPace, HasWorkerLocator, JobStore
 from toil_core.leader import checkpoints as folding
@@ -130,7 +130,7 @@ def lead(
     restart = restart or epoch > 1  # another may have led since this one began the workflow
     if restart:
         folding.bury(patient, epoch)
-    with rare(), _or_replaced(patient, epoch), batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
+    with rare(), _explained(patient, epoch, locator), batch_system or plugins.open_batch_system(options.batch_system, config) as batch:
         apart = not (batch.here or options.run_local_jobs_on_workers)
         sizing = _sizing(store, batch, apart=apart)
         graph = around.graph(epoch, _policy(options, batch), sizing, chain=not options.disable_chaining, limits=_limits(options, batch))
@@ -165,13 +165,18 @@ def lead(
 
 
 @contextmanager
-def _or_replaced(store: JobStore, epoch: int) -> Iterator[None]:
-    """What a leader does not find may be gone because another has taken over: then that is what is told."""
+def _explained(store: JobStore, epoch: int, locator: str) -> Iterator[None]:
+    """What a leader does not find may be gone because another has taken over, or with the whole job store: then that is what is told."""
     try:
-        yield
-    except StoreError:
-        Checkpoints(store, epoch).check_leader()
-        raise
+        try:
+            yield
+        except StoreError:
+            Checkpoints(store, epoch).check_leader()
+            raise
+    except NoSuchJobStore as error:
+        raise ToilError(
+            f"the job store {locator} is gone: it was removed or moved while the workflow ran; bring it back and go on with --restart, or begin anew"
+        ) from error
 
 
 def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *, restart: bool, readers: int) -> None:
