@@ -13,6 +13,7 @@ from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+_LISTING = {"list-type", "versions", "uploads"}
 _HOP = ("connection", "transfer-encoding", "content-length", "keep-alive")
 
 
@@ -49,6 +50,15 @@ class Asked:
     query: dict[str, str]
     range: str = ""
     fault: Fault | None = None
+
+    @property
+    def kind(self) -> str:
+        """As what S3 charges it: a `write`, a `read`, a `listing`, or a `deletion`, which is free."""
+        if self.method == "DELETE" or self.method == "POST" and "delete" in self.query:
+            return "deletion"
+        if self.method in ("PUT", "POST"):
+            return "write"
+        return "listing" if _LISTING & set(self.query) else "read"
 
 
 @dataclass

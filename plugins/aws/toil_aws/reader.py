@@ -25,7 +25,7 @@ _BUFFER = 1 << 18
 
 
 def opened(
-    client: S3Client, request: dict[str, Any], verdict: Verdict, *, start: int = 0, stop: int | None = None, part: int = 8 << 20, several: int = 8
+    client: S3Client, request: dict[str, Any], verdict: Verdict, *, start: int = 0, stop: int | None = None, part: int = 8 << 20, several: int = 10
 ) -> BinaryIO:
     """Open bytes of an object.
 

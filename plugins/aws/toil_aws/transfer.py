@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
+from botocore.compat import HAS_CRT
 from toil_core.errors import UsageError
+
+from toil_aws import clients
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -19,6 +23,8 @@ _MOST_PARTS = 10_000
 _UNKNOWN = 16 << 20
 """Bytes of a part of a stream whose length nobody knows, which is held in memory while it moves: enough for 160 GB."""
 _SMALL = 1 << 20
+_log = logging.getLogger("toil.aws")
+_native_in: int | None = None
 
 
 def upload(client: S3Client, stream: BinaryIO, bucket: str, name: str, extra: dict[str, Any], options: AwsOptions) -> None:
@@ -45,14 +51,47 @@ def upload(client: S3Client, stream: BinaryIO, bucket: str, name: str, extra: di
             return
         stream = cast("BinaryIO", _Rest(start, stream))
     part = max(options.part_size, -(-size // _MOST_PARTS) if size else _UNKNOWN)
-    config = TransferConfig(
-        multipart_threshold=part, multipart_chunksize=part, max_concurrency=options.transfers, preferred_transfer_client=_preferred(stream, extra)
-    )
+    path = _path(stream)
+    if path is not None and not extra and _native(options):
+        try:
+            return _move(client, path, bucket, name, extra, part, options, "auto")
+        except Exception as error:
+            if not type(error).__module__.startswith("awscrt"):  # its errors have nothing else in common
+                raise
+            _log.info("the SDK's native client failed (%s); the ordinary one takes over", error)
+    _move(client, path or stream, bucket, name, extra, part, options, "classic")
+
+
+def _move(client: S3Client, source: BinaryIO | str, bucket: str, name: str, extra: dict[str, Any], part: int, options: AwsOptions, by: str) -> None:
+    config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=options.transfers, preferred_transfer_client=by)
     config.max_in_memory_upload_chunks = options.transfers
     try:
-        client.upload_fileobj(stream, bucket, name, ExtraArgs=dict(extra), Config=config)
+        if isinstance(source, str):
+            client.upload_file(source, bucket, name, ExtraArgs=dict(extra), Config=config)
+        else:
+            client.upload_fileobj(source, bucket, name, ExtraArgs=dict(extra), Config=config)
     except S3UploadFailedError as error:
         raise error.__cause__ or error.__context__ or error from None
+
+
+def _path(stream: BinaryIO) -> str | None:
+    """Where the whole of a stream can be opened again, so that its parts are read side by side and need no memory; None if nowhere."""
+    if _length(stream) is None or stream.tell():
+        return None
+    path = f"/proc/self/fd/{stream.fileno()}"
+    return path if os.path.exists(path) else None
+
+
+def _native(options: AwsOptions) -> bool:
+    """Whether the SDK may take its native client, where that is installed and suits the machine.
+
+    It speaks to Amazon's servers only, and its threads do not live on in a process that was forked.
+    """
+    global _native_in
+    if not HAS_CRT or clients.endpoint(options) is not None:
+        return False
+    _native_in = _native_in or os.getpid()
+    return _native_in == os.getpid()
 
 
 def customer_key(path: str | None) -> dict[str, Any]:
@@ -73,10 +112,6 @@ def customer_key(path: str | None) -> dict[str, Any]:
     if len(key) != 32:
         raise UsageError(f"--sse-key: {path} must hold exactly 32 bytes, and holds {'more' if len(key) > 32 else len(key)}")
     return {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key}
-
-
-def _preferred(stream: BinaryIO, extra: dict[str, Any]) -> str:
-    return "classic" if extra or isinstance(stream, _Rest) else "auto"  # the SDK knows whether its accelerated client fits
 
 
 def _length(stream: BinaryIO) -> int | None:

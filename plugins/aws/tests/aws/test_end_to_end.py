@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from tests.proxy import Asked, Proxy, proxy_to
+from tests.proxy import Proxy, proxy_to
 from tests.scripts import run_script
 from tests.servers import Server
 from toil_core.options import Config
@@ -105,13 +105,8 @@ LONE = """
 def requests_of(proxy: Proxy, bucket: str) -> Counter[str]:
     """Writes, reads and listings of what jobs and their commits are; not of the start, the end and the passing of time."""
 
-    def kind(asked: Asked) -> str:
-        if "list-type" in asked.query:
-            return "listing"
-        return {"PUT": "write", "POST": "write", "GET": "read", "HEAD": "read", "DELETE": "deletion"}[asked.method]
-
     per_job = ("commits/", "files/", "logs/")
-    return Counter(kind(asked) for asked in proxy.asked if asked.path.removeprefix(f"/{bucket}/").startswith(per_job))
+    return Counter(asked.kind for asked in proxy.asked if asked.path.removeprefix(f"/{bucket}/").startswith(per_job))
 
 
 def test_a_lone_job_costs_a_write(proxy: Proxy, name: str, tmp_path: Path) -> None:
