@@ -22,7 +22,7 @@ class Facts:
     Args:
         home: The home of the node's user.
         python: A Python of the wanted version; empty when there is none.
-        versions: The versions of Python that there are.
+        versions: The versions of Python that were looked at; where the wanted one is there, it is the last.
         machine: The kind of processor, as `uname -m` says.
         tools: Programs that are there.
         root: How to be root: `` for one is, `sudo`, or None for not at all.
@@ -54,6 +54,7 @@ for python in {candidates}; do
     path=$(command -v "$python" 2>/dev/null) || continue
     found=$("$path" -c 'import sys, venv; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
     echo "python=$found $path"
+    [ "$found" != {shlex.quote(version)} ] || break
 done
 for tool in {" ".join(TOOLS)}; do command -v $tool >/dev/null 2>&1 && echo "tool=$tool"; done
 if [ "$(id -u)" = 0 ]; then echo root=; elif sudo -n true 2>/dev/null; then echo root=sudo; fi

@@ -50,12 +50,14 @@ def server_files(home: Path, about: Path, address: str, port: int, ssh_key: str)
         port: Where to listen.
         ssh_key: The public key to let in.
     """
+    # HOME is set before the session: else the user's own shell would first read the start-up files of the user's true home
     folder = str(about).replace("%", "%%")
     config = f"""\
 ListenAddress {address}
 Port {port}
 HostKey "{about}/host_key"
 AuthorizedKeysFile "{folder}/authorized_keys"
+SetEnv "{MARK}={home}"
 ForceCommand /bin/sh {shlex.quote(str(about / "session"))}
 PidFile none
 UsePAM no

@@ -98,8 +98,14 @@ def run(main: Callable[[Signals], Awaitable[int]], folder: Path, *, with_stdin: 
     return asyncio.run(running())
 
 
-def watch_for(path: Path, appeared: Callable[[], None]) -> None:
-    """Call the function once when the file is there, from the running event loop."""
+def watch_for(path: Path, appeared: Callable[[], None], is_there: Callable[[Path], bool] = Path.exists) -> None:
+    """Call the function once when the file is there, from the running event loop.
+
+    Args:
+        path: The file; it is looked at when something of its name appears.
+        appeared: The function.
+        is_there: Whether what is there will do.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     notices = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
     loop = asyncio.get_running_loop()
@@ -107,7 +113,7 @@ def watch_for(path: Path, appeared: Callable[[], None]) -> None:
     def look() -> None:
         with suppress(BlockingIOError):
             os.read(notices, 65536)
-        if path.exists():
+        if is_there(path):
             loop.remove_reader(notices)
             os.close(notices)
             appeared()

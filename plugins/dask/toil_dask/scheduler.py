@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from toil_dask import daemon, security
+from toil_dask import daemon, ready, security
 
 PORT = 8786
 
@@ -34,9 +34,10 @@ async def _serve(signals: daemon.Signals, given: argparse.Namespace) -> int:
     shown = Security(**security.settings(security.paths(given.folder)))
     scheduler = Plain(host=given.host, port=given.port, protocol="tls", security=shown, dashboard=False)
     async with scheduler:
-        print(scheduler.address, flush=True)
-        waiting = [asyncio.ensure_future(signals.stop.wait()), asyncio.ensure_future(scheduler.finished())]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        with ready.announced(given.folder):
+            print(scheduler.address, flush=True)
+            waiting = [asyncio.ensure_future(signals.stop.wait()), asyncio.ensure_future(scheduler.finished())]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for each in waiting:
             each.cancel()
     return 0

@@ -69,7 +69,7 @@ class Cluster(Closing):
 
     def await_worker(self, name: str) -> None:
         """Wait until the worker is a part of the cluster, as a launch does."""
-        folder = self.place("leader")
+        folder = self.place(name)
         command = list(self.engine.ready("worker", EngineNode(name, HOST, Requirement()), HOST, PurePosixPath(folder)))
         command[command.index("--scheduler") + 1] = self.scheduler
         subprocess.run([sys.executable, *command[1:]], check=True, timeout=60, capture_output=True)

@@ -18,7 +18,7 @@ import msgspec
 from toil_core.batch_system import Accelerator, Requirement
 from toil_core.worker_host import machine_offer
 
-from toil_dask import daemon, security
+from toil_dask import daemon, ready, security
 from toil_dask.node import Node
 
 THREADS = 4096
@@ -95,7 +95,8 @@ async def _work(signals: daemon.Signals, given: argparse.Namespace) -> bool:
                 print(f"toil_dask.worker: cannot join {given.scheduler}: {starting.exception()}", file=sys.stderr)
             return False
         finished = asyncio.ensure_future(worker.finished())
-        await asyncio.wait([finished, stopping], return_when=asyncio.FIRST_COMPLETED)
+        with ready.announced(given.folder, given.name):
+            await asyncio.wait([finished, stopping], return_when=asyncio.FIRST_COMPLETED)
         finished.cancel()
         return True
     finally:

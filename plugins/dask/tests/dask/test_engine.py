@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
 
 import pytest
 from cryptography import x509
@@ -13,6 +15,7 @@ from toil_core.plugins import open_engine
 from toil_core.testing.cluster_engine import ClusterEngineContract
 from toil_core.testing.light import check_hooks_are_light
 
+from toil_dask import ready
 from toil_dask.engine import DaskEngine, address
 
 
@@ -46,3 +49,18 @@ def test_a_certificate_is_good_for_its_cluster_alone() -> None:
 
 def test_the_plugin_is_light_until_it_is_used() -> None:
     check_hooks_are_light("dask")
+
+
+def test_ready_waits_for_a_program_that_lives(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "toil_dask.ready", "--folder", str(tmp_path), "--scheduler", "tls://here:1", "--worker", "w1"]
+    with ready.announced(tmp_path, "w1"):
+        subprocess.run(command, check=True, timeout=60)
+    assert (tmp_path / "dask" / "worker-w1").exists()  # of a program that is gone
+    waiting = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert waiting.stderr is not None
+    assert "waiting for the worker w1" in waiting.stderr.readline()
+    with ready.announced(tmp_path), ready.announced(tmp_path, "w2"):
+        assert waiting.poll() is None
+        with ready.announced(tmp_path, "w1"):
+            assert waiting.wait(60) == 0
+    waiting.stderr.close()
