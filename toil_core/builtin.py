@@ -53,6 +53,7 @@ def toil_commands() -> Iterable[Command]:
         Command("debug-job", "Run one job here, where it can be looked at.", "toil_core.cli.debug_job"),
         Command("clean", "Remove a job store.", "toil_core.cli.clean"),
         Command("launch-cluster", "Make a cluster, ready for workflows.", "toil_core.cli.launch_cluster"),
+        Command("bundle", "Pack what nodes of clusters need into one file, for places without a package registry.", "toil_core.cli.bundle"),
         Command("list-clusters", "List clusters, and what they cost.", "toil_core.cli.list_clusters"),
         Command("cluster-status", "Show a cluster's nodes, how far a launch is, and what was submitted.", "toil_core.cli.cluster_status"),
         Command("ssh-cluster", "Open a shell on a cluster's leader, or run one command there.", "toil_core.cli.ssh_cluster"),

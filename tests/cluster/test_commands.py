@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.conftest import Clusters
 from tests.docs.blocks import ROOT
+from tests.monitor.terminal import Terminal
 from toil_core.testing.needs import need
 from toil_core.testing.ssh_server import missing
 
@@ -71,6 +72,54 @@ def test_a_run_whose_session_is_gone_is_lost(shared: Clusters, tmp_path: Path) -
     assert [run["state"] for run in told["runs"] if run["id"] == id] == ["running"]
     shared.toil("ssh-cluster", "shared", "sh", "-c", 'tmux -L "toil-$(printf %s "$HOME" | cksum | cut -d " " -f 1)" kill-session -t "$1"', "sh", id)
     assert "was lost" in shared.toil("attach", "shared", id, code=1).stderr
+
+
+def a_terminal(shared: Clusters, *words: str, **variables: str) -> Terminal:
+    return Terminal(shared.command(*words), shared.folder, variables={**shared.environment(), **variables})
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "no-such-terminal"])
+def test_a_terminal_is_attached_to_a_run_detached_and_attached_again(shared: Clusters, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "ask.py").write_text("print('what' + ' now?', flush=True)\nword = input()\nprint('said ' + word)\nraise SystemExit(4)\n")
+    id = shared.toil("submit", "shared", str(tmp_path / "ask.py")).stdout.strip()
+    first = a_terminal(shared, "attach", "shared", TERM=kind)
+    first.until("what now")
+    first.press("\x02d")
+    first.until(f"run {id} goes on; attach shows it again")
+    assert first.end() == 0
+    second = a_terminal(shared, "attach", "shared", id, TERM=kind)
+    second.until("what now")
+    second.press("hello\r")
+    assert second.end() == 4
+    assert second.text.rstrip().endswith("said hello")
+    ended = a_terminal(shared, "attach", "shared", id, TERM=kind)
+    assert ended.end() == 4
+    assert "what now?" in ended.text
+    assert "said hello" in ended.text
+
+
+def test_a_shell_on_a_terminal_that_forwards_a_port(shared: Clusters) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        terminal = a_terminal(shared, "ssh-cluster", "shared", "--forward", str(server.getsockname()[1]))
+        terminal.until(r"answers on localhost:\d+\s")
+        local = int(terminal.text.partition("localhost:")[2].split()[0])
+        terminal.press("stty size; echo in $TOIL_CLUSTER-$((1 + 2)); tty -s && echo terminal-$?\r")
+        terminal.until("terminal-0")
+        assert "30 100" in terminal.text
+        assert "in shared-3" in terminal.text
+        with socket.create_connection(("127.0.0.1", local), 30) as here, server.accept()[0] as there:
+            there.sendall(b"hello")
+            assert here.recv(5) == b"hello"
+        terminal.press("exit 5\r")
+        assert terminal.end() == 5
+
+
+def test_ctrl_c_on_a_terminal_is_for_the_command_on_the_node(shared: Clusters) -> None:
+    terminal = a_terminal(shared, "ssh-cluster", "shared", "sh", "-c", "trap 'echo caught; exit 3' INT; echo begun; while :; do sleep 1; done")
+    terminal.until("begun")
+    terminal.press("\x03")
+    terminal.until("caught")
+    assert terminal.end() == 3
 
 
 def test_rsync_there_and_back(shared: Clusters, tmp_path: Path) -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from toil_core.cluster import launching
+from toil_core.cluster import launch as launch_module
+from toil_core.cluster import launching, scale
+from toil_core.cluster.access import open_cluster
 from toil_core.cluster.launching import launch_cluster
 from toil_core.cluster.listing import node_statuses, phases_of, state_of
+from toil_core.cluster.scale import Done
 from toil_core.cluster.state import ClusterFile, ClusterState, Step
-from toil_core.cluster.wanted import Offer, parse_workers, wanted_nodes
+from toil_core.cluster.wanted import ALL, HALF, Offer, Share, parse_workers, wanted_nodes
 from toil_core.cluster_engine import ClusterEngine, EngineNode, Role
 from toil_core.drivers.local import LocalProvisioner
 from toil_core.drivers.local_options import LocalCloudOptions
 from toil_core.drivers.single_machine_engine import SingleMachineEngine
 from toil_core.errors import ToilError, UsageError
 from toil_core.options import Config
-from toil_core.provisioner import ClusterOptions
+from toil_core.provisioner import ClusterOptions, NodeRequest, Shortage
 
 SECRET = b"certificate-5d1f"
 
@@ -28,11 +32,13 @@ class Engine(SingleMachineEngine):
 
     Args:
         works: Whether it does.
+        broken: Workers on which it does not in any case.
     """
 
-    def __init__(self, works: bool) -> None:
+    def __init__(self, works: bool, broken: Collection[str] = ()) -> None:
         super().__init__(Config())
         self.works = works
+        self.broken = broken
         self.made = 0
         self.offers: dict[str, EngineNode] = {}
 
@@ -45,7 +51,7 @@ class Engine(SingleMachineEngine):
 
     def ready(self, role: Role, node: EngineNode, leader_address: str, folder: PurePosixPath) -> Sequence[str]:
         self.offers[node.name] = node
-        if role == "leader" or self.works:
+        if role == "leader" or (self.works and node.name not in self.broken):
             return ["python", "-c", "import toil_core"]
         return ["sh", "-c", "echo waits for the leader >&2; echo its certificate is old >&2; exit 3"]
 
@@ -56,10 +62,19 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Config:
     return Config([ClusterOptions(provisioner="local"), LocalCloudOptions(sshd="off")])
 
 
-def launch(monkeypatch: pytest.MonkeyPatch, config: Config, engine: ClusterEngine, *, keep: bool = False) -> ClusterFile:
+def launch(
+    monkeypatch: pytest.MonkeyPatch,
+    config: Config,
+    engine: ClusterEngine,
+    *,
+    keep: bool = False,
+    workers: int = 1,
+    least: Share = HALF,
+    told: list[str] | None = None,
+) -> ClusterFile:
     monkeypatch.setattr(launching, "open_engine", lambda name, config: engine)
-    nodes = wanted_nodes(None, Offer("local.small"), parse_workers("1"))
-    return launch_cluster("demo", nodes, config, engine="own", keep=keep, tell=lambda line: None)
+    nodes = wanted_nodes(None, Offer("local.small"), parse_workers(str(workers)))
+    return launch_cluster("demo", nodes, config, engine="own", keep=keep, least=least, tell=([] if told is None else told).append)
 
 
 def test_a_launch_that_fails_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path) -> None:
@@ -69,6 +84,71 @@ def test_a_launch_that_fails_says_why_and_leaves_nothing(monkeypatch: pytest.Mon
     assert not ClusterState("demo").folder.exists()
     with LocalProvisioner(config) as cloud:
         assert list(cloud.inventory("demo")) == []
+
+
+def test_a_launch_goes_on_without_a_worker_that_fails_and_is_filled_up_again(monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path) -> None:
+    engine = Engine(works=True, broken={"worker-2"})
+    told: list[str] = []
+    with LocalProvisioner(config) as cloud:
+        try:
+            file = launch(monkeypatch, config, engine, workers=3, told=told)
+            assert file.ready
+            assert [node["name"] for node in file.nodes] == ["leader", "worker-1", "worker-3"]
+            assert sorted(node.name for node in cloud.nodes("demo")) == ["leader", "worker-1", "worker-3"]
+            assert not (cloud.homes("demo") / "worker-2").exists()
+            assert "worker-2/ready failed: the engine does not work: its certificate is old; goes on without worker-2" in told
+            engine.broken = {"worker-5"}
+            done = scaled(monkeypatch, engine, "4", told)
+            assert (done.added, done.removed, list(done.failed)) == (("worker-4",), (), ["worker-5"])
+            assert sorted(node.name for node in cloud.nodes("demo")) == ["leader", "worker-1", "worker-3", "worker-4"]
+            with pytest.raises(ToilError, match="no nodes were added to demo: worker-6/ready"):
+                engine.broken = {"worker-6"}
+                scaled(monkeypatch, engine, "4", told)
+            assert len(list(cloud.nodes("demo"))) == 4
+        finally:
+            cloud.destroy("demo")
+
+
+def scaled(monkeypatch: pytest.MonkeyPatch, engine: ClusterEngine, workers: str, told: list[str]) -> Done:
+    monkeypatch.setattr(scale, "open_engine", lambda name, config: engine)
+    with open_cluster("demo", argparse.Namespace(), Config([ClusterOptions(provisioner="local"), LocalCloudOptions(sshd="off")])) as cluster:
+        return scale.scale_cluster(cluster, parse_workers(workers), None, told.append)
+
+
+@pytest.mark.parametrize(("least", "broken"), [(ALL, {"worker-1"}), (HALF, {"worker-1", "worker-3"}), (Share(2), {"worker-2", "worker-3"})])
+def test_too_few_workers_are_no_cluster(
+    least: Share, broken: set[str], monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path
+) -> None:
+    with pytest.raises(ToilError, match=rf"{len(broken)} of 3 workers failed, and {least.of(3)} must come up.*what was made is removed"):
+        launch(monkeypatch, config, Engine(works=True, broken=broken), workers=3, least=least)
+    with LocalProvisioner(config) as cloud:
+        assert list(cloud.inventory("demo")) == []
+
+
+class Short(LocalProvisioner):
+    """A cloud that has fewer preemptible machines than it is asked for."""
+
+    left = 1
+
+    def launch(self, cluster: str, requests: Iterable[NodeRequest]) -> Sequence[Shortage]:
+        spot = [request for request in requests if request.preemptible]
+        super().launch(cluster, [request for request in requests if request not in spot[self.left :]])
+        return [Shortage(request.type, "", True, 0.0) for request in spot[self.left :]]
+
+
+def test_what_a_cloud_has_none_left_of_is_left_out(monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path) -> None:
+    monkeypatch.setattr(launching, "open_engine", lambda name, config: Engine(works=True))
+    monkeypatch.setattr(launching, "open_provisioner", lambda name, config: Short(config))
+    monkeypatch.setattr(launch_module, "_SHORT", 5.0)
+    nodes = wanted_nodes(Offer("local.small"), Offer("local.small", preemptible=True), parse_workers("local.small=1,local.small:spot=2"))
+    told: list[str] = []
+    with LocalProvisioner(config) as cloud:
+        try:
+            launch_cluster("demo", nodes, config, engine="own", tell=told.append)
+            assert sorted(node.name for node in cloud.nodes("demo")) == ["leader", "worker-1", "worker-2"]
+            assert any("worker-3/machine failed: the cloud has none left of local.small (preemptible)" in line for line in told)
+        finally:
+            cloud.destroy("demo")
 
 
 def test_what_is_kept_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, config: Config, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toil_core.cluster.phases import NODE_PHASES, GiveUp, Phase, Plan, Start, first_phases, node_phases
+from toil_core.cluster.phases import NODE_PHASES, Command, GiveUp, LeaveOut, Phase, Plan, Start, first_phases, node_phases
 
 
-def names(commands: list[Start | GiveUp]) -> list[str]:
+def names(commands: list[Command]) -> list[str]:
     return [command.phase for command in commands if isinstance(command, Start)]
 
 
@@ -53,7 +55,7 @@ def test_workers_do_not_wait_for_the_leader_but_at_the_end() -> None:
 def test_after_a_failure_nothing_more_begins() -> None:
     plan = whole(3)
     plan.go(0)
-    assert plan.failed("prepare", "no money") == [GiveUp("prepare", "no money")]
+    assert plan.failed("prepare", "no money", 1) == [GiveUp("prepare", "no money")]
     assert plan.done("keys", 1) == []
     assert not plan.is_over
     plan.done("image", 1)
@@ -69,6 +71,59 @@ def test_what_takes_too_long_has_failed() -> None:
     assert plan.limit("b") == 150
     assert plan.passed(104.9) == []
     assert plan.passed(105) == [GiveUp("a", "it is not done after 5 s")]
+
+
+def with_optional(workers: int, least: int) -> Plan:
+    nodes = [f"worker-{number}" for number in range(workers)]
+    plan = Plan(optional=frozenset(nodes), least=least)
+    plan.add(first_phases())
+    plan.add(node_phases("leader"))
+    for node in nodes:
+        plan.add(node_phases(node, "leader"))
+    return plan
+
+
+def finish(plan: Plan, commands: list[Command], failing: Mapping[str, str]) -> list[Command]:
+    """Do all, but let phases fail."""
+    seen = list(commands)
+    for command in seen:
+        if isinstance(command, Start):
+            seen += plan.failed(command.phase, failing[command.phase], 1) if command.phase in failing else plan.done(command.phase, 1)
+    return [command for command in seen if not isinstance(command, Start)]
+
+
+def test_the_launch_goes_on_without_workers_that_may_fail() -> None:
+    plan = with_optional(3, 2)
+    assert finish(plan, plan.go(0), {"worker-1/install": "full"}) == [LeaveOut("worker-1", "worker-1/install", "full")]
+    assert plan.is_over and plan.failure is None
+    assert list(plan.left_out) == ["worker-1"]
+    assert plan.done("worker-1/engine", 2) == []
+
+
+def test_too_few_workers_are_a_failure() -> None:
+    plan = with_optional(3, 2)
+    told = finish(plan, plan.go(0), {"worker-1/install": "full", "worker-2/reach": "silent"})
+    assert [type(command) for command in told] == [LeaveOut, GiveUp]
+    assert plan.failure is not None
+    assert "2 of 3 workers failed, and 2 must come up" in plan.failure.why
+
+
+def test_the_leader_must_not_fail_and_nothing_is_forgiven_that_is_our_own_mistake() -> None:
+    plan = with_optional(3, 0)
+    assert GiveUp("leader/reach", "silent") in finish(plan, plan.go(0), {"leader/reach": "silent"})
+    other = with_optional(1, 0)
+    other.go(0)
+    for phase in ("keys", "prepare", "machines"):
+        other.done(phase, 0)
+    assert other.failed("worker-0/machine", "KeyError", 1, spare=False) == [GiveUp("worker-0/machine", "KeyError")]
+
+
+def test_all_that_takes_too_long_is_left_out() -> None:
+    plan = Plan(optional=frozenset({"a", "b"}), least=0)
+    plan.add([Phase("a/x", (), 5), Phase("b/x", (), 5), Phase("c/x", (), 50)])
+    plan.go(0)
+    assert [type(command) for command in plan.passed(5)] == [LeaveOut, LeaveOut]
+    assert plan.next_limit() == 50
 
 
 def test_no_more_at_a_time_than_allowed() -> None:

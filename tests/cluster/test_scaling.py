@@ -51,5 +51,15 @@ def test_a_type_has_to_be_known() -> None:
 
 
 def test_a_range_is_for_autoscaling() -> None:
-    with pytest.raises(UsageError, match="0-5: a range"):
+    with pytest.raises(UsageError, match="0-5: a range is for a cluster that grows"):
         change([LEADER], parse_workers("0-5"), None)
+
+
+def test_names_of_nodes_that_are_gone_are_not_given_again() -> None:
+    done = change([LEADER, worker(1)], parse_workers("2"), None, used={"leader", "", "worker-4", "machines"})
+    assert [node.name for node in done.add] == ["worker-5"]
+
+
+def test_a_node_that_does_not_answer_goes_first() -> None:
+    nodes = [LEADER, worker(1), worker(2), worker(3)]
+    assert change(nodes, parse_workers("2"), None, loads={"worker-1": -1, "worker-2": 0, "worker-3": 0}).remove == ("worker-1",)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, converter, tell
-from toil_core.cluster.wanted import check_name, parse_offer, parse_storage, parse_workers, wanted_nodes
+from toil_core.cluster.wanted import ALL, HALF, check_name, parse_least, parse_offer, parse_storage, parse_workers, wanted_nodes
 from toil_core.install_hints import DEFAULTS
 from toil_core.options import Config, OptionParser
 
@@ -37,7 +37,14 @@ def configure(parser: OptionParser) -> None:
         "--python-requirements", "--pythonRequirements", metavar="FILE",
         help="A pip requirements file of what nodes shall have: from here what is installed here and meets it, the rest by pip on the node.",
     )  # fmt: skip
-    parser.add_argument("--keep", action="store_true", help="If it fails, leave what there is; the same command goes on with it.")
+    parser.add_argument("--bundle", metavar="FILE", help="What nodes shall have, as `toil bundle` made it; no package registry is asked by anyone.")
+    share = parser.add_mutually_exclusive_group()
+    share.add_argument(
+        "--least-workers", metavar="N|P%", type=converter(parse_least), default=HALF,
+        help="How many workers must come up, or which share of them; those that fail are removed, and the launch goes on without them. [50%]",
+    )  # fmt: skip
+    share.add_argument("--strict", dest="least_workers", action="store_const", const=ALL, help="All workers must come up.")
+    parser.add_argument("--keep", action="store_true", help="If anything fails, leave what there is; the same command goes on with it.")
     add_json(parser)
 
 
@@ -48,6 +55,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         UsageError: Something has to be changed before it can work.
         ToilError: It failed; unless `--keep` was given nothing is left of it.
     """
+    from toil_core.cluster.launch import Software
     from toil_core.cluster.launching import launch_cluster
 
     check_name(arguments.name)
@@ -56,16 +64,21 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         leader_disk=arguments.leader_storage, worker_disk=arguments.node_storage,
     )  # fmt: skip
     workers = ",".join(f"{each.offer or arguments.node_type}={each.least}-{each.most}" for each in arguments.workers)
-    requirements = Path(arguments.python_requirements).expanduser() if arguments.python_requirements else None
-    made = launch_cluster(
-        arguments.name, wanted, config, engine=arguments.engine, workers=workers, requirements=requirements,
-        worker_disk=arguments.node_storage, keep=arguments.keep, tell=tell,
+    software = Software(*(Path(each).expanduser() if each else None for each in (arguments.python_requirements, arguments.bundle)))
+    file = launch_cluster(
+        arguments.name, wanted, config, engine=arguments.engine, workers=workers, software=software,
+        worker_disk=arguments.node_storage, keep=arguments.keep, least=arguments.least_workers, tell=tell,
     )  # fmt: skip
     if arguments.json:
-        print_json(_told(made))
+        print_json(_told(file))
         return 0
-    count = len(wanted) - 1
-    print(f"cluster {arguments.name} is ready: a leader and {count} worker{'' if count == 1 else 's'}")
+    count, there = len(wanted) - 1, len(file.nodes) - 1
+    print(f"cluster {arguments.name} is ready: a leader and {count if there == count else f'{there} of {count}'} worker{'' if count == 1 else 's'}")
+    if there < count:
+        tell(f"{count - there} failed and were removed; `toil scale-cluster {arguments.name} -w {count}` tries again")
+    for each in arguments.workers:
+        if each.most > each.least:
+            tell(f"{each.least}-{each.most}: {each.least} were launched; nothing adds more by itself yet, `toil scale-cluster {arguments.name}` does")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -123,6 +124,8 @@ def _recalled(state: ClusterState, arguments: argparse.Namespace, config: Config
 
 def _cloud(name: str, file: ClusterFile | None, config: Config) -> Provisioner:
     chosen = file.provisioner if file else config[ClusterOptions].provisioner
+    if chosen is None and os.environ.get("TOIL_CLUSTER") == name:
+        raise UsageError(f"this is a node of cluster {name}, and has neither its keys nor the right to make machines: give this command on the machine that launched it")
     if chosen is None:
         raise UsageError(f"this machine knows of no cluster {name}; of one that was launched from elsewhere, say in which cloud it is: --provisioner NAME")
     return open_provisioner(chosen, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import sys
 import sysconfig
 import tarfile
@@ -23,6 +24,24 @@ _KEPT_WHEELS = 500
 
 
 @dataclass(frozen=True)
+class NodeKind:
+    """The nodes that something is made for.
+
+    Args:
+        python: Their version of Python, `3.11`.
+        machine: Their kind of processor, as `uname -m` says.
+    """
+
+    python: str
+    machine: str
+
+
+def this_kind() -> NodeKind:
+    """Nodes like this machine."""
+    return NodeKind(python_version(), platform.machine())
+
+
+@dataclass(frozen=True)
 class Image:
     """What nodes shall have installed.
 
@@ -35,11 +54,6 @@ class Image:
     name: str
     contents: tuple[wheels.Content, ...]
     requirements: tuple[str, ...]
-
-    @property
-    def python(self) -> str:
-        """The version of Python that it is for, `3.11`."""
-        return python_version()
 
 
 def python_version() -> str:
@@ -57,7 +71,7 @@ def image(engine: Sequence[str], requirements: Path | None) -> Image:
     Raises:
         UsageError: Something is not installed here, or the file cannot be read.
     """
-    here, left = wheels.met_here(_lines(requirements))
+    here, left = wheels.met_here(requirement_lines(requirements))
     if left:
         here.append("pip")
     contents = tuple(wheels.content(distribution) for distribution in wheels.closure(["toil-core", *wheels.made_for("toil-core"), *engine, *here]))
@@ -86,23 +100,29 @@ def archive(image: Image, cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as name:
         folder = Path(name)
         with ThreadPoolExecutor(2) as pool:
-            written = list(pool.map(lambda content: _wheel(content, cache / "wheels", folder), image.contents))
+            written = list(pool.map(lambda content: kept_wheel(content, cache, folder), image.contents))
         if image.requirements:
             (folder / "requirements.txt").write_text("\n".join([*image.requirements, ""]))
             written.append(folder / "requirements.txt")
         new = folder / "archive"
         with tarfile.open(new, "w") as tar:
             for each in written:
-                tar.add(each, each.name, filter=_plain)
+                add_plainly(tar, each)
         new.rename(path)
     _keep_newest(cache.glob("*.tar"), _KEPT)
     _keep_newest((cache / "wheels").glob("*/*.whl"), _KEPT_WHEELS)
     return path
 
 
-def _wheel(content: wheels.Content, cache: Path, folder: Path) -> Path:
-    """The wheel of a distribution, from the cache or made now."""
-    place = cache / f"{content.digest[:24]}-{FORMAT}-{python_version()}"
+def kept_wheel(content: wheels.Content, cache: Path, folder: Path) -> Path:
+    """The wheel of a distribution, from the cache or made now.
+
+    Args:
+        content: What is in it.
+        cache: Folder of archives and wheels.
+        folder: Where it can be made, on the disk of the cache.
+    """
+    place = cache / "wheels" / f"{content.digest[:24]}-{FORMAT}-{python_version()}"
     for found in place.glob("*.whl"):
         os.utime(found)
         return found
@@ -121,6 +141,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "toil" / "images"
 
 
+def add_plainly(tar: tarfile.TarFile, path: Path) -> None:
+    """Add a file to an archive, so that the same contents give the same archive."""
+    tar.add(path, path.name, filter=_plain)
+
+
 def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
     info.uid = info.gid = 0
     info.uname = info.gname = ""
@@ -128,7 +153,12 @@ def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
     return info
 
 
-def _lines(requirements: Path | None) -> Iterable[str]:
+def requirement_lines(requirements: Path | None) -> Iterable[str]:
+    """The lines of a user's requirements file; none where there is none.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
     if requirements is None:
         return ()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -12,18 +12,18 @@ from pathlib import Path, PurePosixPath
 
 from toil_core import __version__
 from toil_core.batch_system import Requirement
-from toil_core.cluster import bundle, node_setup
+from toil_core.cluster import bundle, node_setup, offline
 from toil_core.cluster.bundle import Image
 from toil_core.cluster.interruptible import Interruptible
 from toil_core.cluster.machines import Machines
 from toil_core.cluster.node_facts import Facts
 from toil_core.cluster.node_setup import Setup
-from toil_core.cluster.phases import Plan, first_phases, node_phases
+from toil_core.cluster.phases import LeaveOut, Plan, first_phases, node_phases
 from toil_core.cluster.runner import Runner, Work
 from toil_core.cluster.state import ClusterState
 from toil_core.cluster.wanted import WantedNode
 from toil_core.cluster_engine import ClusterEngine, EngineNode
-from toil_core.errors import UsageError
+from toil_core.errors import Transient, UsageError
 from toil_core.options import Config
 from toil_core.plugins import hooks
 from toil_core.provisioner import Node, NodeRequest, NodeType, Provisioner, SharesDisk
@@ -41,6 +41,8 @@ _AWAITED = {
     "engine": "the engine to be started",
     "ready": "the engine to work",
 }
+_SHORT = 60.0
+"""Seconds that a machine may take to appear of a type of which the cloud said that it has too few."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,30 @@ class Place:
     config: Config
 
 
+@dataclass(frozen=True)
+class Software:
+    """What nodes get.
+
+    Args:
+        requirements: Path of the user's requirements file.
+        bundle: Path of a bundle, which has all of it.
+    """
+
+    requirements: Path | None = None
+    bundle: Path | None = None
+
+
+NOTHING_MORE = Software()
+REQUIREMENTS, BUNDLE = "requirements.txt", "bundle.tar"
+"""Their names in the folder of a cluster's state."""
+
+
+def kept_software(state: ClusterState) -> Software:
+    """What the nodes of a cluster get, as it was kept when it was launched."""
+    requirements, packed = state.folder / REQUIREMENTS, state.folder / BUNDLE
+    return Software(requirements if requirements.exists() else None, packed if packed.exists() else None)
+
+
 class Launch:
     """Makes nodes, and parts of a cluster of them.
 
@@ -69,29 +95,33 @@ class Launch:
         place: The cluster.
         wanted: The nodes to make.
         leader: The leader's name; or, when it is there already, the leader.
-        requirements: Path of the user's requirements file.
+        software: What they get.
+        least: How many of the workers must come up; those that do not are left out, and are the caller's to remove.
         tell: Shows a line to the user.
     """
 
     def __init__(
-        self, place: Place, wanted: Sequence[WantedNode], leader: str | Node, requirements: Path | None, tell: Callable[[str], None]
+        self, place: Place, wanted: Sequence[WantedNode], leader: str | Node, software: Software, least: int, tell: Callable[[str], None]
     ) -> None:
         self._state, self._provisioner, self._config = place.state, place.provisioner, place.config
         self._give_up = threading.Event()
         self._transport, self._engine = Interruptible(place.transport, self._give_up), place.engine
         self._wanted = list(wanted)
         self._leader = leader
-        self._requirements = requirements
+        self._software = software
+        self._bundle = offline.read(software.bundle) if software.bundle else None
+        self._kind = self._bundle.kind if self._bundle else bundle.this_kind()
         self._machines = Machines(partial(place.provisioner.nodes, place.state.name), self._give_up)
         self._types: dict[str, NodeType] = {}
+        self._short: set[tuple[str, bool]] = set()
         self._facts: dict[str, Facts] = {}
         self._sharing = threading.Lock()
         self._ssh_key = ""
         self._setup: Setup
         self._archive: Path
         self.image: Image
-        plan, work = self._plan()
-        self._runner = Runner(plan, work, place.state.note, tell, lambda name: _AWAITED[name.rpartition("/")[2]], self._give_up)
+        self._plan, work = self._planned(least)
+        self._runner = Runner(self._plan, work, place.state.note, tell, lambda name: _AWAITED[name.rpartition("/")[2]], self._give_up)
 
     def run(self) -> None:
         """Do all of it; what is there already is left as it is.
@@ -111,8 +141,13 @@ class Launch:
         self._give_up.set()
         self._runner.settle(seconds)
 
-    def _plan(self) -> tuple[Plan, dict[str, Work]]:
-        plan = Plan()
+    @property
+    def left_out(self) -> Mapping[str, LeaveOut]:
+        """The nodes that failed."""
+        return self._plan.left_out
+
+    def _planned(self, least: int) -> tuple[Plan, dict[str, Work]]:
+        plan = Plan(optional=frozenset(node.name for node in self._wanted if node.role == "worker"), least=least)
         plan.add(first_phases())
         work: dict[str, Work] = {"keys": self._keys, "image": self._image, "prepare": self._prepare, "machines": self._ask}
         steps: dict[str, Callable[[str, float], str]] = {
@@ -135,7 +170,10 @@ class Launch:
         return ""
 
     def _image(self, limit: float) -> str:
-        self.image = bundle.image(self._engine.requirements(), self._requirements)
+        if self._bundle is not None and self._software.bundle is not None:
+            self.image, self._archive = Image(self._bundle.name, (), ()), self._software.bundle
+            return f"{len(self._bundle.distributions)} distributions of the bundle"
+        self.image = bundle.image(self._engine.requirements(), self._software.requirements)
         self._archive = bundle.archive(self.image, bundle.cache_folder())
         return f"{len(self.image.contents)} distributions in {self._archive.stat().st_size / (1 << 20):.1f} MiB"
 
@@ -150,23 +188,36 @@ class Launch:
             for node in self._wanted
         ]
         shortages = self._provisioner.launch(self._state.name, requests)
-        if shortages:
-            kinds = {f"{each.type}{' (preemptible)' if each.preemptible else ''}{f' in {each.zone}' if each.zone else ''}" for each in shortages}
-            raise UsageError(f"the cloud has none left of {', '.join(sorted(kinds))}; take another node type or zone, or try again later")
+        self._short = {(each.type, each.preemptible) for each in shortages}
+        for node in self._wanted:
+            if node.role == "leader" and (node.type, node.preemptible) in self._short:
+                raise self._shortage(node)
         return ""
 
     def _machine(self, name: str, limit: float) -> str:
-        node = self._machines.wait(name, limit)
+        wanted = next(node for node in self._wanted if node.name == name)
+        short = (wanted.type, wanted.preemptible) in self._short
+        try:
+            node = self._machines.wait(name, min(limit, time.monotonic() + _SHORT) if short else limit)
+        except Transient:
+            if short and not self._machines.has(name):
+                raise self._shortage(wanted) from None
+            raise
         return f"{node.type}{' (preemptible)' if node.preemptible else ''} at {node.public_address or node.private_address}"
+
+    @staticmethod
+    def _shortage(node: WantedNode) -> UsageError:
+        kind = f"{node.type}{' (preemptible)' if node.preemptible else ''}"
+        return UsageError(f"the cloud has none left of {kind}; take another node type or zone, or try again later")
 
     def _reach(self, name: str, limit: float) -> str:
         wait_for_node(self._transport, self._machines[name], _left(limit), give_up=self._give_up)
-        self._facts[name] = node_setup.look(self._transport, self._machines[name], _left(limit))
+        self._facts[name] = node_setup.look(self._transport, self._machines[name], self._kind, _left(limit))
         return ""
 
     def _system(self, name: str, limit: float) -> str:
-        owns = self._provisioner.owns_system
-        self._facts[name] = node_setup.prepare_system(self._transport, self._machines[name], self._facts[name], _left(limit), owns_system=owns)
+        owns, node = self._provisioner.owns_system, self._machines[name]
+        self._facts[name] = node_setup.prepare_system(self._transport, node, self._kind, self._facts[name], _left(limit), owns_system=owns)
         if owns:
             for files in hooks(self._config).hook.toil_boot_files(cluster=self._state.name, role=self._machines[name].role):
                 node_setup.put_files(self._transport, self._machines[name], files)

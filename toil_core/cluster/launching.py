@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from types import FrameType
 
 import msgspec
 
 from toil_core import __version__
+from toil_core.cluster import offline
 from toil_core.cluster.access import reaching
+from toil_core.cluster.bundle import requirement_lines
 from toil_core.cluster.destroy import destroy
-from toil_core.cluster.launch import Launch, Place
+from toil_core.cluster.launch import BUNDLE, NOTHING_MORE, REQUIREMENTS, Launch, Place, Software, kept_software
+from toil_core.cluster.machines import take_away
 from toil_core.cluster.runner import PhaseFailed
 from toil_core.cluster.state import ClusterFile, ClusterState, write_private
-from toil_core.cluster.wanted import LEADER, Offer, WantedNode, check_types
+from toil_core.cluster.wanted import ALL, HALF, LEADER, Offer, Share, WantedNode, check_types
 from toil_core.errors import Interrupted, ToilError, UsageError
 from toil_core.options import Config
 from toil_core.plugins import open_engine, open_provisioner, open_sync_transport
@@ -36,9 +39,10 @@ def launch_cluster(
     *,
     engine: str,
     workers: str = "",
-    requirements: Path | None = None,
+    software: Software = NOTHING_MORE,
     worker_disk: int = 0,
     keep: bool = False,
+    least: Share = HALF,
     tell: Callable[[str], None],
 ) -> ClusterFile:
     """Launch a cluster, or go on with a launch of it that was interrupted.
@@ -49,10 +53,14 @@ def launch_cluster(
         config: The options.
         engine: What runs on it.
         workers: The kinds of workers, as the user wrote them.
-        requirements: A requirements file for its nodes.
+        software: What its nodes get.
         worker_disk: Bytes of root disk of a worker that is added later.
-        keep: Whether to leave what there is when it fails.
+        keep: Whether to leave what there is when anything fails; then all workers must come up.
+        least: How many of the workers must come up; the others are removed again if they do not.
         tell: Shows a line to the user.
+
+    Returns:
+        How it was launched, with the nodes that came up.
 
     Raises:
         UsageError: The name is taken, something is asked for that cannot be had, a node will not do.
@@ -69,20 +77,25 @@ def launch_cluster(
             name, provisioner_name, engine, config[TransportOptions].transport or "", config.as_dict()["options"], tuple(asdict(node) for node in wanted),
             workers, worker_disk=worker_disk, created=time.time(), version=__version__,
         )  # fmt: skip
+        _check(software, engine)
         _take_name(state, file, provisioner, tell)
         check_types([Offer(node.type, node.preemptible, node.bid) for node in wanted], provisioner.catalog())
         file = msgspec.structs.replace(file, created=state.read().created if state.exists() else file.created)
         state.write(file)
-        kept_requirements = _keep_requirements(state, requirements)
+        kept = _keep(state, software)
         reached = reaching(name, state, provisioner, config, new=True)
         launch: Launch | None = None
         try:
             with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, _ended_by_sigterm():
-                launch = Launch(Place(state, provisioner, transport, runs, config), wanted, LEADER, kept_requirements, tell)
+                place = Place(state, provisioner, transport, runs, config)
+                launch = Launch(place, wanted, LEADER, kept, (ALL if keep else least).of(len(wanted) - 1), tell)
                 launch.run()
+                if launch.left_out:
+                    take_away(provisioner, name, launch.left_out)
         except BaseException as error:  # noqa: BLE001  raised again once all is taken back
             raise _after(error, state, provisioner, launch, keep=keep, tell=tell) from (error.cause if isinstance(error, PhaseFailed) else error)
-        file = msgspec.structs.replace(file, ready=True, image=launch.image.name, transport=reached[TransportOptions].transport or "ssh")
+        nodes = tuple(asdict(node) for node in wanted if node.name not in launch.left_out)
+        file = msgspec.structs.replace(file, ready=True, nodes=nodes, image=launch.image.name, transport=reached[TransportOptions].transport or "ssh")
         state.write(file)
         return file
 
@@ -115,15 +128,31 @@ def _take_name(state: ClusterState, file: ClusterFile, provisioner: Provisioner,
     tell(f"goes on with the launch of {state.name} that was interrupted")
 
 
-def _keep_requirements(state: ClusterState, requirements: Path | None) -> Path | None:
-    kept = state.folder / "requirements.txt"
-    if requirements is not None:
-        try:
-            write_private(kept, requirements.read_bytes())
-        except OSError as error:
-            state.forget()
-            raise UsageError(f"--python-requirements: {requirements} cannot be read: {error.strerror}") from None
-    return kept if kept.exists() else None
+def _check(software: Software, engine: str) -> None:
+    if software.requirements is not None:
+        list(requirement_lines(software.requirements))
+    if software.bundle is None:
+        return
+    if software.requirements is not None:
+        raise UsageError("--bundle has all that nodes get; say --python-requirements where it is made: `toil bundle`")
+    found = offline.read(software.bundle)
+    if found.engine != engine:
+        raise UsageError(f"--bundle: {software.bundle} is for the engine {found.engine}, and the cluster's is {engine}")
+
+
+def _keep(state: ClusterState, software: Software) -> Software:
+    """Keep what nodes get, for those that are added later."""
+    try:
+        if software.requirements is not None:
+            write_private(state.folder / REQUIREMENTS, software.requirements.read_bytes())
+        if software.bundle is not None:
+            new = state.folder / f".{BUNDLE}"
+            shutil.copyfile(software.bundle, new)
+            new.rename(state.folder / BUNDLE)
+    except OSError as error:
+        state.forget()
+        raise UsageError(f"{error.filename} cannot be kept with the cluster's keys: {error.strerror}") from None
+    return kept_software(state)
 
 
 def _after(

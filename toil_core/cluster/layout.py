@@ -87,6 +87,10 @@ flock -n engine.lock true || kill "$(cat engine.lock)"
 flock engine.lock true
 """
 """A shell script that ends the engine's program on a node, in good order, and returns when it has ended."""
+BUSY = 'exec "$HOME/.toil/bin/python" "$HOME/.toil/on_node.py" busy'
+"""A shell script that prints how many jobs run on a node."""
+DRAIN = 'exec "$HOME/.toil/bin/python" "$HOME/.toil/on_node.py" drain "$HOME/.toil" "$1"'
+"""A shell script that lets the jobs on a node end, for as many seconds as its first word says, and has no more started."""
 
 
 def in_cluster(command: Sequence[str]) -> list[str]:

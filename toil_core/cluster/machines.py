@@ -9,10 +9,12 @@ from types import TracebackType
 from typing import Self
 
 from toil_core.errors import Transient
-from toil_core.provisioner import Node
+from toil_core.provisioner import Node, Provisioner
 
 _FIRST, _MOST = 0.1, 5.0
 """Seconds between two questions; clouds tell of nothing by themselves, and dislike to be asked often."""
+_GONE = 300.0
+"""Seconds that machines may take to be gone."""
 
 
 class Machines:
@@ -62,6 +64,11 @@ class Machines:
                 raise Transient("it has got no address" if name in self._nodes else "the cloud has not made it")
             return self._nodes[name]
 
+    def has(self, name: str) -> bool:
+        """Whether the cloud has named the node."""
+        with self._changed:
+            return name in self._nodes
+
     def __getitem__(self, name: str) -> Node:
         with self._changed:
             return self._nodes[name]
@@ -86,6 +93,22 @@ class Machines:
     def _has_address(self, name: str) -> bool:
         node = self._nodes.get(name)
         return node is not None and bool(node.private_address or node.public_address)
+
+
+def take_away(cloud: Provisioner, cluster: str, names: Iterable[str]) -> None:
+    """Remove machines, and wait until they are gone.
+
+    Args:
+        cloud: The cloud.
+        cluster: The cluster's name.
+        names: Their names.
+
+    Raises:
+        Transient: They are still there.
+    """
+    names = tuple(names)
+    cloud.terminate(cluster, names)
+    await_gone(lambda: cloud.nodes(cluster), names, _GONE)
 
 
 def await_gone(ask: Callable[[], Iterable[Node]], names: Iterable[str], seconds: float) -> None:

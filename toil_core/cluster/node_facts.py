@@ -114,13 +114,16 @@ def objection(facts: Facts, version: str, machine: str) -> str:
     Args:
         facts: What it says.
         version: The version of Python that is wanted.
-        machine: The kind of processor here.
+        machine: The kind of processor that is wanted.
     """
     if facts.machine and facts.machine != machine:
-        return f"its processor is {facts.machine} and this machine's {machine}, so what is installed here does not work there; take another node type"
+        return f"its processor is {facts.machine}, and what is sent to it is for {machine}; take another node type, or a bundle for it (`toil bundle --platform`)"
     if not facts.python:
         there = f"it has {', '.join(facts.versions)}" if facts.versions else "it has none"
-        return f"it needs Python {version}, which this program runs on, and {there}; run toil on a Python that the node has, or take a machine image with this one"
+        return (
+            f"it needs Python {version}, which what is sent to it is for, and {there}; run toil on a Python that the node has, "
+            "take a machine image with this one, or a bundle for the node's (`toil bundle --python`)"
+        )
     return ""
 
 

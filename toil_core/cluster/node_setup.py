@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from subprocess import CompletedProcess
 
 from toil_core.cluster import node_facts, on_node
-from toil_core.cluster.bundle import Image, python_version
+from toil_core.cluster.bundle import Image, NodeKind
 from toil_core.cluster.layout import Layout
 from toil_core.cluster.node_facts import Facts
 from toil_core.cluster_engine import ClusterEngine, EngineNode, Role
@@ -87,18 +86,32 @@ class Member:
         return self.layout.image(self.image) / "bin" / "python"
 
 
-def look(transport: SyncTransport, node: Node, seconds: float) -> Facts:
+def look(transport: SyncTransport, node: Node, kind: NodeKind, seconds: float) -> Facts:
     """Ask a node what it has.
+
+    Args:
+        transport: The way into the node.
+        node: The node.
+        kind: What it should be like.
+        seconds: How long a step may take.
 
     Raises:
         Transient: It does not answer.
     """
-    version = python_version()
-    return node_facts.answered(_run(transport, node, node_facts.question(version), seconds, "answer").stdout.decode(errors="replace"), version)
+    said = _run(transport, node, node_facts.question(kind.python), seconds, "answer").stdout.decode(errors="replace")
+    return node_facts.answered(said, kind.python)
 
 
-def prepare_system(transport: SyncTransport, node: Node, facts: Facts, seconds: float, *, owns_system: bool) -> Facts:
+def prepare_system(transport: SyncTransport, node: Node, kind: NodeKind, facts: Facts, seconds: float, *, owns_system: bool) -> Facts:
     """Install the system's packages that are missing, where the system is ours.
+
+    Args:
+        transport: The way into the node.
+        node: The node.
+        kind: What it should be like.
+        facts: What it has.
+        seconds: How long a step may take.
+        owns_system: Whether the system is ours.
 
     Returns:
         What the node has then.
@@ -106,14 +119,13 @@ def prepare_system(transport: SyncTransport, node: Node, facts: Facts, seconds: 
     Raises:
         UsageError: The node will not do.
     """
-    version = python_version()
-    packages = node_facts.missing_packages(facts, version)
+    packages = node_facts.missing_packages(facts, kind.python)
     if owns_system and packages and facts.apt and facts.root is not None:
         done = transport.run(node, node_facts.install_command(packages, facts.root), timeout=seconds)
-        facts = look(transport, node, seconds)
+        facts = look(transport, node, kind, seconds)
         if done.returncode and not facts.python:
             raise ToilError(f"{' '.join(packages)} cannot be installed: {_last_line(done)}")
-    objection = node_facts.objection(facts, version, platform.machine())
+    objection = node_facts.objection(facts, kind.python, kind.machine)
     if objection:
         raise UsageError(objection)
     return facts

@@ -2,6 +2,8 @@
 
     python3 on_node.py install ARCHIVE FOLDER      unpack wheels into a new environment; nothing is done when it is there already
     python3 on_node.py keep FOLDER                 run FOLDER/engine.json's command until SIGTERM, again whenever it ends
+    python3 on_node.py busy                        print how many jobs run on this node
+    python3 on_node.py drain FOLDER SECONDS        tell the engine that the node will be taken away, and wait until no job runs, or so long
 
 It is sent as a file, so it imports nothing of this package.
 """
@@ -13,6 +15,7 @@ import ctypes
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import stat
@@ -23,6 +26,8 @@ import time
 import venv
 import zipfile
 
+MARK = b"TOIL_RUN_FOLDER="
+"""The variable that fork servers, and all that they start, have in their environment."""
 GRACE = 20.0
 """Seconds that an engine may take to end when it is asked to."""
 SCRIPT = """\
@@ -61,6 +66,8 @@ def unpack(archive: str, folder: str, packages: str, python: str) -> str:
             file = tar.extractfile(member)
             if file is None:
                 continue
+            if member.name == "bundle.json":
+                continue
             if member.name == "requirements.txt":
                 requirements = os.path.join(folder, member.name)
                 with open(requirements, "wb") as copy:
@@ -80,6 +87,9 @@ def unpack_wheel(wheel: zipfile.ZipFile, folder: str, packages: str, python: str
             if data.startswith(b"#!") and b"python" in data.split(b"\n", 1)[0]:
                 data = b"#!" + os.fsencode(python) + b"\n" + data.split(b"\n", 1)[1]
             write(os.path.join(folder, "bin", parts[-1]), data, 0o755)
+        elif parts[0].endswith(".data") and parts[1] in ("purelib", "platlib", "data") and ".." not in parts and not info.is_dir():
+            place = folder if parts[1] == "data" else packages
+            write(os.path.join(place, *parts[2:]), wheel.read(info), stat.S_IMODE(info.external_attr >> 16) or 0o644)
         elif ".." not in parts and not info.is_dir():
             write(os.path.join(packages, *parts), wheel.read(info), stat.S_IMODE(info.external_attr >> 16) or 0o644)
         if parts[-1] == "entry_points.txt" and parts[0].endswith(".dist-info"):
@@ -133,6 +143,49 @@ def keep(folder: str) -> None:
         pause = 1.0 if time.monotonic() - started > 60 else min(2 * pause, 30.0)
 
 
+def jobs() -> list[int]:
+    """The processes of the jobs that run on this node: of the processes with the mark, servers are uppermost, below are slots, below these jobs."""
+    home, parents = os.environ["HOME"], {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                variables = file.read().split(b"\0")
+            with open(f"/proc/{name}/stat", "rb") as file:
+                parent = int(file.read().rpartition(b") ")[2].split()[1])
+        except OSError:  # it has ended, or is somebody else's
+            continue
+        if os.fsencode(f"HOME={home}") in variables and any(each.startswith(MARK) for each in variables):
+            parents[int(name)] = parent
+    slots = {pid for pid, parent in parents.items() if parent in parents and parents[parent] not in parents}
+    return [pid for pid, parent in parents.items() if parent in slots]
+
+
+def drain(folder: str, seconds: str) -> None:
+    """Have nothing more started on this node, and wait until no job runs, or the time is over."""
+    until = time.monotonic() + float(seconds)
+    with open(os.path.join(folder, "engine.lock")) as file:
+        keeper = file.read()
+    with open(f"/proc/{keeper}/task/{keeper}/children") as file:
+        for engine in file.read().split():
+            os.kill(int(engine), signal.SIGUSR1)
+    while running := jobs():
+        ended = select.poll()
+        opened = []
+        for pid in running:
+            try:
+                opened.append(os.pidfd_open(pid))
+            except ProcessLookupError:
+                break
+            ended.register(opened[-1], select.POLLIN)
+        else:
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            ended.poll(1000 * left)
+        for each in opened:
+            os.close(each)
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """Ask the engine to end, and make it."""
     for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 5.0)):
@@ -157,5 +210,9 @@ def say(text: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "install":
         install(*sys.argv[2:])
+    elif sys.argv[1] == "busy":
+        print(len(jobs()))
+    elif sys.argv[1] == "drain":
+        drain(*sys.argv[2:])
     else:
         keep(*sys.argv[2:])

@@ -48,7 +48,22 @@ class GiveUp:
     why: str
 
 
-Command = Start | GiveUp
+@dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """The launch goes on without a node.
+
+    Args:
+        node: Which.
+        phase: The phase of it that failed.
+        why: The reason.
+    """
+
+    node: str
+    phase: str
+    why: str
+
+
+Command = Start | GiveUp | LeaveOut
 
 
 @dataclass
@@ -57,12 +72,17 @@ class Plan:
 
     Args:
         most: How many may run at the same time.
+        optional: The nodes that may fail.
+        least: How many of these must not.
     """
 
     most: int = MOST
+    optional: frozenset[str] = frozenset()
+    least: int = 0
     _phases: dict[str, Phase] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
     _running: dict[str, float] = field(default_factory=dict)
+    _left_out: dict[str, LeaveOut] = field(default_factory=dict)
     _failed: GiveUp | None = None
 
     def add(self, phases: Iterable[Phase]) -> None:
@@ -87,25 +107,38 @@ class Plan:
         return [Start(phase.name) for phase in ready]
 
     def done(self, name: str, now: float) -> list[Command]:
-        """A phase is done."""
-        self._running.pop(name, None)
+        """A phase is done; one that was given up meanwhile counts no more."""
+        if self._running.pop(name, None) is None:
+            return []
         self._done.add(name)
         return self.go(now)
 
-    def failed(self, name: str, why: str) -> list[Command]:
-        """A phase failed; nothing more begins."""
-        self._running.pop(name, None)
-        if self._failed:
+    def failed(self, name: str, why: str, now: float, *, spare: bool = True) -> list[Command]:
+        """A phase failed: of a node that may fail, that node is left out; else nothing more begins.
+
+        Args:
+            name: The phase.
+            why: The reason.
+            now: The time.
+            spare: Whether its node may fail in this way.
+        """
+        if self._running.pop(name, None) is None or self._failed:
             return []
+        node = name.rpartition("/")[0]
+        if spare and node in self.optional:
+            left_out = self._left_out[node] = LeaveOut(node, name, why)
+            self._phases = {each: phase for each, phase in self._phases.items() if not each.startswith(f"{node}/")}
+            if len(self.optional) - len(self._left_out) >= self.least:
+                return [left_out, *self.go(now)]
+            why = f"{why} (so {len(self._left_out)} of {len(self.optional)} workers failed, and {self.least} must come up)"
         self._failed = GiveUp(name, why)
         return [self._failed]
 
     def passed(self, now: float) -> list[Command]:
         """Time passed: a phase that runs for too long has failed."""
-        for name, started in list(self._running.items()):
-            if now - started >= self._phases[name].seconds:
-                return self.failed(name, f"it is not done after {self._phases[name].seconds:g} s")
-        return []
+        late = [name for name in self._running if now >= self.limit(name)]
+        seconds = {name: self._phases[name].seconds for name in late}
+        return [command for name in late for command in self.failed(name, f"it is not done after {seconds[name]:g} s", now)]
 
     def next_limit(self) -> float | None:
         """When the first of the running phases has run for too long; None when none runs."""
@@ -123,12 +156,17 @@ class Plan:
     @property
     def is_over(self) -> bool:
         """Whether all is done, or nothing more will be and nothing runs."""
-        return not self._running and (self._failed is not None or len(self._done) == len(self._phases))
+        return not self._running and (self._failed is not None or self._done.issuperset(self._phases))
 
     @property
     def failure(self) -> GiveUp | None:
         """Why the launch cannot succeed."""
         return self._failed
+
+    @property
+    def left_out(self) -> Mapping[str, LeaveOut]:
+        """The nodes that the launch went on without."""
+        return self._left_out
 
     def waiting(self) -> dict[str, tuple[str, ...]]:
         """For each phase that has not begun, the phases that it waits for."""

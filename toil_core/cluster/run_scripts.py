@@ -64,11 +64,20 @@ ATTACH = rf"""
 cd "$HOME/.toil/runs/$1" 2>/dev/null || {{ echo "there is no run $1" >&2; exit 66; }}
 if [ -e exit-code ] || flock -n alive true; then
     cat log
-elif command -v tmux >/dev/null; then
-    tmux -L "{_TMUX}" attach-session -t "=$1"
 else
-    screen -r "$1"
+    if command -v infocmp >/dev/null && ! infocmp "$TERM" >/dev/null 2>&1; then export TERM=xterm-256color; fi
+    if command -v tmux >/dev/null; then
+        tmux -u -L "{_TMUX}" attach-session -t "=$1" || exit
+    else
+        screen -U -x "$1" || exit
+    fi
+    [ -e exit-code ] || {{ flock -n alive true || {{ echo "run $1 goes on; attach shows it again" >&2; exit 0; }}; }}
+    tail -n 20 log
 fi
-[ ! -e exit-code ] || exit "$(cat exit-code)"
+[ -e exit-code ] && exit "$(cat exit-code)"
+echo "run $1 was lost: it is gone without an exit code" >&2
+exit 1
 """
-"""Attaches the terminal to a run's session; of one that has ended, prints what it said."""
+"""Attaches the terminal to a run's session, and shows the end of what it said when it ends meanwhile; of one that has ended, prints all.
+
+A kind of terminal that the node does not know is taken for a usual one."""

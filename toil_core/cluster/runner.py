@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from toil_core.cluster.phases import Command, Plan, Start
+from toil_core.cluster.phases import Command, LeaveOut, Plan, Start
 from toil_core.errors import ToilError, Transient, UsageError
 
 Work = Callable[[float], str]
@@ -24,10 +24,11 @@ class PhaseFailed(ToilError):
     Args:
         phase: Which.
         cause: The reason.
+        why: The same in words; empty for those of the cause.
     """
 
-    def __init__(self, phase: str, cause: BaseException) -> None:
-        super().__init__(f"{phase}: {cause}")
+    def __init__(self, phase: str, cause: BaseException, why: str = "") -> None:
+        super().__init__(f"{phase}: {why or cause}")
         self.phase = phase
         self.cause = cause
 
@@ -79,20 +80,18 @@ class Runner:
                 try:
                     name, error, message = self._ended.get(timeout=self._patience())
                 except queue.Empty:
-                    self._plan.passed(time.monotonic())
+                    self._act(self._plan.passed(time.monotonic()))
                     if self._plan.failure:
                         failure = failure or self._failed(self._plan.failure.phase, Transient(self._plan.failure.why))
                         break
                     self._say_what_is_awaited()
                     continue
                 if error is None:
-                    self._note(name, "done", message)
-                    if message:
-                        self._tell(f"{name}: {message}")
-                    self._act(self._plan.done(name, time.monotonic()))
+                    self._done(name, message)
                 else:
-                    self._plan.failed(name, str(error))
-                    failure = failure or self._failed(name, error)
+                    self._act(self._plan.failed(name, str(error), time.monotonic(), spare=isinstance(error, ToilError | OSError)))
+                    if self._plan.failure:
+                        failure = failure or self._failed(name, error)
         finally:
             self._give_up.set()
         if failure:
@@ -104,10 +103,18 @@ class Runner:
         for thread in self._threads:
             thread.join(max(0.0, limit - time.monotonic()))
 
+    def _done(self, name: str, message: str) -> None:
+        if name in self._plan.running:
+            self._note(name, "done", message)
+            if message:
+                self._tell(f"{name}: {message}")
+            self._act(self._plan.done(name, time.monotonic()))
+
     def _failed(self, name: str, error: Exception) -> PhaseFailed:
         self._give_up.set()
-        self._note(name, "failed", str(error))
-        return PhaseFailed(name, error)
+        why = self._plan.failure.why if self._plan.failure else str(error)
+        self._note(name, "failed", why)
+        return PhaseFailed(name, error, why)
 
     def _act(self, commands: Sequence[Command]) -> None:
         for command in commands:
@@ -117,6 +124,9 @@ class Runner:
                 thread = threading.Thread(target=self._do, args=(command.phase, limit), name=command.phase, daemon=True)
                 self._threads.append(thread)
                 thread.start()
+            elif isinstance(command, LeaveOut):
+                self._note(command.phase, "failed", command.why)
+                self._tell(f"{command.phase} failed: {command.why}; goes on without {command.node}")
 
     def _do(self, name: str, limit: float) -> None:
         try:

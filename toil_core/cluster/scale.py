@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from toil_core.cluster.access import Cluster
-from toil_core.cluster.launch import Launch, Place
-from toil_core.cluster.layout import STOP
-from toil_core.cluster.machines import await_gone
-from toil_core.cluster.phases import MOST
+from toil_core.cluster.draining import drain, loads
+from toil_core.cluster.launch import Launch, Place, kept_software
+from toil_core.cluster.machines import take_away
 from toil_core.cluster.runner import PhaseFailed
 from toil_core.cluster.scaling import Change, change
-from toil_core.cluster.wanted import Offer, WantedNode, Workers, check_types
+from toil_core.cluster.wanted import Offer, Share, WantedNode, Workers, check_types
 from toil_core.errors import ToilError, UsageError
 from toil_core.plugins import open_engine
 from toil_core.provisioner import Node
 
-_STOP = 60.0
-"""Seconds that an engine's program may take to end in good order."""
-_GONE = 300.0
-"""Seconds that machines may take to be gone."""
+PATIENCE = 600.0
+"""Seconds that the jobs on a node that goes are usually waited for."""
+ONE = Share(1)
 
 
-def scale_cluster(cluster: Cluster, workers: Sequence[Workers], usual: Offer | None, tell: Callable[[str], None]) -> Change:
-    """Make a cluster's workers as many as wanted.
+@dataclass(frozen=True)
+class Done:
+    """What became of it.
+
+    Args:
+        added: The names of the nodes that were added.
+        failed: By name of those that did not come up, why; they are removed again.
+        removed: The names of the nodes that were taken away.
+    """
+
+    added: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+def scale_cluster(
+    cluster: Cluster, workers: Sequence[Workers], usual: Offer | None, tell: Callable[[str], None], *, patience: float = PATIENCE, least: Share = ONE
+) -> Done:
+    """Make a cluster's workers as many as wanted; those that have the least to do go first, once they have done it.
 
     Args:
         cluster: The cluster.
         workers: How many are wanted.
         usual: The kind of those to add, when it is not said with their number.
         tell: Shows a line to the user.
-
-    Returns:
-        What was done.
+        patience: Seconds to wait for jobs on nodes that go; what runs longer runs again elsewhere.
+        least: How many of the nodes to add must come up.
 
     Raises:
         UsageError: It cannot be done from this machine, or what is wanted cannot be had.
@@ -44,20 +58,28 @@ def scale_cluster(cluster: Cluster, workers: Sequence[Workers], usual: Offer | N
     if cluster.file is None:
         raise UsageError(f"cluster {cluster.name} was launched from elsewhere, and what its nodes share is there; scale it from that machine")
     leader = cluster.node()
-    todo = change(nodes, workers, usual, disk=cluster.file.worker_disk)
-    check_types([Offer(node.type, node.preemptible, node.bid) for node in todo.add], cluster.provisioner.catalog())
-    if todo.add:
-        _add(cluster, todo.add, leader, tell)
-    if todo.remove:
-        _remove(cluster, todo.remove, tell)
-    return todo
+    used = {step.phase.rpartition("/")[0] for step in cluster.state.journal()}
+
+    def todo(loads: Mapping[str, int]) -> Change:
+        assert cluster.file is not None
+        return change(nodes, workers, usual, disk=cluster.file.worker_disk, loads=loads, used=used)
+
+    wanted = todo({})
+    check_types([Offer(node.type, node.preemptible, node.bid) for node in wanted.add], cluster.provisioner.catalog())
+    failed = _add(cluster, wanted.add, leader, least, tell) if wanted.add else {}
+    remove = todo(loads(cluster, [node for node in nodes if node.role == "worker"])).remove if wanted.remove else ()
+    if remove:
+        tell(f"removes {', '.join(remove)} once their jobs have ended, in {patience:g} s at the latest")
+        drain(cluster, [node for node in nodes if node.name in remove], patience, tell)
+        take_away(cluster.provisioner, cluster.name, remove)
+    return Done(tuple(node.name for node in wanted.add if node.name not in failed), failed, remove)
 
 
-def _add(cluster: Cluster, wanted: Sequence[WantedNode], leader: Node, tell: Callable[[str], None]) -> None:
+def _add(cluster: Cluster, wanted: Sequence[WantedNode], leader: Node, least: Share, tell: Callable[[str], None]) -> dict[str, str]:
+    """Add nodes; those that did not come up, and why."""
     assert cluster.file is not None
-    requirements = cluster.state.folder / "requirements.txt"
     place = Place(cluster.state, cluster.provisioner, cluster.transport, open_engine(cluster.file.engine, cluster.config), cluster.config)
-    launch = Launch(place, wanted, leader, requirements if requirements.exists() else None, tell)
+    launch = Launch(place, wanted, leader, kept_software(cluster.state), max(1, least.of(len(wanted))), tell)
     try:
         launch.run()
     except BaseException as error:
@@ -66,20 +88,7 @@ def _add(cluster: Cluster, wanted: Sequence[WantedNode], leader: Node, tell: Cal
         if isinstance(error, PhaseFailed) and isinstance(error.cause, ToilError | OSError):
             raise error.verdict(f"no nodes were added to {cluster.name}: {error}") from error.cause
         raise
-
-
-def _remove(cluster: Cluster, names: Sequence[str], tell: Callable[[str], None]) -> None:
-    tell(f"removes {', '.join(names)}")
-    going = [node for node in cluster.nodes() if node.name in names]
-    with ThreadPoolExecutor(MOST) as pool:
-        list(pool.map(lambda node: _stop(cluster, node), going))
-    cluster.provisioner.terminate(cluster.name, names)
-    await_gone(lambda: cluster.provisioner.nodes(cluster.name), names, _GONE)
-
-
-def _stop(cluster: Cluster, node: Node) -> None:
-    """End the engine's program, so that it can say good-bye; a node that does not answer goes without."""
-    try:
-        cluster.transport.run(node, ["sh", "-c", STOP], timeout=_STOP)
-    except ToilError:
-        pass
+    failed = {node: f"{left_out.phase}: {left_out.why}" for node, left_out in launch.left_out.items()}
+    if failed:
+        take_away(cluster.provisioner, cluster.name, failed)
+    return failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from toil_core.cluster.wanted import Offer, WantedNode, Workers, more_workers
@@ -24,7 +25,13 @@ class Change:
 
 
 def change(
-    nodes: Sequence[Node], workers: Sequence[Workers], usual: Offer | None, *, disk: int = 0, loads: Mapping[str, int] | None = None
+    nodes: Sequence[Node],
+    workers: Sequence[Workers],
+    usual: Offer | None,
+    *,
+    disk: int = 0,
+    loads: Mapping[str, int] | None = None,
+    used: AbstractSet[str] = frozenset(),
 ) -> Change:
     """What makes a cluster's workers as many as wanted.
 
@@ -36,7 +43,8 @@ def change(
         workers: How many are wanted.
         usual: The kind of workers to add when it is not said.
         disk: Bytes of root disk of workers to add.
-        loads: By name, how many requests run on a node; None when that is not known.
+        loads: By name, how many jobs run on a node; None when that is not known.
+        used: Names that nodes once had; they are not given again.
 
     Raises:
         UsageError: A type has to be said, or a range was given.
@@ -46,14 +54,14 @@ def change(
     remove: list[str] = []
     for wanted in workers:
         if wanted.least != wanted.most:
-            raise UsageError(f"{wanted.least}-{wanted.most}: a range is for autoscaling; how many workers shall there be now?")
+            raise UsageError(f"{wanted.least}-{wanted.most}: a range is for a cluster that grows by itself, and this command sets a number; how many workers shall there be now?")
         alike = [node for node in present if wanted.offer is None or _is_like(node, wanted.offer)]
         missing = wanted.least - len(alike)
         if missing > 0:
             kind = wanted.offer or usual or _commonest(alike)
             if kind is None:
                 raise UsageError("of which type shall the workers be? --node-type TYPE, or -w TYPE=N, says it")
-            add += more_workers([*(node.name for node in nodes), *(node.name for node in add)], kind, missing, disk)
+            add += more_workers([*used, *(node.name for node in nodes), *(node.name for node in add)], kind, missing, disk)
         elif missing < 0:
             remove += [node.name for node in _least_needed(alike, loads or {})[:-missing]]
     return Change(tuple(add), tuple(remove))

@@ -50,6 +50,26 @@ class Workers:
     most: int
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many workers must come up.
+
+    Args:
+        number: A number of them, or a percentage.
+        percent: Which of both.
+    """
+
+    number: int
+    percent: bool = False
+
+    def of(self, count: int) -> int:
+        """How many that are of so many, at the most all of them."""
+        return min(count, -(-count * self.number // 100) if self.percent else self.number)
+
+
+HALF, ALL = Share(50, percent=True), Share(100, percent=True)
+
+
 def check_name(name: str) -> str:
     """The name of a cluster.
 
@@ -102,6 +122,18 @@ def parse_workers(text: str) -> tuple[Workers, ...]:
             raise BadOption(f"{part.strip()!r}: there cannot be at least {least} and at the most {most}")
         found.append(Workers(parse_offer(offer) if equals else None, least, most))
     return tuple(found)
+
+
+def parse_least(text: str) -> Share:
+    """`N`, or `P%` of what is asked for.
+
+    Raises:
+        BadOption: It is something else.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})(%?)", text.strip())
+    if not match or (match[2] and int(match[1]) > 100):
+        raise BadOption(f"{text!r} is no share of the workers; write a number of them, or a percentage such as 80%")
+    return Share(int(match[1]), percent=bool(match[2]))
 
 
 def parse_storage(text: str) -> int:

@@ -122,8 +122,13 @@ def content(distribution: importlib.metadata.Distribution) -> Content:
     return Content(name, version, files, _digest(distribution, files, hashed=bool(project)))
 
 
-def write_wheel(content: Content, folder: Path) -> Path:
+def write_wheel(content: Content, folder: Path, *, compiled: bool = True) -> Path:
     """Write the wheel into a folder; the same content gives the same bytes.
+
+    Args:
+        content: The content.
+        folder: The folder.
+        compiled: Whether modules are in it compiled as well, for this version of Python.
 
     Returns:
         Its path.
@@ -138,11 +143,11 @@ def write_wheel(content: Content, folder: Path) -> Path:
             data = source.read_bytes()
             rows.writerow((name, f"sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()}", len(data)))
             _add(wheel, name, data, executable=os.access(source, os.X_OK))
-            if name.endswith(".py") and ".data/" not in name:
+            if compiled and name.endswith(".py") and ".data/" not in name:
                 above, _, module = name.rpartition("/")
-                compiled = _compiled(source, data)
-                if compiled:
-                    _add(wheel, f"{above}{'/' if above else ''}__pycache__/{module[:-3]}.{sys.implementation.cache_tag}.pyc", compiled)
+                code = _compiled(source, data)
+                if code:
+                    _add(wheel, f"{above}{'/' if above else ''}__pycache__/{module[:-3]}.{sys.implementation.cache_tag}.pyc", code)
         rows.writerow((f"{_dist_info(content)}/RECORD", "", ""))
         _add(wheel, f"{_dist_info(content)}/RECORD", record.getvalue().encode())
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,26 @@ if __name__ == "__main__":
     main(squares)
 '''
 
+STAY = '''
+import os
+from pathlib import Path
+
+from toil_core import job, main
+from toil_core.testing.runners import await_file
+
+
+@job(cores=0.5, memory="64 MiB", disk="1 MiB")
+def stay(halt: str) -> str:
+    Path(f"{halt}/scratch").write_text(Path(os.environ["HOME"]).name)
+    os.rename(f"{halt}/scratch", f"{halt}/runs")
+    await_file(f"{halt}/end")
+    return "stayed"
+
+
+if __name__ == "__main__":
+    main(stay)
+'''
+
 
 @pytest.fixture(scope="module")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
@@ -52,6 +73,29 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
         yield made
     finally:
         made.destroy_all()
+
+
+@pytest.mark.timeout(400)
+def test_idle_nodes_go_first_and_a_job_may_end_before_its_node_goes(clusters: Clusters, tmp_path: Path) -> None:
+    (tmp_path / "stay.py").write_text(STAY)
+    clusters.toil("submit", "dasked", str(tmp_path / "stay.py"), f"file:{tmp_path}/store", "--halt", str(tmp_path), "--retry-count", "0")
+    await_file(tmp_path / "runs")
+    busy = (tmp_path / "runs").read_text()
+    nodes = json.loads(clusters.toil("cluster-status", "dasked", "--json").stdout)["nodes"]
+    idle = next(node["name"] for node in nodes if node["role"] == "worker" and not node["preemptible"] and node["name"] != busy)
+    assert clusters.toil("scale-cluster", "dasked", "-w", "local.small=1").stdout == f"removed {idle}\n"
+    scaling = subprocess.Popen(
+        clusters.command("scale-cluster", "dasked", "-w", "local.small=0"), env=clusters.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert scaling.stderr is not None
+    assert f"removes {busy} once their jobs have ended" in scaling.stderr.readline()
+    (tmp_path / "end").touch()
+    said, trouble = scaling.communicate(timeout=100)
+    assert (said, trouble, scaling.returncode) == (f"removed {busy}\n", "", 0)
+    shown = clusters.toil("attach", "dasked", "--follow").stdout
+    assert "stayed" in shown
+    assert "node lost" not in shown
+    assert clusters.toil("scale-cluster", "dasked", "-w", "local.small=2").stdout == "added worker-4, worker-5\n"
 
 
 @pytest.mark.timeout(400)
