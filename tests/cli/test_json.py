@@ -22,6 +22,7 @@ HERE = {
     "config": ["config", "--json"],
     "completion": ["completion", "fish", "--json"],
     "plugins": ["plugins", "--json"],
+    "bundle": ["bundle", "--json", "b.tar", "--engine", "single_machine"],
     "doctor": ["doctor", "--json"],
     "list-clusters": ["list-clusters", "--json"],
     "run": ["run", "--json", str(WORKFLOW), "new"],

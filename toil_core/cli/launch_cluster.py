@@ -27,7 +27,7 @@ def configure(parser: OptionParser) -> None:
     parser.add_argument("--leader-node-type", "--leaderNodeType", metavar="TYPE[:BID]", type=offer, help="The type of the leader. [--node-type, on demand]")
     parser.add_argument(
         "--workers", "-w", metavar="N|TYPE=N,…", type=workers, default=(),
-        help="How many workers: N, or N of each type, TYPE[:BID]=N; TYPE=LEAST-MOST starts with the least and leaves the rest to autoscaling. [0]",
+        help="How many workers: N, or N of each type, TYPE[:BID]=N; of TYPE=LEAST-MOST the least number is launched, and nothing adds more by itself yet. [0]",
     )  # fmt: skip
     parser.add_argument("--leader-storage", "--leaderStorage", metavar="GB", type=storage, default=0, help="Root disk of the leader. [the type's own]")
     parser.add_argument("--node-storage", "--nodeStorage", metavar="GB", type=storage, default=0, help="Root disk of each worker. [the type's own]")
