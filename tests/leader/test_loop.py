@@ -178,6 +178,18 @@ def test_a_worker_that_was_faster_than_the_fence_is_believed(store: JobStore) ->
     assert machine.ran == ["root", "a", "b"]
 
 
+def test_an_execution_that_lost_against_another_of_its_request_takes_nothing_back(store: JobStore) -> None:
+    def delivered_twice(machine: Machine, work: Work) -> None:
+        data = machine.make(work)
+        machine.keep(work, data)
+        loser = Update(work.request, State.ENDED, Reason.CANCELLED, message="it ran elsewhere too", commits=0)
+        machine.put(loser, Update(work.request, State.RUNNING), Update(work.request, State.ENDED, commit=data, commits=1))
+
+    machine = Machine(store, three(), {"a": [delivered_twice]})
+    assert machine.run().outcome == "succeeded"
+    assert machine.ran == ["root", "a", "b"]
+
+
 def test_an_end_without_commits_and_without_a_reason_is_a_loss(store: JobStore) -> None:
     machine = Machine(store, three(), {"a": [ended(None, commits=0)]})
     assert machine.run().outcome == "succeeded"

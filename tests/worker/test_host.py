@@ -263,6 +263,17 @@ def test_the_worker_command_fails_when_the_leader_was_first(run: Run, root: Path
     assert ended.returncode == 1 and "given this request up" in ended.stderr
 
 
+def test_a_request_that_is_delivered_twice_counts_once_and_keeps_its_files(run: Run, root: Path) -> None:
+    request = run.request(body("write file", "succeed"))
+    run.run(request)
+    (file,) = (blob.key for blob in run.store.list("files/"))
+    run.store.create("work/one", request.work)
+    command = [sys.executable, "-m", "toil_core.worker", run.locator, "work/one"]
+    ended = subprocess.run(command, check=False, env={**os.environ, "TMPDIR": str(root)}, capture_output=True, text=True, timeout=SECONDS)
+    assert ended.returncode == 1 and "ran elsewhere too" in ended.stderr
+    assert [blob.key for blob in run.store.list("files/")] == [file]
+
+
 def test_an_unusable_folder_is_a_clear_error(tmp_path: Path) -> None:
     from toil_core.errors import UsageError
 

@@ -37,6 +37,7 @@ from toil_core.leader.moves import (
 from toil_core.leader.state import OpenRequest, untold
 from toil_core.leader.surroundings import REAL, Surroundings
 from toil_core.leader.tell import Teller
+from toil_core.leader.unheard import Unheard
 from toil_core.leader.watch import Watch
 from toil_core.wire import commits, keys, work
 from toil_core.wire.commits import Commit, create_once
@@ -92,6 +93,7 @@ class Loop:
         self._submits: list[Request] = []
         self._local_submits: list[Request] = []
         self._running: set[str] = set()
+        self._unheard = Unheard()
         self._wake: float | None = None
         self._finish: Finish | None = None
 
@@ -120,7 +122,7 @@ class Loop:
 
     def _next(self) -> list[Update] | None:
         """What happened next; an empty list when only time passed."""
-        times = [at for at in (self._wake, self._watch.at if self._watch else None) if at is not None]
+        times = [at for at in (self._wake, self._unheard.at, self._watch.at if self._watch else None) if at is not None]
         return self._inbox.get(min(max(0.0, min(times) - self._now()), threading.TIMEOUT_MAX) if times else None)
 
     def _take(self, item: list[Update] | None) -> None:
@@ -135,6 +137,8 @@ class Loop:
         if self._wake is not None and self._now() >= self._wake:
             self._wake = None
             self._apply(TimePassed(self._now()))
+        if self._unheard.at is not None:
+            self._look_for_services()
         self._flush()
         if self._finish is None and self._checkpoints.due(self._graph):
             self._checkpoints.write(self._graph)
@@ -193,7 +197,8 @@ class Loop:
                 break
         if update.id in self._graph.requests:
             reason = update.reason or Reason.NODE_LOST
-            may_live = update.id in self._running or reason not in (Reason.CANCELLED, Reason.TOO_BIG)
+            ran = update.id in self._running or update.commits is not None  # who ran it says how often it committed; another may run it too
+            may_live = ran or reason not in (Reason.CANCELLED, Reason.TOO_BIG)
             if may_live and not self._graph.stopping:
                 self._void(update.id, reason)
             elif may_live:  # what is not issued again in this epoch needs no fence, but what is done counts, and what is not leaves no files
@@ -233,6 +238,12 @@ class Loop:
         self._commit(commit, key, start, payload)
         return True
 
+    def _look_for_services(self) -> None:
+        """Read the commits of services that are up, and of which nobody has told."""
+        for id in self._unheard.due(self._graph.services.starting, self._now()):
+            if request := self._graph.requests.get(id):
+                self._read_commit(id, request.next, sure=False)
+
     def _carried(self, id: str, number: int, data: bytes) -> None:
         """Apply a commit that the batch system carried: whole, or its first bytes."""
         key = keys.commit(id, number)
@@ -258,6 +269,8 @@ class Loop:
         for command in commands:
             match command:
                 case Submit():
+                    if command.kinds[0].service:
+                        self._unheard.sent(self._now())
                     local = self._local is not None and command.kinds[0].local
                     (self._local_submits if local else self._submits).append(self._request(command))
                 case Cancel():

@@ -161,6 +161,11 @@ class Services:
 
     # What is known of the graph
 
+    @property
+    def starting(self) -> list[str]:
+        """The requests of services that are not up yet."""
+        return [id for id, service in self.requests.items() if service.phase is STARTING]
+
     def add(self, owner: JobState, tops: Iterable[str], new: Mapping[str, NewJob], jobs: Mapping[str, JobState]) -> None:
         """Take in services of a job, with those that start after them."""
         crew = self.crews.get(owner.id)

@@ -219,7 +219,7 @@ def _write_file(place: Place, task: Task, values: Mapping[str, bytes], then: str
     """Write a file into the job store as the attempt's own, then `succeed`, `raise`, `die`, or wait for a file."""
     from toil_core.wire import keys
 
-    place.open_store().create(keys.attempt_files(place.request, task.job) + "file", b"content")
+    place.open_store().create(keys.execution_files(place.request, task.job, place.mark) + "file", b"content")
     if then == "raise":
         raise RuntimeError("after writing")
     if then == "die":

@@ -75,8 +75,13 @@ def log(job: str, request: str) -> str:
 
 
 def attempt_files(request: str, job: str) -> str:
-    """The prefix of all files that one attempt writes."""
+    """The prefix of all files that one attempt writes, in whichever execution of its request."""
     return f"{FILES}{request}/{job}/"
+
+
+def execution_files(request: str, job: str, mark: str) -> str:
+    """The prefix of those that it writes in one execution: a request that is delivered twice runs twice, and one of them counts."""
+    return f"{attempt_files(request, job)}{mark}"
 
 
 def request(epoch: int, sequence: int) -> str:

@@ -153,7 +153,7 @@ class Child:
         opened = self._opened
         say = partial(self._say, batch.work) if opened.live else None
         up = partial(self._up, batch.work)
-        return Place(batch.request, self._slot.path, self.open_store, opened.setup, 0, opened.cache, say, self._defer, up)
+        return Place(batch.request, self._slot.path, self.open_store, opened.setup, 0, opened.cache, say, self._defer, up, batch.mark)
 
     def _up(self, work: int, result: Result, payload: bytes) -> None:
         """Tell that a service is up."""

@@ -303,7 +303,7 @@ class WorkerHost:
         kind = running.kinds[running.tasks[index].kind]
 
         def settling() -> None:
-            finished = settle(epoch.store, running.id, job, kind, ended, item, epoch.keeping)
+            finished = settle(epoch.store, running.id, job, running.files(job), kind, ended, item, epoch.keeping)
             self._loop.call(lambda: settled(finished))
 
         def settled(finished: Finished) -> None:
@@ -391,7 +391,7 @@ class WorkerHost:
             won = commits.create_once(epoch.store, keys.commit(running.id, number), data)
             if not won:
                 for job in opened:
-                    sweep(epoch.store, running.id, job)
+                    sweep(epoch.store, running.files(job))
             if won and epoch.syncer is not None:
                 epoch.syncer.after(lambda error: self._loop.call(lambda: committed(won, error)))
             else:
@@ -402,7 +402,7 @@ class WorkerHost:
             if error is not None:
                 self._abandon(epoch, running, Reason.FAILED, words(error))
             elif not won:
-                self._abandon(epoch, running, Reason.CANCELLED, "the leader had given this request up")
+                self._abandon(epoch, running, Reason.CANCELLED, "the leader had given this request up, or it ran elsewhere too")
             else:
                 running.commits += 1
                 self._tell(running, number, data, final=final)
@@ -444,7 +444,7 @@ class WorkerHost:
 
         def sweeping() -> None:
             for job in opened:
-                sweep(epoch.store, running.id, job)
+                sweep(epoch.store, running.files(job))
 
         if opened:
             self._io.run(forgiving(sweeping))

@@ -80,6 +80,7 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
         environment: Variables to add.
         kinds: The kinds of the tasks.
         specs: The tasks.
+        mark: What the keys of their files have in front of their numbers.
     """
 
     work: int
@@ -90,6 +91,7 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
     environment: dict[str, str]
     kinds: tuple[Kind, ...]
     specs: tuple[Spec, ...]
+    mark: str = ""
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True):

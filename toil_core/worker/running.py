@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from toil_core.batch_system import Reason, Requirement, Usage
+from toil_core.wire import keys
 from toil_core.wire.jobs import Failure, Kind, NewJob, Ref, Result
 from toil_core.wire.work import Task, Work
 from toil_core.worker.messages import Batch, Ended, Spec
@@ -28,10 +30,12 @@ class Running:
         work: What to run.
         requirement: What the request was promised.
         environment: Variables to add.
+        mark: Tells the files of this execution of the request from those of any other; random if not given.
     """
 
-    def __init__(self, number: int, work: Work, requirement: Requirement, environment: Mapping[str, str]) -> None:
+    def __init__(self, number: int, work: Work, requirement: Requirement, environment: Mapping[str, str], mark: str = "") -> None:
         self.number = number
+        self.mark = mark or f"{os.urandom(4).hex()}-"
         self.work = work
         self.requirement = requirement
         self.environment = dict(environment)
@@ -83,6 +87,10 @@ class Running:
             return False
         return self.ending is not None or not self.ready
 
+    def files(self, job: str) -> str:
+        """The prefix of all files that the job writes here."""
+        return keys.execution_files(self.id, job, self.mark)
+
     def refs(self) -> list[Ref]:
         """What must be read from the job store before the tasks can run."""
         found = []
@@ -118,7 +126,7 @@ class Running:
         self.flying.update(indexes)
         specs = tuple(Spec(index, self.tasks[index].kind, self.tasks[index]) for index in indexes)
         cores = self.requirement.cores
-        return Batch(self.number, self.slot, self.id, self.isolated, cores, self.environment, tuple(self.kinds), specs)
+        return Batch(self.number, self.slot, self.id, self.isolated, cores, self.environment, tuple(self.kinds), specs, self.mark)
 
     def ended(self, index: int, finished: Finished, ok: bool) -> None:
         """Take in what came of a task."""

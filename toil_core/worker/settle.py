@@ -75,8 +75,8 @@ def told(ended: Ended) -> Item | None:
         return None
 
 
-def settle(store: JobStore, request: str, job: str, kind: Kind, ended: Ended, item: Item | None, keeping: Keeping) -> Finished:
-    """What came of an attempt with a process of its own, once its log and its folder are seen to.
+def settle(store: JobStore, request: str, job: str, files: str, kind: Kind, ended: Ended, item: Item | None, keeping: Keeping) -> Finished:
+    """What came of an attempt with a process of its own, once its log and its folder are seen to; `files` is where it put files.
 
     Raises:
         Transient: The store failed in a way that may pass.
@@ -88,7 +88,7 @@ def settle(store: JobStore, request: str, job: str, kind: Kind, ended: Ended, it
     usage = usage_of(ended, disk)
     result = Result(job, failure=failure_of(ended, kind)) if item is None else None
     if ended.opened and (item is None or not item.ok):
-        sweep(store, request, job)
+        sweep(store, files)
     if not ended.log:
         return (encode(result) if item is None else item.result), b"" if item is None else item.payload, usage
     assert item is not None or result is not None
@@ -124,13 +124,13 @@ def discard(ended: Ended) -> None:
         folders.remove(ended.trash)
 
 
-def sweep(store: JobStore, request: str, job: str) -> None:
-    """Delete the files of an attempt that does not count.
+def sweep(store: JobStore, files: str) -> None:
+    """Delete the files of an attempt that does not count, by the prefix of their keys.
 
     Raises:
         Transient: The store failed in a way that may pass.
     """
-    store.delete([blob.key for blob in store.list(keys.attempt_files(request, job))])
+    store.delete([blob.key for blob in store.list(files)])
 
 
 def failed(job: str, failure: Failure) -> Finished:

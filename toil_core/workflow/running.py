@@ -54,7 +54,7 @@ class Running:
                 from toil_core.worker.cache import Cache
 
                 cache = Cache(place.cache)
-            self.held = Files(place.open_store(), keys.attempt_files(place.request, self.task.job), place.tmp, config, cache)
+            self.held = Files(place.open_store(), keys.execution_files(place.request, self.task.job, place.mark), place.tmp, config, cache)
         return self.held
 
     @property

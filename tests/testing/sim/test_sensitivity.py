@@ -12,6 +12,7 @@ from toil_core.leader import checkpoints, epoch, loop, retries, run
 from toil_core.leader.checkpoints import Found
 from toil_core.leader.graph import Graph
 from toil_core.leader.loop import Loop
+from toil_core.leader.unheard import Unheard
 from toil_core.testing.sim.scenarios import named
 from toil_core.wire import commits, keys
 
@@ -66,6 +67,14 @@ def workers_commits_replace_voids(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commits, "create_once", create)
 
 
+def both_executions_write_the_same_files(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(keys, "execution_files", lambda request, job, mark: keys.attempt_files(request, job))
+
+
+def nobody_looks_for_services(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Unheard, "sent", lambda unheard, now: None)
+
+
 def losses_use_up_tries(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(retries, "FREE", frozenset())
 
@@ -115,6 +124,8 @@ def a_new_leader_begins_anew(patch: pytest.MonkeyPatch) -> None:
         (a_leader_s_voids_replace_commits, "workers"),
         (a_leader_does_not_believe_commits_that_are_there, "workers"),
         (workers_commits_replace_voids, "machines"),
+        (both_executions_write_the_same_files, "deliveries"),
+        (nobody_looks_for_services, "shape:service"),
         (losses_use_up_tries, "machines"),
         (commits_go_at_once, "leaders"),
         (children_are_forgotten_when_chaining, "shape:static-children-dynamic-follow-on"),

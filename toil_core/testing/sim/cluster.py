@@ -9,7 +9,6 @@ from dataclasses import replace
 from toil_core.batch_system import BatchSystem, Reason, Request, Requirement, State, Update
 from toil_core.testing.sim.broken import need
 from toil_core.testing.sim.worker import Scene, Worker
-from toil_core.wire.work import decode_work
 
 FATES = ("worker killed", "node lost", "partitioned", "cut off", "preempted", "never heard of")
 """What can happen to a request as a whole."""
@@ -17,6 +16,8 @@ NOTICES = (120.0, 30.0, 0.0)
 """Seconds between the notice that a machine will be taken and its end."""
 ROOM = 0.5
 """Cores of each machine beside those that are told: services are small, and fit beside jobs."""
+DELIVERIES = ("delivered twice",)
+"""What can happen when a request is handed over."""
 NEWS = ("delayed", "told twice", "lost", "not carried", "prefix only", "altered", "count unknown")
 """What can happen to an update on its way."""
 
@@ -26,14 +27,16 @@ class _Place:
 
     Attributes:
         worker: What runs it.
+        request: Its id.
         batch: Whose request it is.
         told: Whether its end was told.
         node: On which node.
         cores: How many cores of it are set aside.
     """
 
-    def __init__(self, worker: Worker, batch: SimulatedBatch, node: int, cores: float) -> None:
+    def __init__(self, worker: Worker, request: str, batch: SimulatedBatch, node: int, cores: float) -> None:
         self.worker = worker
+        self.request = request
         self.cores = cores
         self.batch = batch
         self.node = node
@@ -54,68 +57,86 @@ class Cluster:
         self.cores = cores
         self.nodes = nodes
         self._free = [cores + ROOM] * nodes
-        self._waiting: deque[tuple[Request, SimulatedBatch]] = deque()
+        self._waiting: deque[tuple[Request, SimulatedBatch, str]] = deque()
         self.places: dict[str, _Place] = {}
+        """By the name of what runs there: a request's id, or that and `again`."""
 
     def submit(self, request: Request, batch: SimulatedBatch) -> None:
         """Queue a request."""
-        self._waiting.append((request, batch))
+        self._queue(request, batch, request.id)
+        if self._scene.chance.fault(f"delivery of {request.id}", DELIVERIES):
+            seconds = self._scene.chance.between(f"again {request.id}", 0.0, 30.0)
+            self._scene.clock.later(seconds, lambda: None if batch.closed else self._repeat(request, batch))
+
+    def _queue(self, request: Request, batch: SimulatedBatch, name: str) -> None:
+        self._waiting.append((request, batch, name))
         self._scene.clock.later(0.01, self._start)
+
+    def _repeat(self, request: Request, batch: SimulatedBatch) -> None:
+        """The request is delivered once more, as if it had got lost."""
+        self._scene.twice(request.id)
+        self._queue(request, batch, f"{request.id} again")
 
     def cancel(self, id: str) -> None:
         """End a request, wherever it is."""
         for item in [item for item in self._waiting if item[0].id == id]:
             self._waiting.remove(item)
             item[1].deliver(Update(id, State.ENDED, Reason.CANCELLED))
-        place = self.places.get(id)
-        if place is not None and not place.told:
-            place.worker.cancel()
+        for place in self._of(id):
+            if not place.told:
+                place.worker.cancel()
+
+    def _of(self, id: str) -> list[_Place]:
+        """Wherever the request runs."""
+        return [self.places[name] for name in (id, f"{id} again") if name in self.places]
 
     def interrupt(self, id: str) -> None:
         """Ask a request to end in good order."""
-        place = self.places.get(id)
-        if place is None:
+        places = self._of(id)
+        if not places:
             self.cancel(id)
-        elif not place.told:
-            place.worker.interrupt()
+        for place in places:
+            if not place.told:
+                place.worker.interrupt()
 
     def abandon(self, batch: SimulatedBatch) -> None:
         """The leader is gone: its requests end, some of them late."""
         self._waiting = deque(item for item in self._waiting if item[1] is not batch)
-        for id, place in list(self.places.items()):
+        for name, place in list(self.places.items()):
             if place.batch is batch:
-                seconds = self._scene.chance.between(f"end of {id}", 0.0, 30.0)
-                self._scene.clock.later(seconds, lambda id=id: self._kill(id))  # type: ignore[misc]
+                seconds = self._scene.chance.between(f"end of {name}", 0.0, 30.0)
+                self._scene.clock.later(seconds, lambda name=name: self._kill(name))  # type: ignore[misc]
 
     def _start(self) -> None:
         while self._waiting:
-            request, batch = self._waiting[0]
+            request, batch, name = self._waiting[0]
             node = next((number for number, free in enumerate(self._free) if free >= request.requirement.cores - 1e-9), None)
             if node is None:
                 return
             self._waiting.popleft()
             self._reserve(node, request.requirement.cores)
-            self._run(request, batch, node)
+            self._run(request, batch, name, node)
 
-    def _run(self, request: Request, batch: SimulatedBatch, node: int) -> None:
+    def _run(self, request: Request, batch: SimulatedBatch, name: str, node: int) -> None:
         scene = self._scene
 
         def deliver(update: Update) -> None:
             if update.state is State.ENDED:
-                self._leave(request.id)
+                self._leave(name)
             if not place.told:
                 place.told = update.state is State.ENDED
                 batch.deliver(update)
 
         def died() -> None:
             if not place.told:
-                self._lose(request.id, place, Reason.NODE_LOST, lives=False)
+                self._lose(name, place, Reason.NODE_LOST, lives=False)
 
-        place = self.places[request.id] = _Place(Worker(scene, request, deliver, died), batch, node, request.requirement.cores)
-        fate = scene.chance.fault(f"fate of {request.id}", FATES)
+        worker = Worker(scene, request, deliver, died, f"worker {name}")
+        place = self.places[name] = _Place(worker, request.id, batch, node, request.requirement.cores)
+        fate = scene.chance.fault(f"fate of {name}", FATES)
         if fate:
-            seconds = scene.chance.between(f"time of {request.id}", 0.0, 3.0)
-            scene.clock.later(seconds, lambda: self._befall(fate, request))
+            seconds = scene.chance.between(f"time of {name}", 0.0, 3.0)
+            scene.clock.later(seconds, lambda: self._befall(fate, name))
         if fate != "never heard of":
             place.worker.start()
 
@@ -123,50 +144,50 @@ class Cluster:
         self._free[node] -= cores
         need(-1e-6 < self._free[node] < self.cores + ROOM + 1e-6, f"{self.cores + ROOM - self._free[node]:g} cores of node {node} are set aside")
 
-    def _leave(self, id: str) -> _Place | None:
-        """Nothing of the request runs any more."""
-        place = self.places.pop(id, None)
+    def _leave(self, name: str) -> _Place | None:
+        """Nothing of it runs any more."""
+        place = self.places.pop(name, None)
         if place is not None:
             self._reserve(place.node, -place.cores)
             self._scene.clock.later(0.0, self._start)
         return place
 
-    def _befall(self, fate: str, request: Request) -> None:
-        place = self.places.get(request.id)
+    def _befall(self, fate: str, name: str) -> None:
+        place = self.places.get(name)
         if place is None or place.told:
             return
         scene = self._scene
-        scene.trace(f"{request.id}: {fate}")
+        scene.trace(f"{name}: {fate}")
         if fate == "cut off":
-            place.worker.cut_until = scene.clock.now + scene.chance.between(f"cut {request.id}", 1.0, 120.0)
+            place.worker.cut_until = scene.clock.now + scene.chance.between(f"cut {name}", 1.0, 120.0)
         elif fate == "preempted":
-            notice = NOTICES[int(3 * scene.chance.draw(f"notice of preempting {request.id}"))]
-            scene.clock.later(notice, lambda: self._take(request.id))
+            notice = NOTICES[int(3 * scene.chance.draw(f"notice of preempting {name}"))]
+            scene.clock.later(notice, lambda: self._take(name))
         elif fate == "node lost":
-            for id, other in list(self.places.items()):
+            for each, other in list(self.places.items()):
                 if other.node == place.node:
-                    self._lose(id, other, Reason.NODE_LOST, lives=self._scene.chance.draw(f"zombie {id}") < 0.3)
+                    self._lose(each, other, Reason.NODE_LOST, lives=self._scene.chance.draw(f"zombie {each}") < 0.3)
         else:
-            self._lose(request.id, place, Reason.NODE_LOST, lives=fate == "partitioned")
+            self._lose(name, place, Reason.NODE_LOST, lives=fate == "partitioned")
 
-    def _take(self, id: str) -> None:
+    def _take(self, name: str) -> None:
         """The machine is taken away, unless what ran there has ended."""
-        place = self.places.get(id)
+        place = self.places.get(name)
         if place is not None and not place.told:
-            self._lose(id, place, Reason.PREEMPTED, lives=False)
+            self._lose(name, place, Reason.PREEMPTED, lives=False)
 
-    def _lose(self, id: str, place: _Place, reason: Reason, *, lives: bool) -> None:
+    def _lose(self, name: str, place: _Place, reason: Reason, *, lives: bool) -> None:
         """The batch system believes that the request is gone; perhaps it is not."""
         place.told = True
         if not lives:
-            self._kill(id)
+            self._kill(name)
         else:
-            self._scene.clock.later(self._scene.chance.between(f"end of {id}", 0.0, 120.0), lambda: self._kill(id))
-        seconds = self._scene.chance.between(f"notice of {id}", 0.0, 20.0)
-        self._scene.clock.later(seconds, lambda: place.batch.deliver(Update(id, State.ENDED, reason, message=reason.value)))
+            self._scene.clock.later(self._scene.chance.between(f"end of {name}", 0.0, 120.0), lambda: self._kill(name))
+        seconds = self._scene.chance.between(f"notice of {name}", 0.0, 20.0)
+        self._scene.clock.later(seconds, lambda: place.batch.deliver(Update(place.request, State.ENDED, reason, message=reason.value)))
 
-    def _kill(self, id: str) -> None:
-        place = self._leave(id)
+    def _kill(self, name: str) -> None:
+        place = self._leave(name)
         if place is not None:
             place.worker.dead = True
 
@@ -187,7 +208,6 @@ class SimulatedBatch(BatchSystem):
         self._cluster = cluster
         self._scene = scene
         self._seen: set[str] = set()
-        self._services: set[str] = set()
         self.inbox: Callable[[Update], None] = lambda update: None
         self.closed = False
 
@@ -195,8 +215,6 @@ class SimulatedBatch(BatchSystem):
         for request in requests:
             if request.id not in self._seen and not self.closed:
                 self._seen.add(request.id)
-                if decode_work(request.work).kinds[0].service:
-                    self._services.add(request.id)
                 self._cluster.submit(request, self)
 
     def updates(self, seconds: float | None = None) -> list[Update]:
@@ -235,7 +253,7 @@ class SimulatedBatch(BatchSystem):
                 seconds = chance.between(f"delay {site}", 0.0, 60.0)
             case "told twice":
                 self._scene.clock.later(chance.between(f"again {site}", 0.0, 60.0), lambda: self.inbox(update))
-            case "lost" if update.state is State.RUNNING or (update.state is State.COMMITTED and update.id not in self._services):
+            case "lost" if update.state is not State.ENDED:
                 return
             case "not carried" if update.commit is not None:
                 update = replace(update, commit=None)

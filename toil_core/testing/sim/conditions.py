@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toil_core.testing.sim.chance import Fault, Stream
-from toil_core.testing.sim.cluster import FATES, NEWS
+from toil_core.testing.sim.cluster import DELIVERIES, FATES, NEWS
 from toil_core.testing.sim.store import DAMAGE, OUTCOMES, StoreKind
 from toil_core.testing.sim.worker import COMMIT_FAULTS, TASK_FAULTS
 
@@ -19,7 +19,7 @@ CLOCKS = ("clock ahead", "clock behind")
 """What can be wrong with a leader's clock."""
 SERVING = ("service ends",)
 """What can happen to a service that is up."""
-FAULTS = (*OUTCOMES, *DAMAGE, *LEADER_FAULTS, *WAIT_FAULTS, *CLOCKS, *TASK_FAULTS, *COMMIT_FAULTS, *SERVING, *FATES, *NEWS)
+FAULTS = (*OUTCOMES, *DAMAGE, *LEADER_FAULTS, *WAIT_FAULTS, *CLOCKS, *TASK_FAULTS, *COMMIT_FAULTS, *SERVING, *FATES, *NEWS, *DELIVERIES)
 """Every kind of fault, in the order in which a mix is drawn."""
 
 

@@ -40,8 +40,10 @@ class Truth:
         """By job."""
         self.begun: Counter[tuple[int, Plan]] = Counter()
         """How many attempts began, by epoch."""
-        self.wrote: dict[tuple[str, str], Plan] = {}
-        """Which plan each request's job with a commit of success is of."""
+        self.wrote: dict[str, Plan] = {}
+        """Of each file that a commit of success tells of, the plan that it belongs to."""
+        self.twice: set[str] = set()
+        """Requests that were delivered twice."""
         self.unswept: set[str] = set()
         """Files that were written when nobody looked for their request any more."""
         self.late: set[str] = set()
@@ -61,7 +63,7 @@ class Truth:
         missing = self._program.before[plan] - self.ran - self.within.get(request, set())
         need(not missing, f"{plan} starts before the commits of {missing} are there")
         counts = self.counting.get((epoch, task.job))
-        need(counts is None or plan.checkpoint, f"{plan} starts again in {request}, although its commit in {counts} counts")
+        need(counts is None or plan.checkpoint or request in self.twice, f"{plan} starts again in {request}, although its commit in {counts} counts")
         tries = self.charged[epoch, task.job]
         need(task.attempt <= tries + 1 or plan.checkpoint, f"attempt {task.attempt} at {plan} after {tries} that were its own fault")
 
@@ -69,19 +71,18 @@ class Truth:
         """An attempt succeeded; what goes on in the same request shares its fate."""
         self.within.setdefault(request, set()).add(plan)
 
-    def committed(self, request: str, results: Iterable[Result]) -> None:
-        """A commit was made."""
-        for result in results:
-            plan = self.plans.get(result.job)
-            if plan is None:  # it could not even be tried
-                continue
-            if result.failure is None:
-                self.ran.add(plan)
-                self.wrote[request, result.job] = plan
-                if not plan.service and request not in self.fenced:
-                    self.counting.setdefault((keys.request_order(request)[0], result.job), request)
-            else:
-                self.charged[keys.request_order(request)[0], result.job] += 1
+    def committed(self, request: str, result: Result, file: str) -> None:
+        """A commit tells of an attempt and the file that it wrote."""
+        plan = self.plans.get(result.job)
+        if plan is None:  # it could not even be tried
+            return
+        if result.failure is not None:
+            self.charged[keys.request_order(request)[0], result.job] += 1
+            return
+        self.ran.add(plan)
+        self.wrote[file] = plan
+        if not plan.service and request not in self.fenced:
+            self.counting.setdefault((keys.request_order(request)[0], result.job), request)
 
 
 class LeaderTruth:
@@ -147,9 +148,9 @@ def check_files(program: Program, truth: Truth, data: Mapping[str, bytes]) -> No
     kept: set[Plan] = set()
     for key in data:
         if key.startswith(keys.FILES):
-            request, job, _ = key.removeprefix(keys.FILES).split("/")
-            plan = truth.wrote.get((request, job))
-            if key in truth.unswept or request in truth.late:
+            request = key.split("/")[1]
+            plan = truth.wrote.get(key)
+            if key in truth.unswept or request in truth.late or request in truth.twice:
                 kept.update([] if plan is None or plan in gone else [plan])
                 continue
             need(plan is not None, f"{key} is of an attempt that does not count, and was kept")

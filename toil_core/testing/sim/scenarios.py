@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from toil_core.testing.sim.chance import Fault, Stream
-from toil_core.testing.sim.cluster import FATES, NEWS
+from toil_core.testing.sim.cluster import DELIVERIES, FATES, NEWS
 from toil_core.testing.sim.conditions import CLOCKS, LEADER_FAULTS, SERVING, WAIT_FAULTS, Conditions, swarm
 from toil_core.testing.sim.program import Program
 from toil_core.testing.sim.programs import random_program
@@ -84,6 +84,7 @@ SCENARIOS = {
         Scenario("leaders", "leaders die, freeze, meet others and have wrong clocks", random_program, _only(*LEADER_FAULTS, *WAIT_FAULTS, *CLOCKS)),
         Scenario("workers", "attempts fail, workers are killed, services end", random_program, _only(*TASK_FAULTS, *COMMIT_FAULTS, *SERVING, "worker killed")),
         Scenario("machines", "machines are lost, taken away, cut off and come to life again", random_program, _only(*FATES)),
+        Scenario("deliveries", "requests are delivered twice, while or after they run for the first time; workers are killed", random_program, _only(*DELIVERIES, *COMMIT_FAULTS, "worker killed")),
         Scenario("news", "what workers tell comes late, twice, in another order, altered or not at all", random_program, _only(*NEWS)),
     )
 }  # fmt: skip

@@ -49,11 +49,14 @@ class Scene(Protocol):
     def troubled(self, request: str, jobs: list[str]) -> None:
         """The worker cannot go on, for no fault of the jobs that it had."""
 
+    def twice(self, request: str) -> None:
+        """The request is delivered twice."""
+
     def trace(self, line: str) -> None:
         """A line for the record."""
 
-    def leads(self, request: str) -> bool:
-        """Whether the request was sent by the newest leader."""
+    def awaited(self, request: str) -> bool:
+        """Whether the newest leader waits for the request."""
 
 
 class Worker:
@@ -64,14 +67,15 @@ class Worker:
         request: The request.
         deliver: Takes updates.
         died: Called when it is dead without a word.
+        name: What it is called.
     """
 
-    def __init__(self, scene: Scene, request: Request, deliver: Callable[[Update], None], died: Callable[[], None]) -> None:
+    def __init__(self, scene: Scene, request: Request, deliver: Callable[[Update], None], died: Callable[[], None], name: str) -> None:
         self._scene = scene
         self._deliver = deliver
         self._died = died
-        self._running = Running(0, decode_work(request.work), request.requirement, {})
-        self.name = f"worker {request.id}"
+        self.name = name
+        self._running = Running(0, decode_work(request.work), request.requirement, {}, f"{scene.chance.bytes(f'{name} files', 4).hex()}-")
         self.dead = False
         self.over = False
         self._store = scene.blobs.door(self)
@@ -207,7 +211,7 @@ class Worker:
 
     def _write(self, index: int, task: Task, plan: Plan) -> None:
         if plan.writes and index in self._running.flying:
-            commits.create_once(self._store, _file(self._running.id, task.job), plan.name.encode())
+            commits.create_once(self._store, self._file(task.job), plan.name.encode())
         self._later(f"running on {plan.name}", plan.seconds / 2, lambda: self._try(lambda: self._run(index, task, plan)))
 
     def _run(self, index: int, task: Task, plan: Plan) -> None:
@@ -253,7 +257,7 @@ class Worker:
 
     def _fail(self, index: int, job: str, failure: Failure) -> None:
         """The attempt has failed: what it wrote goes."""
-        sweep(self._store, self._running.id, job)
+        sweep(self._store, self._running.files(job))
         self._ended(index, job, failure)
 
     def _attempt(self, index: int, task: Task, plan: Plan) -> tuple[Result, bytes]:
@@ -264,10 +268,10 @@ class Worker:
             try:
                 self._store.stat(given[each.name].file)
             except NoSuchKey:
-                if not self._scene.leads(request):  # others have gone on without it
+                if not self._scene.awaited(request):  # others have gone on without it
                     raise
                 raise AssertionError(f"{plan} needs the file of {each}, which is gone: {given[each.name].file}") from None
-        file = _file(request, task.job) if plan.writes else ""
+        file = self._file(task.job) if plan.writes else ""
         jobs, kinds, payload, ids = describe(f"{request}.{index}", plan.added, {plan: task.job})
         value = msgspec.json.encode(Value(plan.name, digest(plan, {name: each.digest for name, each in given.items()}), file, "." * plan.size))
         result = Result(
@@ -318,7 +322,7 @@ class Worker:
                 self._die(fault)
             if not commits.create_once(self._store, keys.commit(running.id, number), data):
                 for job in opened:
-                    sweep(self._store, running.id, job)
+                    sweep(self._store, running.files(job))
                 running.committing = False
                 self._running.flying.clear()
                 running.abandon(Reason.CANCELLED, "the leader had given this request up")
@@ -345,12 +349,11 @@ class Worker:
         running = self._running
         for job in running.opened:
             try:
-                sweep(self._store, running.id, job)
+                sweep(self._store, running.files(job))
             except (Transient, Killed):
                 break
         self._send(Update(running.id, State.ENDED, reason, None, message, self.name, commits=running.commits))
 
-
-def _file(request: str, job: str) -> str:
-    """The key of the file that an attempt writes."""
-    return keys.attempt_files(request, job) + "data"
+    def _file(self, job: str) -> str:
+        """The key of the file that an attempt writes."""
+        return self._running.files(job) + "data"

@@ -109,9 +109,19 @@ class World:
         for job in jobs:
             self.truth.charged[keys.request_order(request)[0], job] += 1
 
+    def twice(self, request: str) -> None:
+        """The request is delivered twice."""
+        self.trace(f"{request} is delivered again")
+        self.truth.twice.add(request)
+
     def succeeded(self, request: str, plan: Plan) -> None:
         """An attempt succeeded."""
         self.truth.succeeded(request, plan)
+
+    def awaited(self, request: str) -> bool:
+        """Whether the newest leader waits for the request."""
+        newest = self.newest
+        return newest is not None and request in newest.requests
 
     def leads(self, request: str) -> bool:
         """Whether the request was sent by the newest leader."""
@@ -136,12 +146,13 @@ class World:
         if key.startswith(keys.CHECKPOINTS):
             self._epochs.wrote(key, data)
         elif key.startswith(keys.COMMITS) and key != keys.commit(keys.ROOT, 0):
-            commit, _ = commits.decode(data, key)
+            commit, start = commits.decode(data, key)
             if self._forgotten(commit.request):
                 self.truth.late.add(commit.request)
             if commit.void:
                 self.truth.fenced.add(commit.request)
-            self.truth.committed(commit.request, [entry.result for entry in commit.entries])
+            for entry in commit.entries:
+                self.truth.committed(commit.request, entry.result, _file_of(data, start, entry))
 
     def written(self, who: str, key: str, data: bytes, former: bytes | None = None) -> None:
         """A blob is there, perhaps in place of another."""
@@ -205,6 +216,12 @@ class World:
 
     def _attempts(self) -> int:
         return sum(self.truth.begun.values())
+
+
+def _file_of(data: bytes, start: int, entry: commits.Entry) -> str:
+    """The file that an attempt says it wrote."""
+    base, (first, last) = start + entry.base, entry.result.value
+    return msgspec.json.decode(data[base + first : base + last], type=Value).file if last else ""
 
 
 class _Listener(logging.Handler):
