@@ -11,7 +11,8 @@ def test_nothing_is_asked_for_without_services() -> None:
 
 
 def test_a_service_is_asked_for_in_time_and_then_ever_more_rarely() -> None:
-    unheard, now, waits = Unheard(), 0.0, []
+    unheard, now = Unheard(), 0.0
+    waits: list[float] = []
     unheard.sent(now)
     while len(waits) < 8:
         assert unheard.at is not None
