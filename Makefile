@@ -11,6 +11,7 @@ demo: $(call ready,demo)
 	mkdir -p build/demo
 	$(BIN)/python examples/variants/variants.py file:build/demo/job-store --output demo-results
 
+test: export PYTHONDONTWRITEBYTECODE =   # thousands of processes start, which would compile all modules anew
 test: lint
 	$(BIN)/pytest -n 2 --cov --cov-report=term $(ARGS)
 
@@ -42,7 +43,7 @@ protocol: $(call ready,test)
 mutants: $(call ready,test)
 	$(BIN)/python -m tools.mutants --sample 300 $(ARGS)
 
-changes: $(call ready,dev)
+changes: $(call ready,test)
 	$(BIN)/towncrier build --draft
 
 clean:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from toil_core.testing.needs import need
+
 ASK = {
     "bash": """
         eval "$(toil completion bash)"
@@ -44,8 +46,8 @@ ASK = {
 )
 def test_the_shell_offers(shell: str, line: str, offered: str, tmp_path: Path) -> None:
     program = shutil.which(shell)
-    if program is None:
-        pytest.skip(f"{shell} is not installed")
+    need("" if program else f"{shell} is not installed")
+    assert program
     script = tmp_path / "ask"
     script.write_text(ASK[shell])
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from tests.cluster.lab import a_lab
 from tests.cluster.real_cluster import RealCluster
 from tests.docs.blocks import ROOT
+from toil_core.testing.needs import need
 
 VARIANTS = ROOT / "examples" / "variants" / "variants.py"
 HOLD = Path(__file__).parent / "workflows" / "hold.py"
@@ -19,7 +21,7 @@ LAUNCH = ("-p", "simhost", "--nodeType", "sim.small", "--leaderNodeType", "sim.l
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[RealCluster]:
-    pytest.importorskip("toil_dask")
+    need("" if find_spec("toil_dask") else "pip install toil-dask")
     with a_lab() as lab:
         cluster = RealCluster(lab, tmp_path, uuid4().hex)
         try:

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
@@ -81,9 +82,10 @@ def make_environment(folder: Path, wheel: Path, *, pip: bool = False) -> Path:
     Returns:
         Its Python.
     """
-    venv.EnvBuilder(symlinks=True, with_pip=pip).create(folder)
+    shared = pip and find_spec("pip") is not None  # to bring one of its own takes seconds
+    venv.EnvBuilder(symlinks=True, with_pip=pip and not shared).create(folder)
     packages = site_packages(folder)
-    for name in _needed():
+    for name in [*_needed(), *(["pip"] if shared else [])]:
         found = distribution(name)
         tops = {path.parts[0] for path in found.files or () if not path.parts[0].startswith("..") and path.parts[0] != "__pycache__"}
         for top in tops:

@@ -16,6 +16,7 @@ from tests.fake_plugins import add_plugin
 from toil_core.job_store import Blob
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
+from toil_core.testing.needs import need
 
 SCRIPT = """
     from pathlib import Path
@@ -199,8 +200,7 @@ def tiny(folder: Path, version: int) -> Path:
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_what_the_script_says_it_needs_is_installed(tmp_path: Path, wheel: Path, installer: str) -> None:
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-    if installer == "uv" and uv is None:
-        pytest.skip("uv is not installed")
+    need("uv is not installed" if installer == "uv" and uv is None else "")
     worker = make_environment(tmp_path / "elsewhere", wheel, pip=installer == "pip")
     places = Places.make(tmp_path, make_environment(tmp_path / "here", wheel), worker)
     needed = tiny(tmp_path, 2)

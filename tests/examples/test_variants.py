@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
-edlib = pytest.importorskip("edlib")
-pysam = pytest.importorskip("pysam")
-pytest.importorskip("mappy")
-pytest.importorskip("cutadapt")
+from toil_core.testing.needs import library
+
+edlib, pysam = library("edlib"), library("pysam")
+for tool in ("mappy", "cutadapt"):
+    library(tool)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "variants"
 DATA = EXAMPLE / "data"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,11 @@ def need(lacking: str) -> None:
     """
     if lacking:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(lacking)
+
+
+def library(name: str) -> Any:
+    """The module of that name, for a whole file of tests: without it they are skipped, or fail in continuous integration."""
+    return importlib.import_module(name) if os.environ.get("CI") else pytest.importorskip(name)
 
 
 @contextmanager
