@@ -206,6 +206,12 @@ def test_a_run_that_succeeds_and_one_that_fails(tmp_path: Path) -> None:
     assert "holds a workflow already" in refused["error"] and refused["runs"] == []
 
 
+def test_a_restart_with_nothing_left_to_do(tmp_path: Path) -> None:
+    assert piped("run", WORKFLOW, "s", "--jobs", "1", "--clean", "never", cwd=tmp_path).returncode == 0
+    (run,) = only_json(piped("run", "--json", WORKFLOW, "s", "--restart", cwd=tmp_path))["runs"]
+    assert (run["restarted"], run["state"], run["total"], run["done"], run["value"]) == (True, "succeeded", 2, 2, [0])
+
+
 CLASSIC = """
 import os
 from toil_core import Toil, job

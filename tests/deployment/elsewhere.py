@@ -27,6 +27,8 @@ class Elsewhere(BatchSystem):
         config: The options.
     """
 
+    needs_lease = True
+
     def __init__(self, config: Config) -> None:
         place = json.loads(os.environ["ELSEWHERE"])
         self._python, self._folder, self._variables = place["python"], Path(place["folder"]), place["environment"]

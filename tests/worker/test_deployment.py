@@ -155,7 +155,7 @@ def test_without_an_installer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_why_modules_cannot_be_loaded() -> None:
     lacking = ModuleNotFoundError("No module named 'tiny'")
     assert explain(lacking, Setup()) == "ModuleNotFoundError: No module named 'tiny'"
-    assert explain(lacking, Setup(code=Code("x"))).endswith("is not installed on this worker: name it with --python-requirements")
+    assert explain(lacking, Setup(code=Code("x"))).endswith("name it with --python-requirements, or look whether a .toilignore file lists it")
     gone = FileNotFoundError(2, "No such file or directory", "/leader/run.py")
     assert explain(gone, Setup(script="/leader/run.py")).endswith("this worker has not the leader's files, and no code was sent")
     assert "\n" not in explain(SyntaxError("two\nlines"), Setup())

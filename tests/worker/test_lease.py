@@ -100,6 +100,18 @@ def test_a_store_that_is_away_tells_nothing_and_one_that_is_back_does(tmp_path: 
     timer.join()
 
 
+def test_a_store_that_stays_away_ends_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = Config([WatchOptions(kill_check_interval=0.05, leader_lease=0.2)])
+    store, asked = written(tmp_path, options=options)
+    store.destroy()
+    ended = threading.Event()
+    late = threading.Timer(60, ended.set)
+    late.start()
+    lease.wait(ended, asked, options, ended.set)
+    late.cancel()
+    assert "s was not there for 0 seconds; this worker ends" in capsys.readouterr().err
+
+
 def test_a_worker_of_a_run_that_was_killed_ends_with_its_job(tmp_path: Path) -> None:
     store, asked = written(tmp_path, options=OFTEN)
     store.write("work", BytesIO(work.encode(asked)))

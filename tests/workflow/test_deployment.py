@@ -103,6 +103,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         chosen(tmp_path)
     with pytest.raises(CannotDeploy, match="cannot send .*: Is a directory"):
         pack([Found("0/x", str(tmp_path), 0, False)])
+    archive = tmp_path / "app.pyz"
+    archive.touch()
+    with pytest.raises(CannotDeploy, match=f"lies in the archive {archive}.*unpack it"):
+        list(Search().files(str(archive), None))
     odd = tmp_path / os.fsdecode(b"\xff.txt")
     odd.write_text("")
     with pytest.raises(CannotDeploy, match="its name is not UTF-8"):

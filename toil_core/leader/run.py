@@ -56,10 +56,12 @@ class Outcome:
     Args:
         value: The root job's return value, as its worker encoded it.
         values: The values that it holds promises of, in turn, by producer.
+        jobs: How many jobs the workflow had; all are done.
     """
 
     value: bytes = field(repr=False)
     values: dict[str, bytes] = field(repr=False)
+    jobs: int = 0
 
 
 def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: str = "workflow", *, around: Surroundings = REAL) -> None:
@@ -205,7 +207,7 @@ def _judge(finish: Finish, graph: Graph, locator: str, received: Sequence[int]) 
 
 def _outcome(store: JobStore, graph: Graph) -> Outcome:
     value, values = graph.outcome()
-    return Outcome(_bytes(store, value), {id: _bytes(store, held) for id, held in values})
+    return Outcome(_bytes(store, value), {id: _bytes(store, held) for id, held in values}, graph.total)
 
 
 def _bytes(store: JobStore, held: bytes | Ref) -> bytes:

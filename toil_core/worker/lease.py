@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from toil_core.errors import NoSuchKey, ToilError
+from toil_core.errors import NoSuchJobStore, NoSuchKey, ToilError
 from toil_core.job_store import JobStore
 from toil_core.leader.watch_options import WatchOptions
 from toil_core.options import Config
@@ -20,7 +20,8 @@ def wait(ended: threading.Event, work: Work, config: Config, end: Callable[[], o
     """Wait for the work's end, and bring it about when its leader is gone.
 
     The leader is gone when another has taken over, when `toil kill` asked for its end, or when its
-    lease has not changed for as long as the option `leader_lease` says, by this machine's own clock.
+    lease has not changed for as long as the option `leader_lease` says, by this machine's own clock. So it is when the job
+    store has not been there for so long: nobody would learn of the work's end.
     The first look comes after the option `kill_check_interval`, so short work costs nothing.
 
     Args:
@@ -31,6 +32,7 @@ def wait(ended: threading.Event, work: Work, config: Config, end: Callable[[], o
     """
     options = config[WatchOptions]
     watch: LeaderWatch | None = None
+    away = 0.0
     while not ended.wait(_interval(options)):
         try:
             if watch is None:
@@ -40,7 +42,11 @@ def wait(ended: threading.Event, work: Work, config: Config, end: Callable[[], o
                 watch = LeaderWatch(store, keys.request_order(work.request)[0])
                 if setup.options:
                     options = Config.from_dict(setup.options)[WatchOptions]
-            reason = watch.gone(options.leader_lease, time.monotonic())
+            reason, away = watch.gone(options.leader_lease, time.monotonic()), 0.0
+        except (NoSuchJobStore, NoSuchKey):  # or without what was read from it before
+            away = away or time.monotonic()
+            missed = time.monotonic() - away
+            reason = f"the job store {work.store} was not there for {missed:.0f} seconds" if 0 < options.leader_lease <= missed else ""
         except ToilError:  # a store that cannot be reached tells nothing about the leader
             continue
         if reason:

@@ -65,7 +65,10 @@ def explain(error: BaseException, setup: Setup) -> str:
         return str(error)
     line = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, ModuleNotFoundError) and setup.code is not None:
-        return f"{line}; it was not sent with the workflow's code, and is not installed on this worker: name it with --python-requirements"
+        return (
+            f"{line}; it was not sent with the workflow's code, and is not installed on this worker: "
+            "name it with --python-requirements, or look whether a .toilignore file lists it"
+        )
     if isinstance(error, FileNotFoundError) and setup.code is None and error.filename == setup.script:
         return f"{line}; this worker has not the leader's files, and no code was sent"
     return line

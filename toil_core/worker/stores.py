@@ -36,8 +36,12 @@ def open_with_setup(locator: str, key: str, config: Config) -> tuple[JobStore, S
         config: The options to open the store with until those of the run are known.
     """
     store = open_job_store(locator, config)
-    with store.read(key) as stream:
-        setup = decode_setup(stream.read())
+    try:
+        with store.read(key) as stream:
+            setup = decode_setup(stream.read())
+    except BaseException:
+        store.close()
+        raise
     if not setup.options:
         return store, setup
     store.close()

@@ -69,9 +69,11 @@ class Search:
             names: What of it to take; None for everything.
 
         Raises:
-            CannotDeploy: It cannot be read, an ignore file cannot be understood, or there are far too many files.
+            CannotDeploy: It is an archive or cannot be read, an ignore file cannot be understood, or there are far too many files.
         """
         self._seen.clear()
+        if os.path.isfile(root):
+            raise CannotDeploy(f"the program lies in the archive {root}, which is not sent to workers: unpack it and start it from its folder")
         specs = _with_spec((), root, "")
         if names is None:
             yield from self._folder(root, "", specs)

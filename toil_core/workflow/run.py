@@ -281,12 +281,12 @@ class Toil:
 
         self._state = "failed"
         try:
-            with tally.tallied(self.locator) as told, watching(self.config) as listener, recorded(self.config) as recorders:
+            with tally.tallied(self.locator, restarted=restart) as told, watching(self.config) as listener, recorded(self.config) as recorders:
                 deploy = None if self._options.disable_hot_deployment else self._deploy
                 outcome: Outcome = leader.lead(
                     store, self.locator, self._setup(), self.config, restart=restart, listeners=[listener, told, *recorders], deploy=deploy
                 )
-            self._state = "succeeded"
+            self._state, told.total, told.done = "succeeded", outcome.jobs, outcome.jobs
         except (BadOption, CannotDeploy, NoSuchDriver):
             self._state = "new"  # nothing ran, so what was stored must not be in the way of another try
             raise

@@ -18,7 +18,7 @@ class RunTally(msgspec.Struct):
 
     Args:
         job_store: The locator.
-        workflow: The workflow's id; empty when the run did not begin.
+        workflow: The workflow's id; empty when nothing was to be run.
         restarted: Whether an earlier leader worked on it.
         state: `succeeded`, `failed`, `interrupted`, or `refused` when nothing ran.
         total: Jobs known.
@@ -60,13 +60,14 @@ def collecting() -> Iterator[list[RunTally]]:
 
 
 @contextmanager
-def tallied(job_store: str) -> Iterator[RunTally]:
+def tallied(job_store: str, *, restarted: bool) -> Iterator[RunTally]:
     """The tally of a run while it lasts.
 
     Args:
         job_store: The locator.
+        restarted: Whether it goes on with what an earlier leader began.
     """
-    tally, began = RunTally(job_store), time.monotonic()
+    tally, began = RunTally(job_store, restarted=restarted), time.monotonic()
     if _collected is not None:
         _collected.append(tally)
     try:
