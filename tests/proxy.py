@@ -23,12 +23,14 @@ class Fault(Enum):
     INTERNAL_ERROR = "it is answered 500, and not passed on"
     SLOW_DOWN = "it is answered 503, and not passed on"
     DENIED = "it is answered 403, and not passed on"
+    EXPIRED = "it is answered that the credentials have expired, and not passed on"
     RESET = "its connection is reset, and it is not passed on"
     LOST_ANSWER = "it is passed on, and its connection is reset instead of an answer"
     TRUNCATED = "the second half of the answer's body is missing"
 
 
-_REFUSALS = {Fault.INTERNAL_ERROR: (500, "InternalError"), Fault.SLOW_DOWN: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied")}
+_REFUSALS = {Fault.INTERNAL_ERROR: (500, "InternalError"), Fault.SLOW_DOWN: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied"),
+             Fault.EXPIRED: (400, "ExpiredToken")}  # fmt: skip
 PASSING = (Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET, Fault.LOST_ANSWER, Fault.TRUNCATED)
 """What does not stay."""
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config as Tuning
+from toil_core.errors import UsageError
 
 import toil_aws
-from toil_aws.errors import translated
+from toil_aws.errors import one_line, translated
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -29,6 +32,23 @@ def session(options: AwsOptions) -> Any:
     """
     with translated("AWS"):
         return boto3.session.Session(profile_name=options.profile)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Say what is wrong with the files of credentials, or with the program that they name, where the SDK just falls over it.
+
+    Raises:
+        UsageError: They cannot be used.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise UsageError(
+            f"AWS: the SDK cannot be set up from its variables and files ({what}); look at ~/.aws/config, ~/.aws/credentials, "
+            "the program that credential_process names, and AWS_ENDPOINT_URL"
+        ) from error
 
 
 def endpoint(options: AwsOptions) -> str | None:
@@ -75,5 +95,5 @@ def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
         signature_version=UNSIGNED if anonymous else "s3v4",
     )
     maker = session(options)
-    with translated(server or "S3"):
+    with translated(server or "S3"), readable():
         return maker.client("s3", region_name=region, endpoint_url=server, config=tuning)  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from toil_core.checks import Check
 from toil_core.errors import ToilError, UsageError
 
 from toil_aws import clients
-from toil_aws.errors import TRIED, action, code_of, one_line, status_of, verdict
+from toil_aws.errors import TRIED, action, code_of, one_line, renewed, status_of, verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ def checks(regions: Sequence[str], config: Config) -> Iterator[Check]:
     options = config[AwsOptions]
     try:
         session = clients.session(options)
-        credentials = session.get_credentials()
-        if credentials is None:
-            raise UsageError(TRIED)
-        credentials.get_frozen_credentials()
+        with clients.readable(), renewed():
+            credentials = session.get_credentials()
+            if credentials is None:
+                raise UsageError(TRIED)
+            credentials.get_frozen_credentials()
     except UsageError as error:
         yield Check("aws credentials", "error", f"there are none; {error}", "run `aws configure` or `aws sso login`, or set the variables")
         return

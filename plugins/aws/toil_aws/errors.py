@@ -16,8 +16,7 @@ TRIED = (
 )
 HOW = "run `aws configure` or `aws sso login`, or set the variables; `toil doctor aws:REGION:NAME` tells more"
 
-_NO_CREDENTIALS = (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.CredentialRetrievalError, sdk.ProfileNotFound, sdk.ConfigParseError,
-                   sdk.SSOError, sdk.TokenRetrievalError)  # fmt: skip
+_NO_CREDENTIALS = (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.CredentialRetrievalError, sdk.ProfileNotFound, sdk.ConfigParseError)  # fmt: skip
 _PASSES = (
     sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.FlexibleChecksumError,
     ResponseParserError, sdk.MetadataRetrievalError,
@@ -68,10 +67,14 @@ def verdict(error: Exception, where: str, key: str = "") -> ToilError:
     """
     if isinstance(error, sdk.ClientError):
         return _answer(error, where, key)
+    if isinstance(error, sdk.SSOError | sdk.TokenRetrievalError):
+        return UsageError(f"{where}: nobody is logged in by single sign-on, or the login has expired ({one_line(error)}); run `aws sso login` for that profile")
     if isinstance(error, _NO_CREDENTIALS):
         return UsageError(f"{where}: there are no usable AWS credentials ({one_line(error)}); {TRIED}; {HOW}")
     if isinstance(error, sdk.SSLError):
         return UsageError(f"{where}: the server cannot be trusted: {one_line(error)}")
+    if isinstance(error, sdk.EndpointConnectionError):
+        return Transient(f"{where}: {one_line(error)}; check the network, and the spelling of the region")
     if isinstance(error, _PASSES):
         return Transient(f"{where}: {one_line(error)}")
     if isinstance(error, sdk.ParamValidationError | sdk.InvalidEndpointConfigurationError | sdk.NoRegionError | ValueError):
@@ -98,9 +101,25 @@ def url_verdict(error: Exception, url: str, *, writing: bool = False) -> ToilErr
 def translated(where: str, key: str = "") -> Iterator[None]:
     """Raise what the SDK's errors mean instead of them."""
     try:
-        yield
+        with renewed():
+            yield
     except (sdk.ClientError, sdk.BotoCoreError, sdk.HTTPClientError) as error:
         raise verdict(error, where, key) from error
+
+
+@contextmanager
+def renewed() -> Iterator[None]:
+    """Say so where what gives credentials gave such as have expired, of which the SDK makes a bare RuntimeError.
+
+    Raises:
+        UsageError: They have.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "refreshed" not in str(error):
+            raise
+        raise UsageError(f"AWS: the credentials were renewed, and those that came have expired too; check what gives them, and the clock; {HOW}") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -25,6 +25,29 @@ def parse_part(text: str) -> int:
     return size
 
 
+def parse_endpoint(text: str) -> str:
+    """The URL of a server.
+
+    Raises:
+        BadOption: It is none.
+    """
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("http", "https") or not rest or any(character.isspace() for character in text):
+        raise BadOption(f"{text!r} is no URL of a server; write https://minio.example.org:9000 for example")
+    return text
+
+
+def parse_several(text: str) -> int:
+    """A number of things at a time.
+
+    Raises:
+        BadOption: It is none.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise BadOption(f"{text!r} is no number from 1 to 1000")
+    return int(text)
+
+
 def parse_tag(text: str) -> str:
     """A tag of AWS.
 
@@ -43,7 +66,8 @@ class AwsOptions:
 
     profile: str | None = option(None, "Use the credentials of this profile of the shared AWS files.")
     endpoint_url: str | None = option(
-        None, "Use this S3 server instead of Amazon's: https://minio.example.org:9000 for example.", env="AWS_ENDPOINT_URL_S3"
+        None, "Use this S3 server instead of Amazon's: https://minio.example.org:9000 for example.", env="AWS_ENDPOINT_URL_S3",
+        parse=parse_endpoint,
     )  # fmt: skip
     region: str | None = option(None, "The region of s3:// URLs whose bucket does not tell; the SDK's own default if not given.")
     encryption: Literal["AES256", "aws:kms", "none"] = option(
@@ -59,7 +83,7 @@ class AwsOptions:
         (), "Tag the job store's bucket: KEY=VALUE; may be repeated.", flags=("--aws-tag", "--awsTag"), parse=parse_tag
     )
     part_size: int = option(8 << 20, "Blobs larger than this move in parts, several at a time.", parse=parse_part)
-    transfers: int = option(10, "How many parts of a blob move at a time.")
+    transfers: int = option(10, "How many parts of a blob move at a time.", parse=parse_several)
     attempts: int = option(6, "How often the SDK tries a request, with growing pauses, before the engine waits on its own.")
 
 

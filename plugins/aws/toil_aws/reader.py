@@ -14,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from toil_core.errors import StoreError, ToilError, Transient
 from urllib3.exceptions import HTTPError
 
+from toil_aws.errors import renewed
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
@@ -46,7 +48,8 @@ def opened(
     """
     span: dict[str, Any] = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
     try:
-        answer = client.get_object(**request, **span)
+        with renewed():
+            answer = client.get_object(**request, **span)
     except _FAILURES as error:
         if isinstance(error, ClientError) and error.response["ResponseMetadata"].get("HTTPStatusCode") == 416:
             return io.BytesIO()  # the object ends before the first byte that is wanted

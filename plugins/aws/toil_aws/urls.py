@@ -59,6 +59,18 @@ def parse(url: str) -> Place:
     return Place(url, bucket, unquote(key))
 
 
+def parse_object(url: str) -> Place:
+    """What an `s3://` URL names, which must be an object.
+
+    Raises:
+        BadLocator: It names a bucket or a folder.
+    """
+    place = parse(url)
+    if not place.key or place.key.endswith("/"):
+        raise BadLocator(f"{url} names a bucket or a folder, not an object; import it with import_directory, or name an object in it")
+    return place
+
+
 def opened(url: str, mode: str, config: Config) -> BinaryIO:
     """Open an object for reading (`rb`), or for writing (`wb`): it appears whole when the stream is closed.
 
@@ -67,9 +79,7 @@ def opened(url: str, mode: str, config: Config) -> BinaryIO:
         Transient: S3 fails in a way that may pass.
         UsageError: There are no usable credentials.
     """
-    place, options = parse(url), config[AwsOptions]
-    if not place.key or place.key.endswith("/"):
-        raise BadLocator(f"{url} names a bucket or a folder, not an object; import it with import_directory, or name an object in it")
+    place, options = parse_object(url), config[AwsOptions]
     client = _client_for(place, options, writing=mode == "wb")
     if mode == "wb":
         return cast("BinaryIO", _Writer(client, place, options))
@@ -119,7 +129,7 @@ def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, A
     """
     if url.partition(":")[0].lower() != "s3":
         return False
-    place = parse(url)
+    place = parse_object(url)
     source = _client_for(place, options, writing=False)
     with _said(place):
         facts = source.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))

@@ -115,6 +115,8 @@ def test_server_side_copies(bucket: str, s3: Any, name: str) -> None:
         assert not store.copy_from("k", "https://example.org/k")
         with pytest.raises(BadLocator, match="no such object"):
             store.copy_from("k", f"s3://{bucket}/absent")
+        with pytest.raises(BadLocator, match="names a bucket or a folder"):
+            store.copy_from("k", f"s3://{bucket}/")
         with pytest.raises(NoSuchKey):
             store.stat("k")
         store.destroy()

@@ -1,0 +1,185 @@
+"""Where credentials come from, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tests.proxy import Fault, Proxy, proxy_to
+from tests.scripts import run_script
+from tests.servers import Server
+from toil_core.cli import main
+from toil_core.options import Config
+
+from toil_aws.job_store import S3JobStore
+from toil_aws.options import AwsOptions
+
+WORKFLOW = """
+    from toil_core import job, main
+
+    @job(memory="32 MiB", cores=0.5)
+    def step(job, left: int = 6):
+        job.files.write("x" * 100_000)
+        if left > 1:
+            job.add_child(step(left - 1))
+        return left
+
+    if __name__ == "__main__":
+        main(step)
+    """
+CONFIG = """
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/runner
+source_profile = base
+[profile base]
+aws_access_key_id = AKIABASE
+aws_secret_access_key = SECRETBASE
+[profile sso]
+sso_session = work
+sso_account_id = 123456789012
+sso_role_name = runner
+[sso-session work]
+sso_region = us-west-2
+sso_start_url = https://example.awsapps.com/start
+[profile absent-program]
+credential_process = /no/such/program
+[profile failing-program]
+credential_process = sh -c 'echo no ticket >&2; exit 3'
+"""
+
+
+# The SDK renews credentials that live for less than ten minutes more at each request.
+
+
+@contextmanager
+def container(key: str, secret: str, seconds: float) -> Iterator[tuple[str, list[str]]]:
+    """An endpoint like a container's, whose credentials expire soon; its URL, and what was asked so far."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            until = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            data = json.dumps({"AccessKeyId": key, "SecretAccessKey": secret, "Token": "", "Expiration": until}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing is printed."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/credentials", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials in the environment."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def profiles(nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's file of profiles."""
+    (tmp_path / "config").write_text(CONFIG)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+
+def test_a_run_outlives_its_credentials(real: Server, nobody: None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, secret = real.environment["AWS_ACCESS_KEY_ID"], real.environment["AWS_SECRET_ACCESS_KEY"]
+    with container(key, secret, seconds=60.0) as (url, asked):
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+        done = run_script(tmp_path, WORKFLOW, f"aws:us-west-2:{name}", "--disable-chaining")
+        assert done.stdout.strip() == "6"
+        assert len(asked) > 6, "each job's commit needed them anew"
+
+
+def test_what_gives_credentials_that_have_expired(
+    fake: Server, nobody: None, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with container("AKIAOLD", "SECRETOLD", seconds=-60.0) as (url, _):
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+        assert main(["status", f"aws:us-west-2:{name}"]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and "expired too; check what gives them" in lines[0]
+        assert main(["doctor", "--aws-region", "us-west-2"]) == 1
+        assert "expired too" in capsys.readouterr().out
+
+
+def test_a_program_gives_credentials_again_and_again(real: Server, nobody: None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import datetime, json, pathlib\n"
+        "with pathlib.Path(__file__).with_name('calls').open('a') as calls:\n    calls.write('x')\n"
+        "until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=60)).isoformat()\n"
+        f"print(json.dumps(dict(Version=1, AccessKeyId={real.environment['AWS_ACCESS_KEY_ID']!r}, "
+        f"SecretAccessKey={real.environment['AWS_SECRET_ACCESS_KEY']!r}, Expiration=until)))\n"
+    )
+    (tmp_path / "config").write_text(f"[profile program]\ncredential_process = {sys.executable} {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with S3JobStore(f"us-west-2:{name}", Config([AwsOptions(profile="program")])) as store:
+        store.prepare()
+        before = len((tmp_path / "calls").read_text())
+        store.create("a", b"1")
+        store.create("b", b"2")
+        assert len((tmp_path / "calls").read_text()) >= before + 2
+        store.destroy()
+
+
+def test_a_role_that_is_assumed(fake: Server, profiles: None, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with S3JobStore(f"us-west-2:{name}", Config([AwsOptions(profile="role")])) as store:
+        store.prepare()
+        store.create("k", b"1")
+        assert main(["doctor", "--aws-profile", "role", f"aws:us-west-2:{name}"]) == 0
+        said = capsys.readouterr().out
+        assert "found in an assumed role" in said and "assumed-role/runner" in said
+        store.destroy()
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("sso", "run `aws sso login`"),
+        ("absent-program", "/no/such/program"),
+        ("failing-program", "no ticket"),
+        ("absent", "the container's role, the instance's role"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_a_line(fake: Server, profiles: None, name: str, capsys: pytest.CaptureFixture[str], profile: str, said: str) -> None:
+    assert main(["status", f"aws:us-west-2:{name}", "--aws-profile", profile]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and said in lines[0]
+    assert main(["doctor", "--aws-profile", profile]) == 1
+    assert "aws credentials" in capsys.readouterr().out
+
+
+@pytest.fixture
+def proxy(fake: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    with proxy_to(fake.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+def test_credentials_that_have_expired(proxy: Proxy, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    proxy.fault = lambda asked: Fault.EXPIRED
+    assert main(["status", f"aws:us-west-2:{name}"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "the credentials have expired (ExpiredToken); tried in turn: the variables AWS_ACCESS_KEY_ID" in lines[0] and "aws sso login" in lines[0]

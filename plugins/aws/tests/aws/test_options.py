@@ -1,0 +1,32 @@
+"""Options that are wrong are told where they are read."""
+
+from __future__ import annotations
+
+import pytest
+from toil_core.errors import BadOption
+
+from toil_aws import options
+
+
+@pytest.mark.parametrize("text", ["nonsense", "minio:9000", "ftp://minio", "https://", "http://a b"])
+def test_a_server_is_a_url(text: str) -> None:
+    with pytest.raises(BadOption, match="write https://"):
+        options.parse_endpoint(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "2000"])
+def test_so_many_parts_at_a_time(text: str) -> None:
+    with pytest.raises(BadOption, match="from 1 to 1000"):
+        options.parse_several(text)
+
+
+def test_what_is_right() -> None:
+    assert options.parse_endpoint("http://127.0.0.1:8333") == "http://127.0.0.1:8333"
+    assert options.parse_several("16") == 16
+
+
+@pytest.mark.parametrize(("text", "size"), [("5 MiB", 5 << 20), ("64MiB", 64 << 20)])
+def test_a_size_of_parts(text: str, size: int) -> None:
+    assert options.parse_part(text) == size
+    with pytest.raises(BadOption, match="5 MiB to 5 GiB"):
+        options.parse_part("4 MiB")
