@@ -1,8 +1,8 @@
 """What runs ask of S3, counted by a proxy before a real server, and what that costs at list prices.
 
-    python -m plugins.aws.benchmarks.costs [--jobs 10000] [--large 100000] [--document]
+    python -m plugins.aws.benchmarks.costs [--jobs 10000] [--large 100000] [--phases PHASE,PHASE] [--document]
 
-Every run is a process of its own, as a user starts it. What goes by time is counted with a clock that is set, not waited for.
+The figures of each phase are kept in build/, in the place of those of the last time; the table is made of all that are there. Every run is a process of its own, as a user starts it. What goes by time is counted with a clock that is set, not waited for.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from tests.leader.world import Plan, World
 from tests.proxy import Asked, Proxy, proxy_to
@@ -33,6 +34,8 @@ from tests import servers
 
 ROOT = Path(__file__).parents[3]
 HEAD = ("phase", "writes", "reads", "listings", "deletions", "$ per million jobs")
+PHASES = ("chains", "time", "isolated", "shared", "killed")
+SAVED = ROOT / "build" / "aws-costs.json"
 KINDS = ("write", "read", "listing", "deletion")
 PRICES = {"write": 5e-6, "listing": 5e-6, "read": 0.4e-6, "deletion": 0.0}
 """US dollars for a request to S3 Standard in us-west-2."""
@@ -106,7 +109,7 @@ class Bench:
         asked = {}
         for count, files in ((5, False), (15, False), (5, True), (15, True)):
             asked[count, files] = self._asked(CHAIN, "--left", str(count), "--disable-chaining", *(["--files"] if files else []))
-        first = next(number for number, each in enumerate(asked[5, False]) if "/commits/" in each.path and each.kind == "write")
+        first = first_commit(asked[5, False], epoch=1)
         kinds = {key: counted(self._of_jobs(each)) for key, each in asked.items()}
         lone, filed = (Counter({kind: (kinds[15, files][kind] - kinds[5, files][kind]) / 10 for kind in KINDS}) for files in (False, True))
         return [
@@ -146,12 +149,12 @@ class Bench:
         events.unlink()  # a restart has the same options, and would wait for a reader
         whole = self._proxy.asked[len(before) :]
         restarted = self._asked("", locator, "--restart", "--clean", "never")
-        first = next(number for number, each in enumerate(restarted) if "/commits/" in each.path and each.kind == "write" and "/0-" not in each.path)
+        first = first_commit(restarted, epoch=2)
         blobs = self._blobs(locator)
         done = len(self._proxy.asked)
         subprocess.run([str(Path(sys.executable).parent / "toil"), "clean", locator], check=True, stdout=subprocess.DEVNULL)
         return [
-            Row(f"restart, after the leader was killed at {at:,} of {jobs:,} jobs: until the first new commit", counted(restarted[:first])),
+            Row(f"restart, after the leader was killed at {at:,} of {jobs:,} jobs: until the first commit of a job", counted(restarted[:first])),
             Row(f"{jobs:,} tiny jobs that share processes, with that kill and restart: all that was asked", counted([*whole, *restarted]), jobs),
             Row(f"clean of that store, in which {blobs} blobs were left", counted(self._proxy.asked[done:])),
         ]
@@ -199,23 +202,38 @@ class Bench:
             return sum(1 for _ in store.list())
 
 
-def measure(folder: Path, jobs: int, large: int) -> list[Row]:
-    """Start the server, and go through all phases."""
-    rows: list[Row] = []
+def measure(folder: Path, jobs: int, large: int, phases: Collection[str]) -> None:
+    """Start the server, go through the phases, and keep what was counted."""
     with servers.seaweedfs(folder / "server") as server, proxy_to(server.url) as proxy:
         os.environ.update({**server.environment, "AWS_ENDPOINT_URL": proxy.url, "XDG_CONFIG_HOME": str(folder)})
         bench = Bench(proxy, folder)
-        for phase in (
-            bench.chains,
-            bench.by_time,
-            lambda: bench.tiny(jobs, isolated=True),
-            lambda: bench.tiny(jobs, isolated=False),
-            lambda: bench.killed(large),
-        ):
-            found = phase()
-            rows += found
-            print(*(" | ".join(row.cells()) for row in found), sep="\n", flush=True)
-    return rows
+        doing: dict[str, Callable[[], list[Row]]] = {
+            "chains": bench.chains,
+            "time": bench.by_time,
+            "isolated": lambda: bench.tiny(jobs, isolated=True),
+            "shared": lambda: bench.tiny(jobs, isolated=False),
+            "killed": lambda: bench.killed(large),
+        }
+        for phase in PHASES:
+            if phase in phases:
+                keep(phase, doing[phase]())
+
+
+def keep(phase: str, rows: list[Row]) -> None:
+    """Put a phase's figures in the place of those of the last time."""
+    print(*(" | ".join(row.cells()) for row in rows), sep="\n", flush=True)
+    SAVED.parent.mkdir(exist_ok=True)
+    SAVED.write_text(json.dumps({**saved(), phase: [asdict(row) for row in rows]}, indent=1))
+
+
+def saved() -> dict[str, Any]:
+    """The figures of all phases that were run so far."""
+    return json.loads(SAVED.read_text()) if SAVED.exists() else {}
+
+
+def first_commit(asked: Sequence[Asked], epoch: int) -> int:
+    """Where the first commit of a job is that a leader of that epoch sent out."""
+    return next(number for number, each in enumerate(asked) if each.kind == "write" and f"/{epoch}-" in each.path and "/commits/" in each.path)
 
 
 def counted(asked: Iterable[Asked]) -> Counter[str]:
@@ -229,11 +247,14 @@ def main() -> None:
     )
     parsing.add_argument("--jobs", type=int, default=10_000, help="of the runs of tiny jobs")
     parsing.add_argument("--large", type=int, default=100_000, help="jobs of the run that is killed and restarted")
+    parsing.add_argument("--phases", default=",".join(PHASES), help="which to run (all)")
     parsing.add_argument("--document", action="store_true", help="write the table into docs/aws.md")
     given = parsing.parse_args()
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     with tempfile.TemporaryDirectory(prefix="toil-costs-") as folder:
-        rows = measure(Path(folder), given.jobs, given.large)
+        measure(Path(folder), given.jobs, given.large, given.phases.split(","))
+    kept = saved()
+    rows = [Row(each["phase"], Counter(each["asked"]), each["jobs"]) for phase in PHASES for each in kept.get(phase, [])]
     text = table.markdown(HEAD, [row.cells() for row in rows], right=(1, 2, 3, 4, 5))
     if given.document:
         document.put(f"{text}\n\nCounted on {os.cpu_count()} cores, load {machine.load()} after.", ROOT / "docs" / "aws.md", "costs")
