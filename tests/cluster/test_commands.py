@@ -114,6 +114,14 @@ def test_a_shell_on_a_terminal_that_forwards_a_port(shared: Clusters) -> None:
         assert terminal.end() == 5
 
 
+def test_ctrl_c_on_a_terminal_is_for_the_command_on_the_node(shared: Clusters) -> None:
+    terminal = a_terminal(shared, "ssh-cluster", "shared", "sh", "-c", "trap 'echo caught; exit 3' INT; echo begun; while :; do sleep 1; done")
+    terminal.until("begun")
+    terminal.press("\x03")
+    terminal.until("caught")
+    assert terminal.end() == 3
+
+
 def test_rsync_there_and_back(shared: Clusters, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a b").write_text("content")

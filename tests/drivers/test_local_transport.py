@@ -39,6 +39,9 @@ class TestLocalTransport(SyncTransportContract):
     def test_home_is_the_nodes_folder(self, transport: SyncTransport, node: Node, tmp_path: Path) -> None:
         assert transport.run(node, ["sh", "-c", "pwd; echo $HOME"]).stdout.decode().split() == [str(tmp_path / "nodes" / "n1")] * 2
 
+    def test_ctrl_c_on_a_terminal_is_for_the_command(self, transport: SyncTransport, node: Node) -> None:
+        pytest.skip("a command here gets Ctrl-C by its controlling terminal, and the terminal of a test is nobody's")
+
     def test_a_full_disk_here_is_told(self, transport: SyncTransport, node: Node, small: PurePosixPath, place: PurePosixPath) -> None:
         transport.run(node, ["sh", "-c", f"head -c 4000000 /dev/urandom >{place}"])
         with pytest.raises(CannotCopy, match="no space left on this machine"):

@@ -31,6 +31,8 @@ _VANISHED = 24
 _OWN = b"\0toil-exit-255\0"
 _RUN = r"""sh -c '"$@"; c=$?; [ $c -ne 255 ] || printf "\0toil-exit-255\0" >&2; exit $c' sh """
 """Tells an exit code of 255 from ssh's own, which means that the connection was lost."""
+_SHELL = r"""exec sh -c 'trap : INT QUIT; "$@"; exit $?' sh """
+"""Leaves Ctrl-C to the command alone, and has an exit code also when a signal ended that."""
 
 _LOOK = 'readlink -fz -- "$1" || exit 1; if [ -d "$1" ]; then printf folder; elif [ -f "$1" ]; then printf file; fi'
 _HEAD = f"command -v rsync >/dev/null || {{ echo {NO_RSYNC} >&2; exit 1; }}; p=$1; shift; fail() {{ echo {IN_THE_WAY} >&2; exit 1; }}; "
@@ -133,7 +135,7 @@ class SshTransport(SyncTransport):
     def shell(self, node: Node, command: Sequence[str] = ()) -> int:
         connection = self._connected(node)
         terminal = "-tt" if os.isatty(0) else "-T"
-        words = [*connection.words()[:-1], terminal, *connection.words()[-1:], *([shlex.join(command)] if command else [])]
+        words = [*connection.words()[:-1], terminal, *connection.words()[-1:], *([_SHELL + shlex.join(command)] if command else [])]
         with connection.slots:
             code = subprocess.call(words, env=environment(), stdin=0, stdout=1, stderr=2)
         if code == 255 and connection.control("check").returncode:

@@ -211,6 +211,15 @@ class SyncTransportContract(CopyCases):
         assert code == 9
         assert b"33 77" in here.shown and b"got:typed" in here.shown
 
+    def test_ctrl_c_on_a_terminal_is_for_the_command(self, transport: SyncTransport, node: Node) -> None:
+        if not isinstance(transport, HasShell):
+            pytest.skip("it has no shell")
+        with terminal({b"begun": b"\x03"}) as here:
+            code = transport.shell(node, ["sh", "-c", "trap 'echo caught; exit 3' INT; echo begun; while :; do sleep 1; done"])
+        assert code == 3 and b"caught" in here.shown
+        with terminal({b"begun": b"\x03"}) as here:
+            assert transport.shell(node, ["sh", "-c", "echo begun; exec sleep 1000"]) == 130
+
     def test_a_port_of_the_node_appears_here(self, transport: SyncTransport, node: Node, place: PurePosixPath) -> None:
         if not isinstance(transport, CanForward):
             pytest.skip("it forwards no ports")

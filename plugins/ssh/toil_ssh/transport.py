@@ -23,6 +23,8 @@ from toil_ssh.terminal import converse
 
 _RUN = """sh -c '"$@"; exit $?' sh """
 """So that a command that a signal ended has an exit code."""
+_SHELL = """exec sh -c 'trap : INT QUIT; "$@"; exit $?' sh """
+"""The same on a terminal, where Ctrl-C is for the command alone."""
 _CHUNK = 1 << 16
 
 
@@ -71,7 +73,7 @@ class ParamikoTransport(SyncTransport):
 
     def shell(self, node: Node, command: Sequence[str] = ()) -> int:
         with self._session(node) as channel:
-            code = converse(channel, _RUN + shlex.join(command) if command else "")
+            code = converse(channel, _SHELL + shlex.join(command) if command else "")
         if code < 0:
             raise Transient(f"node {node.name}: the connection was lost")
         return code
