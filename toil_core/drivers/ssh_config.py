@@ -13,6 +13,8 @@ from toil_core.sync_transport import Jump, Place, TransportOptions
 ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR", "TERM", "LANG", "LC_ALL", "TZ")
 """The variables of this process that ssh and rsync see: nothing that could be a secret."""
 
+_PORT = 22
+"""Where hosts listen of which nothing else is said."""
 _USUAL = """\
 Host *
     BatchMode yes
@@ -108,8 +110,8 @@ def _identities(options: TransportOptions) -> str:
 
 
 def _hop(jump: Jump) -> str:
-    host = bracketed(jump.host)
-    return f"{jump.user}@{host}:{jump.port}" if jump.user else f"{host}:{jump.port}"
+    user, port = f"{jump.user}@" if jump.user else "", f":{jump.port}" if jump.port != _PORT else ""  # the usual one leaves it to ~/.ssh/config
+    return f"{user}{bracketed(jump.host)}{port}"
 
 
 def _quoted(path: Path) -> str:

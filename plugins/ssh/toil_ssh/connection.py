@@ -16,12 +16,14 @@ from toil_core.errors import HostKeyChanged, KeyRefused, ToilError, Transient, U
 from toil_core.sync_transport import Place, TransportOptions
 
 from toil_ssh import known_hosts
+from toil_ssh.user_config import told_of, way
 
 COMMANDS, COPIES = 5, 4
 """How many at a time on a connection; servers usually allow ten sessions."""
 _ALIVE, _DEAD = 5, 15
 """Seconds between signs of life, and without an answer until a connection is lost."""
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it would print tracebacks of connections that end
+_PORT = 22
 _USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
@@ -64,17 +66,20 @@ class Connection:
             self._end()
 
     def _connect(self) -> None:
-        for jump in self._options.jumps():
-            host, user = jump.host, jump.user or getpass.getuser()
-            title = f"node {self._place.name}: jump host {host}"
-            hop = self._hop(title, host, jump.port)
-            name = host if jump.port == 22 else f"[{host}]:{jump.port}"
+        of_node = told_of(self._place.address)
+        for jump in way(self._options.jumps() or of_node.jumps):
+            told = told_of(jump.host)
+            host, user = told.address, jump.user or told.user or getpass.getuser()
+            port = told.port if told.port is not None and jump.port == _PORT else jump.port
+            title = f"node {self._place.name}: jump host {jump.host}"
+            hop = self._hop(title, host, port)
+            name = host if port == _PORT else f"[{host}]:{port}"
             self._check_jump(title, name, _public(hop.get_remote_server_key()))
-            self._log_in(hop, title, user)
+            self._log_in(hop, title, user, told.identities)
         title = f"node {self._place.name} ({self._place.address})"
         hop = self._hop(title, self._place.address, self._place.port, self._expected())
         self._check(title, _public(hop.get_remote_server_key()))
-        self._log_in(hop, title, self._place.user or getpass.getuser())
+        self._log_in(hop, title, self._place.user or of_node.user or getpass.getuser(), of_node.identities)
 
     def _hop(self, title: str, host: str, port: int, expected: Sequence[str] = ()) -> paramiko.Transport:
         """Begin to talk to the next host."""
@@ -130,9 +135,9 @@ class Connection:
         if key not in known:
             raise HostKeyChanged(f"{title} has another key than known_hosts says: it may not be the host that it was")
 
-    def _log_in(self, hop: paramiko.Transport, title: str, user: str) -> None:
+    def _log_in(self, hop: paramiko.Transport, title: str, user: str, told: Sequence[Path]) -> None:
         said = ""
-        for key in self._keys(title):
+        for key in self._keys(title, told):
             try:
                 hop.auth_publickey(user, key)
                 return
@@ -148,13 +153,16 @@ class Connection:
         hint = "see --ssh-user and --ssh-identity, and unlock a key that has a passphrase with ssh-add"
         raise KeyRefused(f"{title} does not let {user} in with {keys}; {hint}" + (f" ({said})" if "ailed" not in said and said else ""))
 
-    def _keys(self, title: str) -> Iterator[paramiko.PKey]:
-        """The keys to try: those of the files that were given, or the agent's and the usual files; the agent's for locked files too."""
+    def _keys(self, title: str, told: Sequence[Path]) -> Iterator[paramiko.PKey]:
+        """The keys to try: those of the files that were given, or the agent's; then those that ssh was told of, or the usual ones.
+
+        The agent's also stand for given files that are locked.
+        """
         given = self._options.identities()
         locked = []
         if not given:
             yield from paramiko.Agent().get_keys()
-        for path in given or [Path("~/.ssh").expanduser() / name for name in _USUAL]:
+        for path in [*given, *told] or [Path("~/.ssh").expanduser() / name for name in _USUAL]:
             if not path.is_file():
                 continue
             try:
@@ -162,7 +170,7 @@ class Connection:
             except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
                 if isinstance(error, paramiko.PasswordRequiredException) or "password" in str(error):
                     locked.append(path)
-                elif given:
+                elif path in given:
                     raise KeyRefused(f"{title}: {path} is no key that can be used: {_reason(error)}") from None
         if given and locked:
             public = {" ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2]) for path in locked if path.with_name(f"{path.name}.pub").is_file()}
