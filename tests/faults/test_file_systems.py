@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.runs import Run, end_of
-from toil_core.testing.needs import mounted, remount
+from toil_core.testing.needs import mounted, need, remount
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
 def test_on_a_disk(kind: str, tmp_path: Path, new_run: Callable[..., Run]) -> None:
-    if shutil.which(f"mkfs.{kind}") is None:
-        pytest.skip(f"mkfs.{kind} is not installed")
+    need("" if shutil.which(f"mkfs.{kind}") else f"mkfs.{kind} is not installed")
     image = tmp_path / "image"
     image.touch()
     os.truncate(image, 320 << 20)
