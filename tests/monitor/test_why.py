@@ -124,6 +124,19 @@ def test_what_only_the_leader_knows(tmp_path: Path) -> None:
     assert "can never fit: asks for much" in causes["0.4"][0].text
 
 
+def test_what_runs_is_told_without_reading_the_graph(tmp_path: Path) -> None:
+    store = workflow(tmp_path / "s", job("0.0", (), ("0.1",)), job("0.1"))
+    told(store, requests=[request("1-1", "0.0", time.time() - 5), request("1-2", "0.1")])
+    (tmp_path / "s" / "blobs" / "commits,").rename(tmp_path / "away")
+    (running,) = why_job(store, "s", "0.0")
+    assert (running.what, running.job) == ("running", "0.0")
+    assert running.text.startswith("step 0.0 runs on node-7 for ")
+    assert steps(why_job(store, "s", "0.1")) == [("waits for room", "0.1")]
+    (tmp_path / "away").rename(tmp_path / "s" / "blobs" / "commits,")
+    commit(store, "1-1", Result("0.0"))
+    assert steps(why_job(store, "s", "0.0"))[0] != ("running", "0.0"), "it has ended since the leader told"
+
+
 def test_names_that_are_not_clear(tmp_path: Path) -> None:
     store = workflow(tmp_path / "s", job("0.0", (), ("0.1",)), job("0.1"))
     with pytest.raises(UsageError, match="2 jobs that are not done are named 'step'.*0.0, 0.1"):

@@ -142,6 +142,19 @@ def test_a_store_that_cannot_link(files: Files, monkeypatch: pytest.MonkeyPatch)
     assert (path.read_text(), path.stat().st_mode & 0o777, path.is_symlink()) == ("abc", 0o444, False)
 
 
+def test_a_work_folder_without_links(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on FAT: jobs get copies."""
+    file = files.write("abc", "x.txt")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "symlink", refuse)
+    path = files.read(file)
+    assert (path.read_text(), path.stat().st_mode & 0o777, path.is_symlink()) == ("abc", 0o444, False)
+
+
 def test_a_link_that_is_made_and_refused(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     file = files.write("abc", "x.txt")
     real = os.link

@@ -13,6 +13,7 @@ from toil_core.errors import CorruptBlob, NoSuchJobStore, NoSuchKey, StoreError
 from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints, epoch
 from toil_core.leader.checkpoints import Found
+from toil_core.leader.collector import rare
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.options import EngineOptions
@@ -257,7 +258,8 @@ def load(store: JobStore, options: Mapping[str, Any]) -> tuple[Graph, Found]:
         newest = max(checkpoints.existing(store), default="")
         graph = empty_graph(options)
         try:
-            read = graph, checkpoints.load(store, graph)
+            with rare():  # else a large graph is looked through again and again while it is made
+                read = graph, checkpoints.load(store, graph)
         except NoSuchKey as error:
             missing = error
             continue

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from toil_core.batch_system import Requirement
-from toil_core.errors import UsageError
+from toil_core.errors import NoSuchKey, UsageError
 from toil_core.job_store import JobStore
+from toil_core.leader import epoch
 from toil_core.leader.graph import Graph
 from toil_core.leader.history import Attempt
 from toil_core.leader.page import Page, RequestPage
@@ -21,6 +22,7 @@ from toil_core.monitor.glance import glance, newest_page
 from toil_core.monitor.progress import logs_command, reason_text
 from toil_core.monitor.status import Status
 from toil_core.monitor.text import about, cores, count, span
+from toil_core.wire import keys
 from toil_core.wire.jobs import Failure
 
 
@@ -73,6 +75,9 @@ def why_job(store: JobStore, locator: str, job: str) -> list[Cause]:
         NoSuchJobStore: Nothing is stored there.
         UsageError: There is no such job, or several have the name.
     """
+    at_once = _told_at_once(store, locator, job)
+    if at_once is not None:
+        return [at_once]
     told, graph, found = status.examine_graph(store, locator)
     if not told.workflow:
         return list(_of_leader(told))
@@ -155,6 +160,20 @@ def _until(when: float) -> str:
 # One job
 
 
+def _told_at_once(store: JobStore, locator: str, job: str) -> Cause | None:
+    """What the page of a leader at work says of a job that runs, or is about to; a large graph need not be read then."""
+    last = epoch.last_epoch(store)
+    page = newest_page(store, last) if status.describe_leader(store, last).state == "running" else None
+    request = next((request for request in page.requests if request.first == job), None) if page and job else None
+    if page is None or request is None:
+        return None
+    try:
+        store.stat(keys.commit(request.id, request.next))
+    except NoSuchKey:
+        return _in_request(f"{request.name} {job}", job, request, page, locator)
+    return None  # it has ended since
+
+
 class _Chain:
     """Follows a job to the cause.
 
@@ -235,7 +254,7 @@ class _Chain:
             return Cause("waits for leader", f"{_name(job)} could run, but no leader is at work", id), None
         for request in page.requests:
             if id == request.first or (id in known.jobs if (known := self._graph.requests.get(request.id)) else False):
-                return self._in_request(job, request, page), None
+                return _in_request(_name(job), id, request, page, self._locator), None
         for delayed, _, until in page.delayed:
             if delayed == id:
                 last = self._graph.failures.get(id)
@@ -252,15 +271,6 @@ class _Chain:
         text = f"{_name(job)} is ready and waits for room{_used(page)}, as the leader told {span(max(0.0, time.time() - page.written))} ago"
         return Cause("waits for room", text, id, "wait; to run more at a time, let jobs ask for less (`toil stats`) or add machines"), None
 
-    def _in_request(self, job: JobState, request: RequestPage, page: Page) -> Cause:
-        if not request.started:
-            text = f"{_name(job)} waits for room in the batch system: it needs {_needs(request)}{_used(page)}"
-            return Cause("waits for room", text, job.id, "wait; to run more at a time, let jobs ask for less (`toil stats`) or add machines")
-        place = f"on {request.node or 'a node'} for {span(max(0.0, time.time() - request.started))}"
-        if job.id != request.first:
-            return Cause("running", f"{_name(job)} is in request {request.id}, which runs {place}; {count(request.jobs, 'job')} of it are left", job.id)
-        return Cause("running", f"{_name(job)} runs {place}", job.id, f"what it prints: `{logs_command(self._locator, job.id)} --follow`")
-
     def _under(self, job: JobState) -> list[JobState]:
         if self._below is None:
             self._below = {}
@@ -268,6 +278,16 @@ class _Chain:
                 for upper in each.above:
                     self._below.setdefault(upper.id, []).append(each)
         return self._below.get(job.id, [])
+
+
+def _in_request(name: str, id: str, request: RequestPage, page: Page, locator: str) -> Cause:
+    if not request.started:
+        text = f"{name} waits for room in the batch system: it needs {_needs(request)}{_used(page)}"
+        return Cause("waits for room", text, id, "wait; to run more at a time, let jobs ask for less (`toil stats`) or add machines")
+    place = f"on {request.node or 'a node'} for {span(max(0.0, time.time() - request.started))}"
+    if id != request.first:
+        return Cause("running", f"{name} is in request {request.id}, which runs {place}; {count(request.jobs, 'job')} of it are left", id)
+    return Cause("running", f"{name} runs {place}", id, f"what it prints: `{logs_command(locator, id)} --follow`")
 
 
 def _too_big(needed: Requirement, there: Requirement | None) -> str:

@@ -26,7 +26,7 @@ from typing import BinaryIO
 from toil_core.wire.names import staged_name
 from toil_core.worker.cache_ledger import ENTRIES, FILLING, Ledger
 from toil_core.workflow.file_access import Way
-from toil_core.workflow.file_copy import clone_open, copy_open
+from toil_core.workflow.file_copy import clone_open, copy_open, symlinked
 
 _CANNOT_LINK = (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EINVAL)
 _SECOND = 1_000_000_000
@@ -146,8 +146,7 @@ class Cache:
             return
         if clone_open(entry, target):
             pass
-        elif way is Way.LINK and self._leased(path, entry):
-            target.symlink_to(path)
+        elif way is Way.LINK and self._leased(path, entry) and symlinked(path, target):
             return
         else:
             copy_open(entry, target)

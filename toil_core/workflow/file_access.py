@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from toil_core.errors import NoSuchKey
 from toil_core.job_store import HasPaths, JobStore
 from toil_core.wire.names import staged_name
-from toil_core.workflow.file_copy import copy_file
+from toil_core.workflow.file_copy import copy_file, symlinked
 from toil_core.workflow.file_values import File, check_content, gone
 
 if TYPE_CHECKING:
@@ -127,12 +127,8 @@ class LinkedAccess(Access):
             self._download(file, path)
             path.chmod(_mode(file.executable))
             return
-        if not file.executable or os.access(blob, os.X_OK):
-            if symlink:
-                path.symlink_to(blob)
-                return
-            if _linked(blob, path):
-                return
+        if (not file.executable or os.access(blob, os.X_OK)) and (symlinked if symlink else _linked)(blob, path):
+            return
         copy_file(blob, path)
         path.chmod(_mode(file.executable))
 

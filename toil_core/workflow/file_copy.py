@@ -15,6 +15,17 @@ _CLONE = 0x40049409
 _CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ENOTTY, errno.ETXTBSY)
 
 
+def symlinked(source: str | Path, target: Path) -> bool:
+    """Make the target a symbolic link to the source; False where the target's file system has no such links, as FAT."""
+    try:
+        os.symlink(source, target)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        return False
+    return True
+
+
 def copy_file(source: Path, target: Path, *, move: bool = False) -> None:
     """Copy a file's content to a path that does not exist; blocks are shared where the file system can.
 
