@@ -218,7 +218,7 @@ def watch(size: int, rounds: int, folder: Path) -> Row:
     held = True
     loop.turn(size)
     page.write(graph, time.time())
-    job = next(iter(next(request for request in reversed(graph.requests.values()) if request.jobs).jobs)) if graph.requests else "0.0"
+    job = next(reversed(graph.jobs))  # it waits: of one that runs, the page would tell at once
     for _ in range(rounds):
         ask(row, "status", folder, "status", "store")
         ask(row, "why", folder, "why", "store")

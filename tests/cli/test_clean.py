@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,26 @@ def test_programs_read_json_and_many_blobs_are_not_all_counted(tmp_path: Path, m
     begun(tmp_path / "s")
     assert clean(folder) == 0
     assert f"removed {folder}: at least 1 blob, at least " in capsys.readouterr().out
+
+
+def test_removing_much_is_announced_and_can_be_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cleaning, "COUNTED", 3)
+    store = begun(tmp_path / "s")
+    led(store, pid=dead_process())
+    committed(store)
+    real, left = os.unlink, [4]
+
+    def unlink(path: str | bytes) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        real(path)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    assert clean(tmp_path / "s") == 130
+    assert "more than 3 blobs" in capsys.readouterr().err
+    assert (tmp_path / "s").exists()
+    assert clean(tmp_path / "s") == 0
+    assert not (tmp_path / "s").exists()

@@ -88,6 +88,9 @@ def clean(store: JobStore, locator: str, *, dry_run: bool = False, force: bool =
         size += blob.size
     more = next(found, None) is not None
     if not dry_run:
+        if more:
+            told = f"more than {COUNTED:,} blobs, which takes a while; when it is interrupted, the same command goes on with it"
+            print(f"toil: removing {locator}: {told}", file=sys.stderr, flush=True)
         store.destroy()
     return Cleaned(locator, not dry_run, blobs, size, more)
 
