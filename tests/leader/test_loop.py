@@ -190,11 +190,12 @@ def test_an_execution_that_lost_against_another_of_its_request_takes_nothing_bac
     assert machine.ran == ["root", "a", "b"]
 
 
-def test_an_end_without_commits_and_without_a_reason_is_a_loss(store: JobStore) -> None:
+def test_an_end_without_commits_and_without_a_reason_is_a_loss(store: JobStore, caplog: pytest.LogCaptureFixture) -> None:
     machine = Machine(store, three(), {"a": [ended(None, commits=0)]})
     assert machine.run().outcome == "succeeded"
     assert void_of(store, machine.works[1]) is Reason.NODE_LOST
     assert machine.ran == ["root", "a", "b"] and len(machine.works) == 4
+    assert not caplog.records, "no commit was made, and none is missed"
 
 
 def test_files_of_a_lost_attempt_are_swept(store: JobStore) -> None:
