@@ -173,7 +173,7 @@ def test_of_a_cluster(tmp_path: Path) -> None:
     assert told["ssh-cluster"] == {"name": "c", "node": "leader", "exit_code": 7, "stdout": "out\n", "stderr": "err\n"}
     assert (tmp_path / "back").read_text() == "data"
     assert (told["attach"]["id"], told["attach"]["exit_code"]) == (told["submit"]["run"], 3)
-    assert told["scale-cluster"] == {"name": "c", "added": [], "removed": ["worker-2"]}
+    assert told["scale-cluster"] == {"name": "c", "added": [], "failed": {}, "removed": ["worker-2"]}
     assert told["local-cloud"] == {"name": "c", "node": "worker-1", "done": "killed"}
     assert told["destroy-cluster"]["removed"] is True
 
