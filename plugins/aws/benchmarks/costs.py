@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -223,7 +223,7 @@ def keep(phase: str, rows: list[Row]) -> None:
     """Put a phase's figures in the place of those of the last time."""
     print(*(" | ".join(row.cells()) for row in rows), sep="\n", flush=True)
     SAVED.parent.mkdir(exist_ok=True)
-    SAVED.write_text(json.dumps({**saved(), phase: [asdict(row) for row in rows]}, indent=1))
+    SAVED.write_text(json.dumps({**saved(), phase: [{"phase": row.phase, "asked": dict(row.asked), "jobs": row.jobs} for row in rows]}, indent=1))
 
 
 def saved() -> dict[str, Any]:

@@ -36,7 +36,7 @@ from toil_aws.options import AwsOptions
 ROOT = Path(__file__).parents[3]
 MIB = 1 << 20
 KEY = "files/1/2/3/large"
-HEAD = ("", "MiB/s, best / median", "CPU-s, least", "toil is faster by", "toil's CPU")
+HEAD = ("", "MiB/s, best / median", "CPU-s, least", "toil's speed", "toil's CPU")
 _SPREAD = 8
 
 

@@ -14,9 +14,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from tests.leader.world import Plan, World
 from tests.proxy import Proxy, proxy_to
 from tests.scripts import run_script
 from tests.servers import Server
+from toil_core.leader.watch import Watch
+from toil_core.leader.watch_options import WatchOptions
 from toil_core.options import Config
 
 from toil_aws.job_store import S3JobStore
@@ -132,6 +135,23 @@ def test_nothing_is_listed_while_jobs_run(proxy: Proxy, name: str, tmp_path: Pat
     first = next(number for number, asked in enumerate(proxy.asked) if f"{name}/commits/" in asked.path and "/1-1/" in asked.path)
     last = max(number for number, asked in enumerate(proxy.asked) if f"{name}/commits/" in asked.path and asked.method == "PUT")
     assert [asked for asked in proxy.asked[first:last] if "list-type" in asked.query] == []
+
+
+def test_an_idle_leader_asks_next_to_nothing(proxy: Proxy, name: str) -> None:
+    """Three hours of a clock that is set: what is asked is whether the leader should end, less and less often."""
+    graph = World(Plan("root")).graph
+    with S3JobStore(f"us-west-2:{name}", Config()) as store:
+        store.prepare()
+        proxy.asked.clear()
+        watch, now = Watch(store, 1, WatchOptions(), now=lambda: 0.0), 0.0
+        while now < 3 * 3600:
+            watch.turn(graph, now)
+            assert watch.at is not None
+            now = watch.at
+        assert {asked.kind for asked in proxy.asked} == {"read"}
+        assert 2 * 18 <= len(proxy.asked) <= 2 * 24
+        assert Watch(store, 1, WatchOptions(kill_check_interval=0.0)).at is None
+        store.destroy()
 
 
 def test_a_restart_reads_a_checkpoint_and_what_came_after_it(proxy: Proxy, name: str, tmp_path: Path) -> None:
