@@ -8,7 +8,10 @@ from tests.leader.test_graph import failing, finish, names, request_of, running
 from tests.leader.test_services import service, up
 from tests.leader.world import Plan, World
 from toil_core.batch_system import Reason
+from toil_core.leader import snapshot
+from toil_core.leader.graph import Graph
 from toil_core.leader.retries import Policy
+from toil_core.leader.services import Limits
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure
 
@@ -45,6 +48,23 @@ def test_its_tries_are_used_up_in_the_end() -> None:
     assert world.run(failing("broken")).outcome == "failed"
     assert [failed.final for failed in world.failed] == [False, False, True]
     assert [world.nodes[id].plan.name for id in world.graph.failed] == ["broken"]
+
+
+def test_a_checkpoint_says_what_failed_for_good() -> None:
+    world = World(Plan("root", children=[broken()]))
+    finish(world, "root")
+    fail(world, "broken")
+    graph = Graph(1, QUICK, world.sizing)
+    snapshot.restore(graph, snapshot.decode(snapshot.encode(world.graph), "it"))
+    assert list(graph.failed) == list(world.graph.failed) and len(graph.failed) == 1
+
+
+def test_what_is_below_services_that_can_never_run_together_does_not_start() -> None:
+    top = Plan("top", checkpoint=True, adds_services=[service("one"), service("two")], adds_children=[Plan("user")])
+    world = World(Plan("root", children=[top]), policy=QUICK, limits=Limits(services=1))
+    finish(world, "root", "top")
+    assert running(world) == {"top"} and names(world.log) == ["root"]
+    assert [(failed.name, failed.final) for failed in world.failed] == [("two", False)]
 
 
 def test_it_waits_as_after_any_failure() -> None:
