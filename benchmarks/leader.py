@@ -137,7 +137,7 @@ class NullMachine(BatchSystem):
 class InlineLoop(Loop):
     """The loop without its second thread: the null batch system never makes it wait."""
 
-    def first(self, machine: NullMachine) -> None:
+    def first(self, machine: BatchSystem) -> None:
         """Issue the first job, and take in what came of it."""
         self._carry_out(self._graph.resume())
         self._flush()
@@ -149,7 +149,7 @@ class InlineLoop(Loop):
         """How the run ended."""
         return self._finish
 
-    def run_inline(self, machine: NullMachine) -> None:
+    def run_inline(self, machine: BatchSystem) -> None:
         self._carry_out(self._graph.resume())
         self._flush()
         while self._finish is None:

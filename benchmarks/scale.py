@@ -1,31 +1,32 @@
 """A million jobs on simulated machines: what the leader costs, holds, and needs to start again.
 
 The real graph, issuer, loop, checkpoints and history run with a batch system of 1,000 nodes with 32 cores each, on which
-time is simulated: nothing waits, all else is real. The job store keeps checkpoints and commits as it would on disk, and a
-leader that dies half way is replaced by another, which reads them.
+time is simulated: nothing waits, all else is real. The machines are in another process, so that the memory is the leader's alone.
+The job store keeps checkpoints and commits as it would on disk, and a leader that dies half way is replaced by another, in a new
+process, which reads them.
 
-    python -m benchmarks.scale [--sizes 10000,100000,1000000] [--shapes fan-out,fan-in,tree,chain] [--json]
+    python -m benchmarks.scale [--sizes 10000,100000,1000000] [--shapes fan-out,fan-in,tree,chain] [--single] [--json]
+    python -m benchmarks.scale --document      # and write it into docs/benchmarks.md
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.leader import INITIAL, InlineLoop, NullMachine, Program
-from toil_core.batch_system import Request, State, Update
+from benchmarks import document, kept, machine, table
+from benchmarks.leader import INITIAL, InlineLoop, Program
+from benchmarks.machines import Machines, Order
 from toil_core.drivers.file import FileJobStore
-from toil_core.errors import LeaderReplaced
-from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints as folding
 from toil_core.leader.checkpoints import Checkpoints
 from toil_core.leader.collector import rare
@@ -35,14 +36,25 @@ from toil_core.leader.moves import Finish
 from toil_core.leader.retries import Policy
 from toil_core.leader.tell import Teller
 from toil_core.options import Config
-from toil_core.wire import commits, keys
-from toil_core.wire.work import decode_work
+from toil_core.wire import keys
 
 NODES, CORES = 1000, 32
-CARRIED = 65536
-"""The largest commit that an update carries whole, as for the real workers."""
+SHAPES = ("fan-out", "fan-in", "tree", "chain")
 MICROSECONDS, MEBIBYTES, SECONDS = 60.0, 1024.0, 5.0
 """What is aimed at: of processor time for a job, of memory in all, and to start again."""
+_KEPT = "scale"
+_HEAD = (
+    "shape",
+    "jobs",
+    "requests",
+    "CPU-µs/job",
+    "peak MiB",
+    "restart CPU-s",
+    "jobs known then",
+    "results read then",
+    "checkpoints",
+    "load",
+)
 
 
 @dataclass(frozen=True)
@@ -51,17 +63,20 @@ class Figures:
 
     Args:
         shape: The workflow's shape.
+        single: Whether each job travelled alone.
         jobs: How many jobs there are.
-        microseconds: Processor time of the leader for each job.
-        peak: Memory of the whole process at its peak, in MiB.
+        microseconds: Processor time of the leaders for each job that they ran.
+        peak: Memory of the larger leader's process at its peak, in MiB.
         requests: How many requests it took.
         checkpoints: How many checkpoints were written.
-        restart: Processor seconds from the death of the leader to where the next one issues jobs.
-        known: How many jobs the new leader knows then.
+        restart: Processor seconds from where the second leader looks for the first one's checkpoints to where it issues jobs.
+        known: How many jobs the second leader knows then.
         replayed: How many results it took in from commits.
+        load: How many processes wanted a core before it began.
     """
 
     shape: str
+    single: bool
     jobs: int
     microseconds: float
     peak: float
@@ -70,30 +85,46 @@ class Figures:
     restart: float
     known: int
     replayed: int
+    load: str
+
+    def over(self) -> list[str]:
+        """What is more than is aimed at."""
+        verdicts = {"time": self.microseconds > MICROSECONDS, "memory": self.peak > MEBIBYTES, "restart": self.restart > SECONDS}
+        return [name for name, is_over in verdicts.items() if is_over]
+
+    def cells(self) -> tuple[str, ...]:
+        """A row of the table."""
+        return (
+            self.shape + (", one job a request" if self.single else ""), f"{self.jobs:,}", f"{self.requests:,}", f"{self.microseconds:.1f}",
+            f"{self.peak:,.0f}", f"{self.restart:.2f}", f"{self.known:,}", f"{self.replayed:,}", f"{self.checkpoints:,}", self.load,
+        )  # fmt: skip
 
 
-class Machines(NullMachine):
-    """All the nodes; an update carries small commits whole, and of large ones the header."""
+@dataclass(frozen=True)
+class Led:
+    """What one leader did.
 
-    def __init__(self, program: Program, store: JobStore, dies_at: int) -> None:
-        super().__init__(program.behave)
-        self._store = store
-        self._dies_at = dies_at
+    Args:
+        ran: How many jobs ran under it.
+        jobs: How many jobs had run in all.
+        seconds: Its processor time, without its start.
+        peak: Memory of its process at the peak, in MiB.
+        requests: How many requests it sent.
+        checkpoints: How many checkpoints it wrote.
+        restart: Processor seconds of its start.
+        known: How many jobs it knew then.
+        replayed: How many results it took in from commits.
+    """
 
-    def submit(self, requests: Sequence[Request]) -> None:
-        start = time.thread_time()
-        for request in requests:
-            data = self.commit(decode_work(request.work))
-            self._store.create(keys.commit(request.id, 0), data)
-            carried = data if len(data) <= CARRIED else data[: commits.header_size(data, "")]
-            self._news.append(Update(request.id, State.ENDED, commit=carried, commits=1))
-        self.seconds += time.thread_time() - start
-        self.requests += len(requests)
-
-    def updates(self, seconds: float | None = None) -> list[Update]:
-        if self.jobs >= self._dies_at:
-            raise KeyboardInterrupt
-        return super().updates(seconds)
+    ran: int
+    jobs: int
+    seconds: float
+    peak: float
+    requests: int
+    checkpoints: int
+    restart: float = 0.0
+    known: int = 0
+    replayed: int = 0
 
 
 class CountingStore(FileJobStore):
@@ -106,98 +137,113 @@ class CountingStore(FileJobStore):
         super().create(key, data)
 
 
-def measure(shape: str, size: int, place: Path) -> Figures:
-    """Run one case in this process: to where half of it is done, then, with another leader, to its end."""
-    program = Program(shape, size, isolated=True)
-    with CountingStore(str(place), Config()) as store:
+def first(order: Order, *, single: bool) -> Led:
+    """Lead from the beginning to where half of the jobs have run, and die."""
+    with CountingStore(order.place, Config()) as store, rare():
         store.prepare()
-        store.create(INITIAL, program.initial())
-        with rare():
-            return _measure(program, store)
+        store.create(INITIAL, Program(order.shape, order.size, isolated=True).initial())
+        graph = Graph(1, Policy(), _sizing(single=single))
+        folding.load_initial(store, graph)
+        led, finish = _lead(order, store, graph, Checkpoints(store, 1), order.size // 2)
+        assert finish is None
+        return led
 
 
-def _measure(program: Program, store: CountingStore) -> Figures:
-    half = program.size // 2
-    seconds, first, finish = _lead(program, store, 1, half)
-    assert finish is None
-    gc.collect()  # the dead leader's graph, which is no part of what the next one costs
-    begun = time.process_time()
-    folding.bury(store, 2)
-    graph, checkpoints = Graph(2, Policy(), Sizing(slots=NODES * CORES)), Checkpoints(store, 2)
-    former = folding.existing(store)
-    found = folding.load(store, graph)
-    graph.take_over(2)
-    checkpoints.inherit(former, found)
-    checkpoints.write(graph)
-    store.delete(folding.orphans(store, found, 2))
-    restart = time.process_time() - begun
-    known, replayed = len(graph.jobs), sum(map(len, found.replayed.values()))
-    more, second, finish = _run(program, store, graph, checkpoints, sys.maxsize)
-    assert finish is not None and finish.outcome == "succeeded", finish
-    jobs = graph.ran
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    ran = first.jobs + second.jobs
-    return Figures(
-        program.shape, jobs, 1e6 * (seconds + more) / ran, peak, first.requests + second.requests, store.checkpoints, restart, known, replayed
-    )
+def second(order: Order, *, single: bool) -> Led:
+    """Start again from what the first leader left, and lead to the end."""
+    with CountingStore(order.place, Config()) as store, rare():
+        begun = time.process_time()
+        folding.ended(store)
+        folding.bury(store, 2)
+        graph, checkpoints = Graph(2, Policy(), _sizing(single=single)), Checkpoints(store, 2)
+        former = folding.existing(store)
+        found = folding.load(store, graph)
+        graph.take_over(2)
+        checkpoints.inherit(former, found)
+        checkpoints.delete_files(folding.orphans(store, found, 2))
+        checkpoints.write(graph)
+        restart = time.process_time() - begun
+        known, replayed = len(graph.jobs), sum(map(len, found.replayed.values()))
+        del found
+        led, finish = _lead(order, store, graph, checkpoints, sys.maxsize)
+        assert finish is not None and finish.outcome == "succeeded", finish
+        return replace(led, restart=restart, known=known, replayed=replayed)
 
 
-def _lead(program: Program, store: JobStore, epoch: int, dies_at: int) -> tuple[float, Machines, Finish | None]:
-    graph = Graph(epoch, Policy(), Sizing(slots=NODES * CORES))
-    folding.load_initial(store, graph)
-    return _run(program, store, graph, Checkpoints(store, epoch), dies_at)
+def _sizing(*, single: bool) -> Sizing:
+    return Sizing(slots=NODES * CORES, most=1) if single else Sizing(slots=NODES * CORES)
 
 
-def _run(program: Program, store: JobStore, graph: Graph, checkpoints: Checkpoints, dies_at: int) -> tuple[float, Machines, Finish | None]:
-    machines = Machines(program, store, dies_at)
+def _lead(order: Order, store: CountingStore, graph: Graph, checkpoints: Checkpoints, dies_at: int) -> tuple[Led, Finish | None]:
+    machines = Machines(order, dies_at)
     loop = InlineLoop(graph, store, "memory:x", keys.setup(1), machines, checkpoints, Teller([]))
-    before = time.thread_time()
-    finish = None
+    before, finish = time.thread_time(), None
     try:
         loop.run_inline(machines)
         finish = loop.finish
-    except (KeyboardInterrupt, LeaderReplaced):
+    except KeyboardInterrupt:
         pass
-    return time.thread_time() - before - machines.seconds, machines, finish
+    seconds = time.thread_time() - before - machines.seconds
+    machines.close()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Led(machines.jobs, graph.ran, seconds, peak, machines.requests, store.checkpoints), finish
 
 
-def apart(shape: str, size: int) -> Figures:
-    """Run one case in a process of its own."""
+def apart(shape: str, size: int, *, single: bool) -> Figures:
+    """Run one case, each leader in a process of its own."""
+    load = machine.load()
     with TemporaryDirectory(prefix="toil-scale-") as place:
-        command = [sys.executable, "-m", "benchmarks.scale", "--case", json.dumps([shape, size, f"{place}/store"])]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return Figures(**json.loads(done.stdout))
+        one, two = (_process(phase, shape, size, f"{place}/store", single=single) for phase in ("first", "second"))
+    ran = one.ran + two.ran
+    return Figures(
+        shape, single, two.jobs, 1e6 * (one.seconds + two.seconds) / ran, max(one.peak, two.peak), one.requests + two.requests,
+        one.checkpoints + two.checkpoints, two.restart, two.known, two.replayed, load,
+    )  # fmt: skip
+
+
+def _process(phase: str, shape: str, size: int, place: str, *, single: bool) -> Led:
+    command = [sys.executable, "-m", "benchmarks.scale", "--case", json.dumps([phase, shape, size, place, single])]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return Led(**json.loads(done.stdout))
+
+
+def _case(phase: str, shape: str, size: int, place: str, single: bool) -> Led:
+    return (first if phase == "first" else second)(Order(shape, size, place), single=single)
+
+
+def _document() -> None:
+    rows = sorted((Figures(**row) for row in kept.rows(_KEPT)), key=lambda row: (row.single, list(SHAPES).index(row.shape), row.jobs))
+    described = machine.describe(os.cpu_count() or 1, Path(tempfile.gettempdir()))
+    told = f"{described['Processor']}; {described['Memory']}; job stores on {described['Job stores on']}."
+    document.put(f"{table.markdown(_HEAD, [row.cells() for row in rows])}\n\n{told}", name="scale")
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="10000,100000,1000000", help="How many jobs; several with commas between.")
-    parser.add_argument("--shapes", default="fan-out,fan-in,tree,chain", help="Which shapes.")
+    parser.add_argument("--shapes", default=",".join(SHAPES), help="Which shapes.")
+    parser.add_argument("--single", action="store_true", help="Send each job alone, also those that are known to be short.")
     parser.add_argument("--json", action="store_true", help="Print JSON lines instead of a table.")
+    parser.add_argument("--document", action="store_true", help="Write all figures that were ever measured here into docs/benchmarks.md.")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
-        shape, size, place = json.loads(options.case)
-        print(json.dumps(asdict(measure(shape, size, Path(place)))))
+        print(json.dumps(asdict(_case(*json.loads(options.case)))))
         return
     if not options.json:
-        names = ("jobs", "CPU-us/job", "peak MiB", "requests", "checkpoints", "restart s", "known", "replayed")
-        print(f"{'shape':8}", *(f"{name:>11}" for name in names))
+        print(*(f"{name:>17}" for name in _HEAD))
     for shape in options.shapes.split(","):
-        for size in map(int, options.sizes.split(",")):
-            found = apart(shape, size)
+        for size in map(int, filter(None, options.sizes.split(","))):
+            found = apart(shape, size, single=options.single)
+            kept.keep(_KEPT, asdict(found), ("shape", "single", "jobs"))
             if options.json:
                 print(json.dumps(asdict(found)), flush=True)
                 continue
-            over = [name for name, is_over in (
-                ("time", found.microseconds > MICROSECONDS), ("memory", found.peak > MEBIBYTES), ("restart", found.restart > SECONDS)
-            ) if is_over]  # fmt: skip
-            print(
-                f"{found.shape:8} {found.jobs:11,} {found.microseconds:11.1f} {found.peak:11.0f} {found.requests:11,} {found.checkpoints:11,} "
-                f"{found.restart:11.2f} {found.known:11,} {found.replayed:11,}{'  over: ' + ', '.join(over) if over else ''}",
-                flush=True,
-            )
+            over = found.over()
+            print(*(f"{cell:>17}" for cell in found.cells()), *(["over:", ", ".join(over)] if over else []), flush=True)
+    if options.document:
+        _document()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from toil_core.leader import checkpoints as folding
 from toil_core.leader import snapshot
 from toil_core.leader.checkpoints import TOMBSTONE, Checkpoints
 from toil_core.leader.graph import Graph
+from toil_core.leader.issue import Sizing
+from toil_core.leader.retries import Policy
 from toil_core.options import Config
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Result
@@ -203,7 +205,51 @@ def test_a_checkpoint_is_due_after_as_many_changes_as_the_graph_has_jobs(store: 
     assert not world.checkpoints.due(world.graph)
 
 
+def test_a_large_graph_is_folded_more_often_when_each_result_has_a_commit_of_its_own() -> None:
+    graph = Graph(1, Policy(), Sizing())
+    graph.jobs = dict.fromkeys(map(str, range(100_000)))  # type: ignore[assignment]
+    due: dict[int, int] = {}
+    for each in (1, 8):
+        checkpoints = Checkpoints(MemoryJobStore(next(_names), Config()), 1)
+        while not checkpoints.due(graph):
+            checkpoints.changed(each)
+            due[each] = due.get(each, 0) + each
+    assert due[1] == 30_000 and 50_000 < due[8] < 60_000
+
+
 # A new leader
+
+
+def test_many_commits_are_taken_in_in_their_order(store: JobStore) -> None:
+    world = Stored(store, chain(150))
+    for _ in range(120):
+        world.commit(world.only())
+    found = world.restart()
+    assert not found.corrupt and len(found.replayed) == len(world.log) == 120
+    assert world.run().outcome == "succeeded"
+
+
+class Counting(MemoryJobStore):
+    """Counts what is read."""
+
+    reads = 0
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        self.reads += 1
+        return super().read(key, start, stop)
+
+
+def test_commits_are_not_read_long_before_they_are_taken_in() -> None:
+    with Counting(next(_names), Config()) as store:
+        store.prepare()
+        found = [keys.commit(f"1-{number}", 0) for number in range(1000)]
+        for number, key in enumerate(found):
+            store.create(key, commits.encode(f"1-{number}", 0))
+        reads = folding._reads(store, found, 2)
+        assert next(reads)[0].request == "1-0"  # type: ignore[index]
+        reads.close()  # type: ignore[attr-defined]
+        assert store.reads <= 5 * folding._RUN
+        assert [read[0].request for read in folding._reads(store, found, 2)] == [f"1-{number}" for number in range(1000)]  # type: ignore[index]
 
 
 def test_without_a_checkpoint_the_commits_alone_tell_all(store: JobStore) -> None:

@@ -8,14 +8,12 @@ remove nothing any more. Tombstones stay as long as the store.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
-from typing import TypeAlias
+from itertools import islice
 
 from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey, StoreInconsistent
 from toil_core.job_store import Blob, JobStore
@@ -31,9 +29,11 @@ TOMBSTONE = b"replaced"
 _REPLACED = "another leader has taken this workflow over; this one stops"
 _INITIAL = keys.commit(keys.ROOT, 0)
 _WHOLE = 64 << 20
-_AT_A_TIME = 32
+_RUN = 16
+"""So many commits are read one after another by one thread: to hand each over alone costs more than to read it."""
 
-_Commit: TypeAlias = tuple[Commit, int, bytes | None]
+_Read = tuple[Commit, int, bytes | None] | CorruptBlob
+"""A commit, where its payload starts, and that payload when it is small; or why it cannot be read."""
 
 
 @dataclass(slots=True)
@@ -82,12 +82,13 @@ class Checkpoints:
         self._former: list[str] = []
         self._garbage: list[str] = []
         self._files: list[str] = []
-        self._changes = 0
+        self._changes = self._commits = 0
         self._histories: dict[int, int] = {}
 
     def changed(self, jobs: int) -> None:
-        """So many results were applied since the last call."""
+        """A commit with so many results was applied."""
         self._changes += jobs
+        self._commits += 1
 
     def delete_files(self, files: Iterable[str]) -> None:
         """Remove these global files once what decided it is in a checkpoint."""
@@ -95,11 +96,13 @@ class Checkpoints:
 
     def due(self, graph: Graph) -> bool:
         """Whether it is time: the cost of a checkpoint is spread over as many changes as it has jobs; of large graphs over a
-        tenth of that, as a new leader has to take in all changes since."""
+        tenth of that, as a new leader has to take in all changes since, and to read a commit costs it as much as a result."""
         jobs = len(graph.jobs)
         if self._files and jobs <= 100 * len(self._files):
             return True
-        return self._changes >= (self._every or max(2000, min(jobs, 50_000 + jobs // 10)))
+        if self._every:
+            return self._changes >= self._every
+        return self._changes >= max(2000, jobs) or self._changes + self._commits >= 50_000 + jobs // 10
 
     def check_leader(self) -> None:
         """Make sure that no other leader has taken over since the last checkpoint.
@@ -132,7 +135,7 @@ class Checkpoints:
             raise LeaderReplaced(_REPLACED)
         graph.past.written()
         self._number += 1
-        self._changes = 0
+        self._changes = self._commits = 0
         # A blob outlives the checkpoint that made it superfluous by one, so that the one before can serve if this is damaged.
         doomed, self._garbage = self._garbage, self._collectable(graph)
         doomed += self._former[:-1]
@@ -222,7 +225,7 @@ def ended(store: JobStore) -> int:
     if blob is None or _is_tombstone(blob):
         return 0
     try:
-        saved = _saved(store, blob.key)
+        saved = reread(lambda: snapshot.decode_head(_get(store, blob.key), blob.key))
     except (CorruptBlob, NoSuchKey):  # it is gone when a leader is at work that has written newer ones
         return 0
     return saved.epoch if saved.ended else 0
@@ -310,30 +313,38 @@ def _replay(store: JobStore, graph: Graph, found: Found, readers: int) -> None:
             found.stale.append(blob.key)
     wanted.sort()
     found_keys = [key for _, _, key in wanted]
-    with ThreadPoolExecutor(readers) if readers > 1 and len(wanted) > 1 else nullcontext() as pool:
-        reads = map(partial(_read, store), found_keys) if pool is None else _together(pool, store, found_keys, readers)
-        for key, read in zip(found_keys, reads, strict=True):
-            if isinstance(read, CorruptBlob):
-                found.corrupt.append(f"{read}; its jobs run again")
-                found.stale.append(key)
-                continue
-            commit, start, payload = read
-            for command in graph.replay(Committed(commit, key, start, payload, 0.0)):
-                if isinstance(command, Done):
-                    found.replayed.setdefault(commit.request, set()).add(command.job)
-                elif isinstance(command, Delete):
-                    found.deleted.extend(command.keys)
+    for key, read in zip(found_keys, _reads(store, found_keys, readers), strict=True):
+        if isinstance(read, CorruptBlob):
+            found.corrupt.append(f"{read}; its jobs run again")
+            found.stale.append(key)
+            continue
+        commit, start, payload = read
+        for command in graph.replay(Committed(commit, key, start, payload, 0.0)):
+            if isinstance(command, Done):
+                found.replayed.setdefault(commit.request, set()).add(command.job)
+            elif isinstance(command, Delete):
+                found.deleted.extend(command.keys)
 
 
-def _together(pool: ThreadPoolExecutor, store: JobStore, found_keys: list[str], readers: int) -> Iterator[_Commit | CorruptBlob]:
-    """Read the commits in order; of many, each reader takes some at a time, as handing over costs as much as reading."""
-    some = max(1, min(_AT_A_TIME, len(found_keys) // (4 * readers)))
-    read = partial(_read, store)
-    chunks = pool.map(lambda at: list(map(read, found_keys[at : at + some])), range(0, len(found_keys), some))
-    return itertools.chain.from_iterable(chunks)
+def _reads(store: JobStore, found_keys: Sequence[str], readers: int) -> Iterator[_Read]:
+    """What the keys hold, in order; many are read at a time, and no more held than a few for each reader."""
+    if readers <= 1 or len(found_keys) <= 1:
+        yield from (_read(store, key) for key in found_keys)
+        return
+    size = max(1, min(_RUN, len(found_keys) // readers))
+    runs = (found_keys[at : at + size] for at in range(0, len(found_keys), size))
+    with ThreadPoolExecutor(readers) as pool:
+        ahead = deque(pool.submit(_read_run, store, run) for run in islice(runs, 2 * readers))
+        while ahead:
+            yield from ahead.popleft().result()
+            ahead.extend(pool.submit(_read_run, store, run) for run in islice(runs, 1))
 
 
-def _read(store: JobStore, key: str) -> _Commit | CorruptBlob:
+def _read_run(store: JobStore, found_keys: Sequence[str]) -> list[_Read]:
+    return [_read(store, key) for key in found_keys]
+
+
+def _read(store: JobStore, key: str) -> _Read:
     try:
         return commits.read_with_payload(store, key)
     except CorruptBlob as error:

@@ -103,8 +103,9 @@ def keep_value(graph: Graph, job: JobState, result: Result, key: str, start: int
             if not need.resolved:
                 job.unresolved += 1
                 if need.value_waiters is None:
-                    need.value_waiters = []
-                need.value_waiters.append(job)
+                    need.value_waiters = [job]  # a list of one takes less than one that grew
+                else:
+                    need.value_waiters.append(job)
 
 
 def _bytes_or_ref(graph: Graph, span: Span, crc: int, key: str, start: int, payload: bytes | None, base: int) -> bytes | Ref:
@@ -124,6 +125,7 @@ def _needs(jobs: dict[str, JobState], job: JobState, ids: Iterable[str]) -> None
         need.holders += 1
         if not need.resolved:
             if need.waiters is None:
-                need.waiters = []
-            need.waiters.append(job)
+                need.waiters = [job]
+            else:
+                need.waiters.append(job)
             job.pending += 1

@@ -22,6 +22,7 @@ from toil_core.leader.moves import (
     Command,
     Committed,
     Delete,
+    Done,
     Event,
     Failed,
     Finish,
@@ -83,6 +84,7 @@ class Loop:
         self._worker_locator = worker_locator
         self._setup = setup
         self._batch = batch
+        self._slots = batch if isinstance(batch, HasSlots) else None  # asked once, as the answer costs more than a turn's own work
         self._checkpoints = checkpoints
         self._teller = teller
         self._watch = watch
@@ -132,8 +134,8 @@ class Loop:
             return
         for update in item:
             self._update(update)
-        if isinstance(self._batch, HasSlots):
-            self._resize(self._batch.slots())
+        if self._slots is not None:
+            self._resize(self._slots.slots())
         if self._wake is not None and self._now() >= self._wake:
             self._wake = None
             self._apply(TimePassed(self._now()))
@@ -268,6 +270,8 @@ class Loop:
     def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
+                case Done():  # most are
+                    self._teller.command(command)
                 case Submit():
                     if command.kinds[0].service:
                         self._unheard.sent(self._now())

@@ -14,8 +14,7 @@ from toil_core.wire.work import Task
 # Events: what happened.
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """A commit was made.
 
     Args:

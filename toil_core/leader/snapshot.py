@@ -11,8 +11,8 @@ import io
 import itertools
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -179,13 +179,27 @@ def decode(data: bytes, key: str) -> Snapshot:
     Raises:
         CorruptBlob: The blob is truncated or altered.
     """
+    return _decode(data, key, whole=True)
+
+
+def decode_head(data: bytes, key: str) -> Snapshot:
+    """The same without jobs, which is all that some want to know.
+
+    Raises:
+        CorruptBlob: The blob is truncated or altered.
+    """
+    return _decode(data, key, whole=False)
+
+
+def _decode(data: bytes, key: str, *, whole: bool) -> Snapshot:
     content = memoryview(data)[_SUM.size :]
     if len(data) <= _SUM.size or zlib.crc32(content) != _SUM.unpack_from(data)[0]:
         raise CorruptBlob(key, "truncated or altered checkpoint")
     try:
         *parts, head = _records(content)
         snapshot = _decoder.decode(head)
-        snapshot.parts.extend(_part_decoder.decode(part) for part in parts)
+        if whole:
+            snapshot.parts.extend(_part_decoder.decode(part) for part in parts)
     except (msgspec.MsgspecError, struct.error, ValueError) as error:
         raise CorruptBlob(key, f"unreadable checkpoint ({error})") from error
     return snapshot
@@ -302,14 +316,13 @@ def _records(content: memoryview) -> Iterator[memoryview]:
 
 def _unpack(graph: Graph, part: Part, snapshot: Snapshot) -> list[JobState]:
     """The part's jobs, without edges."""
-    held = partial(_held, graph.held, snapshot.keys)
-    kinds, bodies = [snapshot.kinds[kind] for kind in part.kinds], [body if type(body) is bytes else held(body) for body in part.bodies]
-    jobs = list(map(JobState, part.ids, kinds, bodies))
+    bodies, values = _held(graph.held, snapshot.keys, part.bodies), _held(graph.held, snapshot.keys, part.values.values())
+    jobs = list(map(JobState, part.ids, map(snapshot.kinds.__getitem__, part.kinds), bodies))
     for at, stage in enumerate(part.stages):
         if stage and (bodies[at] is None or CHILDREN <= stage <= FOLLOWING):
             jobs[at].stage = Stage(stage)
-    for at, value in part.values.items():
-        jobs[at].value = held(value)
+    for at, value in zip(part.values, values, strict=True):
+        jobs[at].value = value
     for at, (tries, losses) in part.tries.items():
         jobs[at].tries, jobs[at].losses = tries, losses
     for at, temporary in part.temporary.items():
@@ -317,12 +330,10 @@ def _unpack(graph: Graph, part: Part, snapshot: Snapshot) -> list[JobState]:
     return jobs
 
 
-def _held(count: dict[str, int], keys: Sequence[str], place: bytes | Place | None) -> bytes | Ref | None:
-    if not isinstance(place, tuple):
-        return place
-    key = keys[place[0]]
-    count[key] = count.get(key, 0) + 1
-    return Ref(key, *place[1:])
+def _held(count: dict[str, int], keys: Sequence[str], places: Collection[bytes | Place | None]) -> list[bytes | Ref | None]:
+    for number, more in Counter([place[0] for place in places if type(place) is tuple]).items():
+        count[keys[number]] = count.get(keys[number], 0) + more
+    return [Ref(keys[place[0]], place[1], place[2], place[3]) if type(place) is tuple else place for place in places]  # type: ignore[misc]
 
 
 def _connect(jobs: Sequence[JobState], start: int, part: Part) -> None:

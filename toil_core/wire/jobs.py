@@ -10,7 +10,7 @@ Span = tuple[int, int]
 """Start and stop of some bytes in the payload that belongs to the record."""
 
 
-class Ref(msgspec.Struct, frozen=True, array_like=True):
+class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Bytes that lie in a blob.
 
     Args:

@@ -1,0 +1,44 @@
+"""Large workflows as the user's program makes them: what one more job costs does not depend on how many there are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks.shapes import SHAPES
+from toil_core.options import Config
+from toil_core.workflow.flatten import flatten_root
+from toil_core.workflow.policy import Policy
+
+SMALL, LARGE = 400, 4000
+
+
+def calls(action: Callable[[], object]) -> int:
+    """How many functions are called, Python's own too."""
+    count = 0
+
+    def tell(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(tell)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("shape", ["fan-out", "fan-in", "chain"])
+def test_a_job_costs_its_program_as_much_in_a_large_workflow(shape: str) -> None:
+    policy = Policy.of(Config())
+    found = [calls(lambda size=size: flatten_root(SHAPES[shape](size), "0", policy)) / size for size in (SMALL, LARGE)]  # type: ignore[misc]
+    assert found[1] < 1.2 * found[0], found
+
+
+@pytest.mark.timeout(300)
+def test_a_chain_of_a_hundred_thousand_jobs_can_be_made_and_checked() -> None:
+    flat, _ = flatten_root(SHAPES["chain"](100_000), "0", Policy.of(Config()))
+    assert len(flat.jobs) == 100_001
