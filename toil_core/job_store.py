@@ -200,6 +200,19 @@ class HasPace(Protocol):
 
 
 @runtime_checkable
+class ChecksPlace(Protocol):
+    """A store that can tell beforehand what `prepare` would say."""
+
+    def check_place(self) -> None:
+        """Make sure that `prepare` would find nothing in its way; makes and writes nothing.
+
+        Raises:
+            UsageError: Something is there.
+        """
+        ...
+
+
+@runtime_checkable
 class CanWarm(Protocol):
     """A driver whose class can make ready what opening a store takes time for.
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from toil_core.checks import Check
-from toil_core.drivers.file import FileJobStore
 from toil_core.errors import KeyExists, NoSuchJobStore, NoSuchKey, ToilError
-from toil_core.job_store import JobStore
+from toil_core.job_store import ChecksPlace, JobStore
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 
@@ -89,6 +88,8 @@ def _store(store: JobStore) -> Verdict:
         return _absent(store)
     except NoSuchKey:
         holds = "it holds no workflow"
+        if isinstance(store, ChecksPlace):
+            store.check_place()  # so that nothing is written to what belongs to somebody else
     try:
         try:
             store.create(key, b"probe")
@@ -101,7 +102,7 @@ def _store(store: JobStore) -> Verdict:
 
 
 def _absent(store: JobStore) -> Verdict:
-    if isinstance(store, FileJobStore):
+    if isinstance(store, ChecksPlace):
         store.check_place()
     return "ok", "nothing is there yet, and it will be made when a run starts", ""
 

@@ -73,11 +73,7 @@ class FileJobStore(JobStore):
         file_layout.prepare(self._root)
 
     def check_place(self) -> None:
-        """Make sure that `prepare` would find nothing in its way.
-
-        Raises:
-            UsageError: Something is there.
-        """
+        """See `ChecksPlace`."""
         file_layout.check_place(self._root)
 
     def destroy(self) -> None:

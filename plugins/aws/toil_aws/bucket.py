@@ -52,6 +52,13 @@ class Bucket:
             if marker is None and not self._make(there):
                 self._take()
 
+    def check_place(self) -> None:
+        """Make sure that nobody else uses the bucket; see `ChecksPlace`."""
+        with translated(self._where):
+            marker, there = self._look()
+            if marker is None and there and not self._tagged():
+                self._check_free()
+
     def destroy(self) -> None:
         """Remove everything; see `JobStore.destroy`."""
         with translated(self._where):
@@ -133,15 +140,18 @@ class Bucket:
 
     def _take(self) -> None:
         """Take an empty bucket that somebody else made for us; it will be emptied, and not removed."""
-        self._check_region()
-        found = [item["Key"] for item in self._s3.list_objects_v2(Bucket=self.name, MaxKeys=2).get("Contents", [])]
-        if found and found != [MARKER]:
-            raise NotAJobStore(f"the bucket {self.name} holds something else than a job store; choose another name")
+        self._check_free()
         try:
             self._s3.put_object(Bucket=self.name, Key=MARKER, Body=self._description(made=False), IfNoneMatch="*")
         except ClientError as error:
             if status_of(error) not in (409, 412):  # else another one has just made or taken it
                 raise
+
+    def _check_free(self) -> None:
+        self._check_region()
+        found = [item["Key"] for item in self._s3.list_objects_v2(Bucket=self.name, MaxKeys=2).get("Contents", [])]
+        if found and found != [MARKER]:
+            raise NotAJobStore(f"the bucket {self.name} holds something else than a job store; choose another name")
 
     def _check_region(self) -> None:
         region = self._s3.head_bucket(Bucket=self.name).get("BucketRegion")

@@ -56,6 +56,10 @@ class S3JobStore(JobStore):
     def prepare(self) -> None:
         self._bucket.prepare()
 
+    def check_place(self) -> None:
+        """See `ChecksPlace`."""
+        self._bucket.check_place()
+
     def destroy(self) -> None:
         self._bucket.destroy()
 

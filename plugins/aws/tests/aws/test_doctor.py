@@ -50,6 +50,21 @@ def test_a_store_that_is_there_is_tried(real: Server, name: str, capsys: pytest.
         store.destroy()
 
 
+def test_nothing_is_written_to_a_bucket_that_holds_something_else(real: Server, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import boto3
+
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.put_object(Bucket=name, Key="thesis.tex", Body=b"years of work")
+    code, checks = doctor(capsys, f"aws:us-west-2:{name}")
+    assert code == 1
+    check = checks[f"job store aws:us-west-2:{name}"]
+    assert check["state"] == "error" and "something else" in check["found"]
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=name)["Contents"]] == ["thesis.tex"]
+    s3.delete_object(Bucket=name, Key="thesis.tex")
+    s3.delete_bucket(Bucket=name)
+
+
 def test_missing_credentials_are_told_with_where_they_were_looked_for(
     fake: Server, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
