@@ -90,6 +90,7 @@ class Setup(msgspec.Struct, frozen=True):
             `toil_core.worker.runner` for its shape.
         script: Absolute path of the user's main script; empty when there is none.
         module: Dotted name of the user's main module when it was started with `-m`.
+        modules: Dotted names of the other modules that define jobs.
         path: Folders to import from, first to last.
         environment: Variables to set for every job; no secrets.
         options: The run's options as saved, for drivers and the worker itself.
@@ -104,6 +105,7 @@ class Setup(msgspec.Struct, frozen=True):
     runner: str = "toil_core.worker.attempt:run"
     script: str = ""
     module: str = ""
+    modules: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     options: dict[str, Any] = {}

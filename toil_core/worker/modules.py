@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
@@ -23,7 +23,7 @@ loading = False
 
 
 def load(setup: Setup) -> Runner:
-    """Import the user's main module, and the runner.
+    """Import the user's main module, those others that define jobs, and the runner.
 
     The main module is also known as `__main__` afterwards, so that what was pickled by
     reference there is found here.
@@ -42,6 +42,9 @@ def load(setup: Setup) -> Runner:
                 _script(setup.script)
             elif setup.module:
                 sys.modules["__main__"] = sys.modules[MAIN] = import_module(setup.module)
+            for other in setup.modules:
+                with suppress(Exception, SystemExit):  # a job that needs it will say why
+                    import_module(other)
             module, _, name = setup.runner.partition(":")
             home = import_module(module)
             if prepare := getattr(home, "prepare", None):

@@ -13,6 +13,15 @@ import sys
 
 from toil_core.errors import UsageError
 
+job_modules: set[str] = set()
+"""Names of the modules of this program that define jobs, the main script's among them."""
+
+
+def others() -> tuple[str, ...]:
+    """The modules besides the main one that define jobs, so that a worker can import them once instead of for each job."""
+    own = {"__main__", describe()[1]}
+    return tuple(sorted(name for name in job_modules - own if not name.startswith("toil_core.")))
+
 
 def describe() -> tuple[str, str]:
     """The main script's absolute path and the main module's dotted name, as `Setup` wants them; one or both are empty."""

@@ -323,6 +323,7 @@ class Toil:
         return Setup(
             script=script,
             module=module,
+            modules=main_module.others(),
             path=main_module.import_path(),
             environment=environment(self._options.set_env),
             options=self.config.as_dict(),
