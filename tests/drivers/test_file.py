@@ -159,7 +159,7 @@ def test_a_read_only_file_system(small: Path) -> None:
         other = FileJobStore(str(small / "other"), Config())
         asks: list[Callable[[], None]] = [store.prepare, store.destroy, lambda: store.create("new", b""), other.prepare]
         for ask in asks:
-            with pytest.raises(UsageError, match="cannot be used: Read-only file system; check the folder's permissions"):
+            with pytest.raises(UsageError, match="cannot be used: the tmpfs file system of .* is mounted read-only; mount it writable, or choose another folder"):
                 ask()
         assert store.stat("k").size == 0
 
