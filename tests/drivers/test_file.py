@@ -25,6 +25,7 @@ from toil_core.errors import (
     NoSuchKey,
     NotAJobStore,
     StoreFull,
+    StoreReadOnly,
     ToilError,
     Transient,
     UsageError,
@@ -157,10 +158,12 @@ def test_a_read_only_file_system(small: Path) -> None:
         store.create("k", b"")
         subprocess.run(["mount", "-o", "remount,ro", small], check=True)
         other = FileJobStore(str(small / "other"), Config())
-        asks: list[Callable[[], None]] = [store.prepare, store.destroy, lambda: store.create("new", b""), other.prepare]
+        asks: list[Callable[[], None]] = [store.prepare, store.destroy, other.prepare]
         for ask in asks:
             with pytest.raises(UsageError, match="cannot be used: the tmpfs file system of .* is mounted read-only; mount it writable, or choose another folder"):
                 ask()
+        with pytest.raises(StoreReadOnly, match="the tmpfs file system of .* is mounted read-only: new"):
+            store.create("new", b"")
         assert store.stat("k").size == 0
 
 
