@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import msgspec
 
@@ -48,6 +49,12 @@ class Player(BatchSystem):
         self._news: list[Update] = []
         self._something = threading.Condition()
         self._closed = False
+
+    def anew(self) -> Self:
+        """The same for another leader: with news of its own, which a thread of the leader before it cannot take away."""
+        player = copy(self)
+        player._news, player._something, player._closed = [], threading.Condition(), False
+        return player
 
     def name(self, task: Task) -> str:
         return self.world.nodes[task.job].plan.name

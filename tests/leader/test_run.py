@@ -50,8 +50,7 @@ class Run:
         begin(store, "memory:here", self.player.world.blobs[INITIAL], CONFIG, "plans")
 
     def open(self, name: str, config: Config) -> Player:
-        self.player._closed = False
-        self.player._news.clear()
+        self.player = self.player.anew()
         return self.player
 
     def lead(self, *, restart: bool = False) -> Outcome:
