@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 
 from benchmarks.leader import BODY, INITIAL, ForgetfulStore, InlineLoop, NullMachine, Program
+from tests.counting import calls
 from toil_core.batch_system import Requirement, Usage
 from toil_core.leader import snapshot
 from toil_core.leader.checkpoints import Checkpoints
@@ -30,22 +30,6 @@ def graph_of(initial: bytes) -> Graph:
     commit, start = commits.whole(initial, INITIAL)
     graph.load(commit, INITIAL, start, initial[start:])
     return graph
-
-
-def calls(action: Callable[[], object]) -> int:
-    """How many functions are called, Python's own too."""
-    count = 0
-
-    def tell(frame: object, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(tell)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def run(shape: str, size: int) -> Callable[[], None]:

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-
 import pytest
 
 from benchmarks.shapes import SHAPES
+from tests.counting import calls
 from toil_core.options import Config
 from toil_core.workflow.flatten import flatten_root
 from toil_core.workflow.policy import Policy
 
 SMALL, LARGE = 400, 4000
-
-
-def calls(action: Callable[[], object]) -> int:
-    """How many functions are called, Python's own too."""
-    count = 0
-
-    def tell(frame: object, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(tell)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 @pytest.mark.parametrize("shape", ["fan-out", "fan-in", "chain"])
