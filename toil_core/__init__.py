@@ -6,10 +6,10 @@ first use, so that `import toil_core` costs next to nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # not from `typing`: a file of that name beside the user's script is told of below
 if TYPE_CHECKING:
+    from typing import Any
+
     from toil_core.batch_system import Accelerator as Accelerator
     from toil_core.plugins import hookimpl as hookimpl
     from toil_core.workflow.files import Directory as Directory
@@ -47,7 +47,15 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    try:
+        from importlib import import_module
+
+        value = getattr(import_module(_HOME[name]), name)
+    except Exception as error:
+        from toil_core.hiding import leave_if_hidden
+
+        leave_if_hidden(error)
+        raise
     globals()[name] = value
     return value
 

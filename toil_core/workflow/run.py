@@ -422,6 +422,7 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
         SystemExit: The program ends without success.
     """
     main_module.refuse_while_loading()
+    from toil_core.hiding import leave_if_hidden
     from toil_core.workflow.ending import leave
 
     try:
@@ -430,6 +431,9 @@ def main(function: Callable[..., Any] | JobFunction[..., Any], arguments: Sequen
         leave(Interrupted("interrupted"))
     except ToilError as error:
         leave(error)
+    except Exception as error:
+        leave_if_hidden(error)
+        raise
 
 
 def _print(text: str) -> None:
