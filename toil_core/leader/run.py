@@ -64,7 +64,16 @@ class Outcome:
     jobs: int = 0
 
 
-def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: str = "workflow", *, around: Surroundings = REAL) -> None:
+def begin(
+    store: JobStore,
+    locator: str,
+    initial: bytes,
+    config: Config,
+    name: str = "workflow",
+    modules: tuple[str, ...] = (),
+    *,
+    around: Surroundings = REAL,
+) -> None:
     """Put a new workflow into a prepared store.
 
     Args:
@@ -73,13 +82,14 @@ def begin(store: JobStore, locator: str, initial: bytes, config: Config, name: s
         initial: The commit of request `0`, which holds the user's graph.
         config: The run's options.
         name: What people call the workflow.
+        modules: The modules, besides the main one, that define its jobs.
         around: The world around the leader.
 
     Raises:
         JobStoreExists: The store holds a workflow already.
     """
     info = run.WorkflowInfo(
-        around.random_bytes(16).hex(), name, around.now(), toil_core.__version__, platform.python_version(), config.as_dict()
+        around.random_bytes(16).hex(), name, around.now(), toil_core.__version__, platform.python_version(), config.as_dict(), modules
     )
     record = run.encode(info)
     first = commits.create_once(store, keys.WORKFLOW, record)

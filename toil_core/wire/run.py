@@ -21,6 +21,7 @@ class WorkflowInfo(msgspec.Struct, frozen=True):
         engine: The version of toil-core that began it.
         python: The version of Python that began it.
         options: The options as saved, without secrets.
+        modules: The modules, besides the main one, that define the jobs that it began with.
     """
 
     id: str
@@ -29,6 +30,7 @@ class WorkflowInfo(msgspec.Struct, frozen=True):
     engine: str
     python: str
     options: dict[str, Any] = {}
+    modules: tuple[str, ...] = ()
 
 
 class LeaderInfo(msgspec.Struct, frozen=True):

@@ -90,7 +90,7 @@ class Setup(msgspec.Struct, frozen=True):
             `toil_core.worker.runner` for its shape.
         script: Absolute path of the user's main script; empty when there is none.
         module: Dotted name of the user's main module when it was started with `-m`.
-        modules: Dotted names of the other modules that define jobs.
+        modules: Dotted names of other modules that define jobs, for a worker to import once instead of for each job.
         path: Folders to import from, first to last.
         environment: Variables to set for every job; no secrets.
         options: The run's options as saved, for drivers and the worker itself.

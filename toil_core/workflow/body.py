@@ -64,6 +64,12 @@ class Packer:
         return found
 
 
+def home_of(node: Job[Any]) -> str:
+    """The module that defines the job."""
+    made = node.function.function if isinstance(node, FunctionJob) else type(node)
+    return getattr(made, "__module__", None) or "__main__"
+
+
 def unpack(
     data: bytes, values: Mapping[str, bytes], running: Running
 ) -> tuple[Job[Any] | None, Callable[..., Any], Sequence[Any], Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from toil_core.errors import GraphError
 from toil_core.wire.jobs import Kind, NewJob
-from toil_core.workflow.body import Packer
+from toil_core.workflow.body import Packer, home_of
 from toil_core.workflow.job import Job
 from toil_core.workflow.order import check_order
 from toil_core.workflow.pickling import UnknownJob, Writer
@@ -31,6 +31,7 @@ class Flat:
         children: Ids of the jobs that are children of the running job; or of the root alone.
         follow_ons: Ids of the jobs that are follow-ons of the running job.
         services: Ids of the services that are the running job's.
+        modules: The modules that define the jobs; only of a root's graph.
     """
 
     jobs: tuple[NewJob, ...]
@@ -39,6 +40,7 @@ class Flat:
     children: tuple[str, ...]
     follow_ons: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    modules: frozenset[str] = frozenset()
 
 
 def flatten_root(root: Job[Any], prefix: str, policy: Policy) -> tuple[Flat, bytes]:
@@ -65,7 +67,7 @@ def flatten_root(root: Job[Any], prefix: str, policy: Policy) -> tuple[Flat, byt
     flat = _flatten(nodes, afters, ids, writer, policy)
     jobs = [flat.jobs[index] for index in range(len(nodes))]
     check_order(nodes, jobs)
-    return Flat(flat.jobs, flat.kinds, ids, (ids[id(root)],)), writer.payload()
+    return Flat(flat.jobs, flat.kinds, ids, (ids[id(root)],), modules=frozenset(map(home_of, nodes))), writer.payload()
 
 
 @dataclass(frozen=True, slots=True)

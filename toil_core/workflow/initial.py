@@ -21,8 +21,8 @@ from toil_core.workflow.job import Job
 from toil_core.workflow.policy import Policy
 
 
-def initial_commit(root: Job[Any], config: Config, estimates: Mapping[str, Estimate] | None = None) -> bytes:
-    """The commit that holds the user's graph.
+def initial_commit(root: Job[Any], config: Config, estimates: Mapping[str, Estimate] | None = None) -> tuple[bytes, frozenset[str]]:
+    """The commit that holds the user's graph, and the modules that define its jobs.
 
     Args:
         root: The job that all others come after.
@@ -35,7 +35,7 @@ def initial_commit(root: Job[Any], config: Config, estimates: Mapping[str, Estim
     """
     flat, payload = flatten_root(root, keys.ROOT, Policy.of(config, estimates))
     result = Result(keys.ROOT, kinds=flat.kinds, jobs=flat.jobs, children=flat.children)
-    return commits.encode(keys.ROOT, 0, [(msgspec.msgpack.encode(result), payload, Usage())])
+    return commits.encode(keys.ROOT, 0, [(msgspec.msgpack.encode(result), payload, Usage())]), flat.modules
 
 
 def environment(settings: Iterable[str]) -> dict[str, str]:

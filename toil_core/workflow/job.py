@@ -9,7 +9,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, cast, overload
 
 from toil_core.errors import GraphError
-from toil_core.workflow.main_module import job_modules
 from toil_core.workflow.promise import Promise
 from toil_core.workflow.requirement import Accelerators, Cores, Duration, Size, Wanted, wanted
 
@@ -73,10 +72,6 @@ class Job(Generic[R]):
         "__dict__", "__weakref__", "_toil_before", "_toil_children", "_toil_follow_ons", "_toil_owner", "_toil_running", "_toil_services",
         "_toil_wanted",
     )  # fmt: skip
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        job_modules.add(cls.__module__)
 
     _toil_wanted: Wanted
     _toil_children: list[Job[Any]]
@@ -295,7 +290,6 @@ class JobFunction(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], needs: Wanted) -> None:
         self._check(function)
-        job_modules.add(getattr(function, "__module__", None) or "__main__")
         update_wrapper(self, function)
         self.function = function
         self.needs = needs

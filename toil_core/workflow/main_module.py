@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 from toil_core.errors import UsageError
 
-job_modules: set[str] = set()
-"""Names of the modules of this program that define jobs, the main script's among them."""
 
+def others(modules: Iterable[str]) -> tuple[str, ...]:
+    """Those of the modules that a worker does not import with the main one; ours it has anyway."""
+    from toil_core.worker.modules import MAIN
 
-def others() -> tuple[str, ...]:
-    """The modules besides the main one that define jobs, so that a worker can import them once instead of for each job."""
-    own = {"__main__", describe()[1]}
-    return tuple(sorted(name for name in job_modules - own if not name.startswith("toil_core.")))
+    own = {"__main__", MAIN, describe()[1]}
+    return tuple(sorted(name for name in {*modules} - own if not name.startswith("toil_core.")))
 
 
 def describe() -> tuple[str, str]:

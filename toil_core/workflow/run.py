@@ -96,6 +96,7 @@ class Toil:
         self._fresh = False
         self._state = "new"
         self._learnt: dict[str, Estimate] | None = None
+        self._modules: tuple[str, ...] = ()
 
     @staticmethod
     def parser(description: str | None = None) -> OptionParser:
@@ -172,8 +173,9 @@ class Toil:
             raise UsageError("--restart was given; call toil.restart() instead of toil.start(…)")
         if self._state != "new":
             raise UsageError("a Toil block runs one workflow; open another one, with another job store, for the next")
-        commit = initial_commit(root, self.config, self._estimates())
-        leader.begin(store, self.locator, commit, self.config, _workflow_name(root))
+        commit, modules = initial_commit(root, self.config, self._estimates())
+        self._modules = main_module.others(modules)
+        leader.begin(store, self.locator, commit, self.config, _workflow_name(root), self._modules)
         return self._lead(store, restart=False)  # type: ignore[no-any-return]
 
     def restart(self) -> Any:
@@ -263,6 +265,7 @@ class Toil:
             raise CorruptBlob(keys.WORKFLOW, "the record of the workflow has been removed") from None
         store.prepare()
         self.config = config_of(self._given, Config.from_dict(info.options))
+        self._modules = info.modules
 
     def _with_files(self) -> Files:
         if self._files is None:
@@ -323,7 +326,7 @@ class Toil:
         return Setup(
             script=script,
             module=module,
-            modules=main_module.others(),
+            modules=self._modules,
             path=main_module.import_path(),
             environment=environment(self._options.set_env),
             options=self.config.as_dict(),
