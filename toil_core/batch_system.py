@@ -228,6 +228,15 @@ class CanInterrupt(Protocol):
 
 
 @runtime_checkable
+class HasMisfits(Protocol):
+    """A batch system whose machines come and go, and that knows which requests wait for a larger one."""
+
+    def misfits(self) -> Mapping[str, str]:
+        """For each request that would fit none of the present machines even if they were empty: which dimension is too large, and the largest machine."""
+        ...
+
+
+@runtime_checkable
 class HasLogs(Protocol):
     """A batch system that keeps what its jobs printed outside the worker's own log."""
 

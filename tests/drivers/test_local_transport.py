@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,18 @@ from toil_core.provisioner import Node
 from toil_core.sync_transport import SyncTransport, TransportOptions
 from toil_core.testing.needs import small_disk
 from toil_core.testing.sync_transport import SyncTransportContract
+from toil_core.testing.terminal import terminal
+
+SHELL = """
+import sys
+from toil_core.options import Config
+from toil_core.plugins import open_sync_transport
+from toil_core.provisioner import Node
+from toil_core.sync_transport import TransportOptions
+
+with open_sync_transport("local", Config([TransportOptions(local_nodes=sys.argv[1])])) as transport:
+    sys.exit(transport.shell(Node("n1", "small", "worker"), ["sh", "-c", sys.argv[2]]))
+"""
 
 
 class TestLocalTransport(SyncTransportContract):
@@ -40,7 +53,12 @@ class TestLocalTransport(SyncTransportContract):
         assert transport.run(node, ["sh", "-c", "pwd; echo $HOME"]).stdout.decode().split() == [str(tmp_path / "nodes" / "n1")] * 2
 
     def test_ctrl_c_on_a_terminal_is_for_the_command(self, transport: SyncTransport, node: Node) -> None:
-        pytest.skip("a command here gets Ctrl-C by its controlling terminal, and the terminal of a test is nobody's")
+        """A command here has Ctrl-C from its controlling terminal, so the transport is used in a session that has one."""
+        nodes = Path(transport.run(node, ["pwd"]).stdout.decode().strip()).parent
+        for command, code in (("trap 'echo caught; exit 3' INT; echo begun; while :; do sleep 1; done", 3), ("echo begun; exec sleep 1000", 130)):
+            with terminal({b"begun": b"\x03"}) as here:
+                used = subprocess.call(["setsid", "--ctty", "--wait", sys.executable, "-c", SHELL, str(nodes), command], stdin=0, stdout=1, stderr=2)
+            assert used == code and (b"caught" in here.shown) == (code == 3) and b"Traceback" not in here.shown, here.shown
 
     def test_a_full_disk_here_is_told(self, transport: SyncTransport, node: Node, small: PurePosixPath, place: PurePosixPath) -> None:
         transport.run(node, ["sh", "-c", f"head -c 4000000 /dev/urandom >{place}"])

@@ -92,6 +92,14 @@ def test_what_the_page_says(store: Counting) -> None:
     assert said.delayed[0][1:] == ("leaf", world.wake)
 
 
+def test_a_page_tells_what_waits_for_a_larger_machine(store: Counting) -> None:
+    world = World(Plan("root", adds_children=[Plan("leaf") for _ in range(2)]))
+    world.commit(next(iter(world.open)))
+    first, second = list(world.open)
+    Watch(store, 1, WatchOptions(), misfits=lambda: {second: "asks for much", "9-9": "unknown"}).write(world.graph, 1000.0)
+    assert {each.id: each.misfit for each in told(store).requests} == {first: "", second: "asks for much"}
+
+
 def test_a_page_names_few_of_many(store: Counting) -> None:
     world = World(Plan("root", adds_children=[Plan("leaf") for _ in range(page.SHOWN + 50)]))
     world.commit(next(iter(world.open)))

@@ -137,6 +137,15 @@ def test_what_runs_is_told_without_reading_the_graph(tmp_path: Path) -> None:
     assert steps(why_job(store, "s", "0.0"))[0] != ("running", "0.0"), "it has ended since the leader told"
 
 
+def test_what_fits_no_present_machine_is_too_big_for_now(tmp_path: Path) -> None:
+    store = workflow(tmp_path / "s", job("0.0", (), ("0.1",)), job("0.1"))
+    misfit = msgspec.structs.replace(request("1-1", "0.0"), misfit="asks for 99 cores; the largest node has 2")
+    told(store, requests=[request("1-2", "x"), misfit], capacity=None)
+    for cause in (*why_job(store, "s", "0.0"), *why_run(store, "s")):
+        assert (cause.what, cause.job) == ("too big", "0.0") and "toil scale-cluster" in cause.advice
+        assert cause.text == "step 0.0 is too big for any machine that there is now: it asks for 99 cores; the largest node has 2"
+
+
 def test_names_that_are_not_clear(tmp_path: Path) -> None:
     store = workflow(tmp_path / "s", job("0.0", (), ("0.1",)), job("0.1"))
     with pytest.raises(UsageError, match="2 jobs that are not done are named 'step'.*0.0, 0.1"):

@@ -11,8 +11,9 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from subprocess import CompletedProcess
 
@@ -80,7 +81,8 @@ class LocalTransport(SyncTransport):
         shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
         words = ["/bin/sh", "-c", _RUN, "sh", *command] if command else [shell, "-l"]
         environment = {**self._environment(node), "TERM": os.environ.get("TERM", "dumb")}
-        return _code(subprocess.call(words, cwd=self._home(node), env=environment, stdin=0, stdout=1, stderr=2))
+        with _interrupts_for_the_command():
+            return _code(subprocess.call(words, cwd=self._home(node), env=environment, stdin=0, stdout=1, stderr=2))
 
     def forward(self, node: Node, port: int, host: str = "localhost") -> AbstractContextManager[int]:
         self._home(node)
@@ -103,6 +105,19 @@ class LocalTransport(SyncTransport):
     def _environment(self, node: Node) -> dict[str, str]:
         user = pwd.getpwuid(os.getuid()).pw_name
         return {"PATH": PATH, "HOME": str(self._home(node)), "USER": user, "LOGNAME": user, "LANG": "C.UTF-8"}
+
+
+@contextmanager
+def _interrupts_for_the_command() -> Iterator[None]:
+    """Let Ctrl-C end what runs in the foreground and not this program, which is to tell its exit code."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)  # not SIG_IGN, which the command would inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _code(code: int) -> int:

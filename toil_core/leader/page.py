@@ -8,7 +8,7 @@ later can be added by whoever reads it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -59,6 +59,7 @@ class RequestPage(msgspec.Struct, frozen=True, array_like=True):
         cores: Cores that it needs.
         memory: Bytes of memory that it needs.
         disk: Bytes of disk that it needs.
+        misfit: Why it fits none of the present machines; empty when it fits one, or that is unknown.
     """
 
     id: str
@@ -71,6 +72,7 @@ class RequestPage(msgspec.Struct, frozen=True, array_like=True):
     cores: float
     memory: int
     disk: int
+    misfit: str = ""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -117,7 +119,14 @@ class Page(msgspec.Struct, frozen=True):
 _decoder = msgspec.msgpack.Decoder(Page)
 
 
-def of(graph: Graph, now: float, outcome: str = "", capacity: Requirement | None = None, slots: float | None = None) -> Page:
+def of(
+    graph: Graph,
+    now: float,
+    outcome: str = "",
+    capacity: Requirement | None = None,
+    slots: float | None = None,
+    misfits: Mapping[str, str] | None = None,
+) -> Page:
     """The page of a graph.
 
     Args:
@@ -126,7 +135,9 @@ def of(graph: Graph, now: float, outcome: str = "", capacity: Requirement | None
         outcome: How the run ended; empty while it goes on.
         capacity: The largest request that the batch system can run.
         slots: How many cores it has.
+        misfits: For each request that fits none of the present machines, why.
     """
+    misfits = misfits or {}
     running: dict[str, int] = {}
     for request in graph.requests.values():
         if request.started and request.jobs:
@@ -142,7 +153,7 @@ def of(graph: Graph, now: float, outcome: str = "", capacity: Requirement | None
     issuer = graph.issuer
     return Page(
         issuer.epoch, issuer.sequence, now, outcome, graph.complete, graph.stopping, kinds,
-        [_request(id, request) for id, request in graph.requests.items()], issuer.waiting(),
+        [_request(id, request, misfits.get(id, "")) for id, request in graph.requests.items()], issuer.waiting(),
         [(id, name, until) for until, id, name in heapq.nsmallest(SHOWN, delayed)], len(delayed),
         [*_failures(graph, graph.failed, final=True), *_failures(graph, _failing(graph), final=False)],
         len(graph.failed), sum(1 for id in graph.failures if id not in graph.failed), capacity, slots,
@@ -164,12 +175,13 @@ def decode(data: bytes) -> Page:
     return _decoder.decode(data)
 
 
-def _request(id: str, request: OpenRequest) -> RequestPage:
+def _request(id: str, request: OpenRequest, misfit: str) -> RequestPage:
     needed = request.kind.requirement
     first = next(iter(request.jobs), "")
     return RequestPage(
-        id, request.next, request.kind.name, len(request.jobs), first, request.node, request.started, needed.cores, needed.memory, needed.disk
-    )
+        id, request.next, request.kind.name, len(request.jobs), first, request.node, request.started,
+        needed.cores, needed.memory, needed.disk, "" if request.started else misfit,
+    )  # fmt: skip
 
 
 def _failing(graph: Graph) -> Iterable[str]:

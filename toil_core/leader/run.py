@@ -15,7 +15,7 @@ import msgspec
 
 import toil_core
 from toil_core import plugins
-from toil_core.batch_system import BatchSystem, HasCapacity, HasSlots, Reason
+from toil_core.batch_system import BatchSystem, HasCapacity, HasMisfits, HasSlots, Reason
 from toil_core.errors import Interrupted, JobStoreExists, NoSuchJobStore, StoreError, ToilError, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
 from toil_core.job_store import HasPace, HasWorkerLocator, JobStore
@@ -268,7 +268,8 @@ def _limits(options: EngineOptions, batch: BatchSystem) -> Limits:
 def _watch(store: JobStore, epoch: int, config: Config, batch: BatchSystem, around: Surroundings) -> Watch:
     capacity = batch.capacity() if isinstance(batch, HasCapacity) else None
     slots = batch.slots() if isinstance(batch, HasSlots) else None
-    return Watch(store, epoch, config[WatchOptions], capacity, slots, lease=batch.needs_lease, now=around.now)
+    misfits = batch.misfits if isinstance(batch, HasMisfits) else dict
+    return Watch(store, epoch, config[WatchOptions], capacity, slots, misfits, lease=batch.needs_lease, now=around.now)
 
 
 def _environment(config: Config) -> dict[str, str]:

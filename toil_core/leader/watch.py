@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 
 from toil_core.batch_system import Requirement
@@ -29,6 +29,7 @@ class Watch:
         options: How often.
         capacity: The largest request that the batch system can run; None when unknown.
         slots: How many cores it has; None when unknown.
+        misfits: Tells for each request that fits none of the present machines why; see `HasMisfits`.
         lease: Whether workers need a sign that the leader lives.
         now: Tells the time in seconds since 1970.
 
@@ -43,6 +44,7 @@ class Watch:
         options: WatchOptions,
         capacity: Requirement | None = None,
         slots: float | None = None,
+        misfits: Callable[[], Mapping[str, str]] = dict,
         *,
         lease: bool = False,
         now: Callable[[], float] = time.time,
@@ -50,7 +52,7 @@ class Watch:
         self._store = store
         self._epoch = epoch
         self._interval = options.status_interval
-        self._capacity, self._slots = capacity, slots
+        self._capacity, self._slots, self._misfits = capacity, slots, misfits
         self._page_at: float | None = None
         self._written = 0.0
         self._check = self._next_check = options.kill_check_interval
@@ -117,7 +119,7 @@ class Watch:
             outcome: How the run ended; empty while it goes on.
         """
         self._page_at, self._written = None, now
-        data = page.encode(page.of(graph, now, outcome, self._capacity, self._slots))
+        data = page.encode(page.of(graph, now, outcome, self._capacity, self._slots, self._misfits()))
         try:
             self._store.write(keys.page(self._epoch), BytesIO(data))
         except ToilError as error:

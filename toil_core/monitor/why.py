@@ -136,10 +136,18 @@ def _of_room(told: Status, page: Page | None) -> Iterator[Cause]:
 
 
 def _waiting_for_room(page: Page, waiting: list[RequestPage], ready: int) -> Cause:
+    if misfits := [request for request in waiting if request.misfit]:
+        return _misfit(f"{misfits[0].name} {misfits[0].first}".rstrip(), misfits[0], len(misfits))
     first = waiting[0]
     more = f", and {ready:,} more jobs are ready" if ready else ""
     text = f"{count(len(waiting), 'request')} {'waits' if len(waiting) == 1 else 'wait'} for room{more}; the first ({first.name}) needs {_needs(first)}{_used(page)}"
     return Cause("waits for room", text, first.first, "wait; to run more at a time, let jobs ask for less (`toil stats` tells what they use) or add machines")
+
+
+def _misfit(name: str, request: RequestPage, requests: int = 1) -> Cause:
+    more = f"; of {count(requests, 'request')} the same is true" if requests > 1 else ""
+    advice = "add a larger machine, with `toil scale-cluster NAME -w TYPE=1` where toil launched the cluster; or end the run, and let the job ask for less"
+    return Cause("too big", f"{name} is too big for any machine that there is now: it {request.misfit}{more}", request.first, advice)
 
 
 def _used(page: Page) -> str:
@@ -281,6 +289,8 @@ class _Chain:
 
 
 def _in_request(name: str, id: str, request: RequestPage, page: Page, locator: str) -> Cause:
+    if request.misfit:
+        return _misfit(name, request)
     if not request.started:
         text = f"{name} waits for room in the batch system: it needs {_needs(request)}{_used(page)}"
         return Cause("waits for room", text, id, "wait; to run more at a time, let jobs ask for less (`toil stats`) or add machines")

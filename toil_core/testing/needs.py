@@ -30,22 +30,20 @@ def library(name: str) -> Any:
 
 
 @contextmanager
-def mounted(folder: Path, *command: str | Path, lacking: Callable[[str], object] = pytest.skip) -> Iterator[Path]:
-    """While open, the folder shows what a command mounts there. The test is skipped where that cannot be done.
+def mounted(folder: Path, *command: str | Path, refused: Callable[[str], object] = pytest.skip) -> Iterator[Path]:
+    """While open, the folder shows what a command mounts there; to be root and to have the command is a `need`.
 
     Args:
         folder: Where; it is made.
         command: The command; the folder is its last argument.
-        lacking: Called, instead of skipping the test, with what is in the way when it is not that only root may mount.
+        refused: Called with what the command said when it could not: not every kernel has every file system.
     """
-    if os.geteuid():
-        pytest.skip("only root can mount a file system")
-    if shutil.which(command[0]) is None:
-        lacking(f"{command[0]} is not installed")
+    need("only root can mount a file system" if os.geteuid() else "")
+    need("" if shutil.which(command[0]) else f"{command[0]} is not installed")
     folder.mkdir()
     made = subprocess.run([*command, folder], check=False, capture_output=True, text=True)
     if made.returncode:
-        lacking(f"{' '.join(map(str, command))}: {made.stderr.strip()}")
+        refused(f"{' '.join(map(str, command))}: {made.stderr.strip()}")
     try:
         yield folder
     finally:
@@ -53,13 +51,13 @@ def mounted(folder: Path, *command: str | Path, lacking: Callable[[str], object]
 
 
 def small_disk(folder: Path, *options: str) -> AbstractContextManager[Path]:
-    """While open, the folder has room for a megabyte. The test is skipped where that cannot be made.
+    """While open, the folder has room for a megabyte. What that takes is a `need`.
 
     Args:
         folder: Where; it is made.
         options: Of the file system instead of that size, as mount has them.
     """
-    return mounted(folder, "mount", "-t", "tmpfs", "-o", ",".join(options or ["size=1m"]), "tmpfs", lacking=need)
+    return mounted(folder, "mount", "-t", "tmpfs", "-o", ",".join(options or ["size=1m"]), "tmpfs", refused=need)
 
 
 def remount(folder: Path, options: str) -> None:

@@ -65,6 +65,10 @@ class Dask(BatchSystem):
         if not self._news.closed:
             self._leader.drain(list(addresses))
 
+    def misfits(self) -> Mapping[str, str]:
+        """For each request that fits none of the present nodes, why; see `HasMisfits`."""
+        return {} if self._news.closed else self._leader.misfits()
+
     def nodes(self, enough: Callable[[Mapping[str, Requirement]], bool], seconds: float) -> Mapping[str, Requirement]:
         """What each node has for jobs, by its name, once these are enough, or after so many seconds."""
         return self._leader.nodes(enough, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ _log = logging.getLogger("toil.dask")
 T = TypeVar("T")
 CLOSE_SECONDS = 20.0
 """How long nodes may take to end everything when the leader is done."""
+ANSWER_SECONDS = 2.0
+"""How long the event loop may take to answer what can do without."""
 
 
 @dataclass(eq=False)
@@ -123,6 +126,14 @@ class Leader:
     def loads(self) -> dict[str, int]:
         """For each node's address, how many requests are placed there."""
         return self._ask(self._loads)
+
+    def misfits(self) -> dict[str, str]:
+        """For each request that fits none of the nodes that are there, why; nothing when the loop has ended."""
+        told: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self._call(lambda: told.put(self._placement.misfits()))
+        with suppress(queue.Empty):
+            return told.get(timeout=ANSWER_SECONDS)
+        return {}
 
     def drain(self, addresses: Sequence[str]) -> None:
         """Place nothing more on these nodes."""

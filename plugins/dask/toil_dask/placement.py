@@ -136,6 +136,12 @@ class Placement:
         """The requests that wait, oldest first."""
         return self._waiting
 
+    def misfits(self) -> dict[str, str]:
+        """For each waiting request that would fit none of the nodes even if they were empty, why; nothing while there are none."""
+        offers = list(dict.fromkeys(self.offers()))
+        refused = {needed: refusal(needed, offers) for needed in self._kinds} if offers else {}
+        return {request.id: why for request in self._waiting if (why := refused.get(request.requirement))}
+
     def start(self) -> list[tuple[Request, str]]:
         """Requests that start now, each with its node."""
         started: list[tuple[Request, str]] = []

@@ -363,6 +363,17 @@ def test_an_error_of_ours_is_raised_where_updates_are_awaited_whatever_is_asked_
             system.updates(SECONDS)
 
 
+def test_what_waits_for_a_larger_node_is_known(with_one: Here) -> None:
+    large, small = (with_one.run.request(body("nothing"), of=kind(cores=cores)) for cores in (3.0, 0.5))
+    with_one.system.submit([large, small])
+    assert with_one.system.misfits() == {large.id: "asks for 3 cores; the largest node has 2"}
+    with_one.add("larger", 4)
+    with_one.run.ends([large, small])
+    assert with_one.system.misfits() == {}
+    with_one.system.close()
+    assert with_one.system.misfits() == {}
+
+
 def test_a_fixed_cluster_without_nodes_is_told(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toil_dask.batch_system.NODE_SECONDS", 0.2)
     with pytest.raises(UsageError, match="no node of the Dask cluster"):

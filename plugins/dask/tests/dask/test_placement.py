@@ -202,6 +202,23 @@ def test_a_refusal_names_the_dimension(needed: Requirement, words: str) -> None:
     assert not refusal(Requirement(2, preemptible=True, accelerators=(FPGA, Accelerator(2))), offers)
 
 
+def test_what_fits_no_present_node_is_known() -> None:
+    placement = Placement()
+    placement.add(request("1-1", 3))
+    placement.add(request("1-2", 1))
+    placement.start()
+    assert placement.misfits() == {}, "there is no node yet, and any may come"
+    placement.join("small", Requirement(2, 4))
+    placement.start()
+    assert placement.misfits() == {"1-1": "asks for 3 cores; the largest node has 2"}
+    placement.join("large", Requirement(4, 4))
+    assert placement.misfits() == {}
+    placement.leave("large")
+    assert placement.misfits().keys() == {"1-1"}
+    placement.remove("1-1")
+    assert placement.misfits() == {}
+
+
 def test_devices_are_lent_once() -> None:
     devices = Devices([GPU, FPGA])
     assert devices.find([Accelerator(1, "fpga"), Accelerator(2, "gpu")]) == (2, 0, 1)
