@@ -11,6 +11,8 @@ from toil_core.worker import procfs
 
 _PREFIX = "toil-run-"
 _LOCK = "lock"
+_PATIENCE = 60.0
+"""Seconds that a process may take to end once it is ending."""
 
 
 class RunFolder:
@@ -125,11 +127,29 @@ def sweep(path: Path) -> None:
         _remove_tree(path, ignore_errors=True)
 
 
+def sweep_after(path: Path) -> None:
+    """Sweep after the host with that folder, if it is ending: first wait for its end, as its lock may be the last that it lets go."""
+    if host_exits(path):
+        procfs.await_end(_host_of(path)[0], _PATIENCE)
+    sweep(path)
+
+
+def host_exits(path: Path) -> bool:
+    """Whether the process of the host with that folder has ended or is about to."""
+    return procfs.exiting(_host_of(path)[0])
+
+
+def _host_of(path: Path) -> tuple[int, str]:
+    """The process whose folder it is, and when that started; (0, "") when the name tells of none."""
+    pid, _, rest = path.name.removeprefix(_PREFIX).partition("-")
+    return (int(pid), rest.partition("-")[0]) if pid.isdigit() else (0, "")
+
+
 def _dead(path: Path) -> bool:
     import fcntl
 
-    pid, _, start = path.name.removeprefix(_PREFIX).partition("-")
-    if pid.isdigit() and procfs.start_time(int(pid)) == start.partition("-")[0]:
+    pid, start = _host_of(path)
+    if pid and procfs.start_time(pid) == start:
         return False
     try:
         lock = os.open(path / _LOCK, os.O_RDWR)

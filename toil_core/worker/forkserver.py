@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from toil_core.errors import UsageError
@@ -286,6 +287,9 @@ def main(fd: int) -> None:
     try:
         runner = load(opened.setup)
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything
+        if folders.host_exits(Path(opened.run)):
+            _leave(opened)
+            return
         import traceback
 
         trace = (
@@ -293,12 +297,12 @@ def main(fd: int) -> None:
         )  # where the engine saw the user's mistake helps nobody
         os.write(fd, messages.encode(Ready(explain(error, opened.setup), trace)))
         return
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    libc.malloc_trim(0)
     try:
         try:
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            libc.malloc_trim(0)
             os.write(fd, messages.encode(Ready()))
             ForkServer(libc, Surroundings(opened, runner, fd, procfs.resident(os.getpid()))).serve()
         except (BrokenPipeError, ConnectionResetError):  # the host is gone
@@ -323,9 +327,7 @@ def _exit(_signal_number: int, _frame: object) -> None:
 
 
 def _leave(opened: Open) -> None:
-    from pathlib import Path
-
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     procfs.end_all(opened.folder)
     folders.remove(opened.folder)
-    folders.sweep(Path(opened.run))
+    folders.sweep_after(Path(opened.run))

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Iterator
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+_EXITING = 0x4
+"""The kernel's flag of a process that is on its way out (PF_EXITING)."""
 MARK = "TOIL_RUN_FOLDER"
 """The variable that every process below a fork server carries in its environment."""
 
@@ -56,6 +58,12 @@ def start_time(pid: int) -> str:
     """When the process started, in ticks since the machine did; empty when it has ended."""
     fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
     return fields[19].decode() if len(fields) > 19 and fields[0] != b"Z" else ""
+
+
+def exiting(pid: int) -> bool:
+    """Whether the process has ended or is about to: one that was killed closes its files some time before it counts as ended."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
+    return len(fields) <= 6 or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & _EXITING)
 
 
 def out_of_memory_kills() -> int:
