@@ -156,12 +156,7 @@ def second(order: Order, *, single: bool) -> Led:
         folding.ended(store)
         folding.bury(store, 2)
         graph, checkpoints = Graph(2, Policy(), _sizing(single=single)), Checkpoints(store, 2)
-        former = folding.existing(store)
-        found = folding.load(store, graph)
-        graph.take_over(2)
-        checkpoints.inherit(former, found)
-        checkpoints.delete_files(folding.orphans(store, found, 2))
-        checkpoints.write(graph)
+        found = folding.start_again(store, graph, checkpoints, 2)
         restart = time.process_time() - begun
         known, replayed = len(graph.jobs), sum(map(len, found.replayed.values()))
         del found

@@ -39,3 +39,19 @@ def test_a_program_that_turned_it_off_is_not_overruled() -> None:
     gc.set_threshold(0, 10, 10)
     with collector.rare():
         assert gc.get_threshold() == (0, 10, 10)
+
+
+def test_nothing_is_collected_while_it_is_paused() -> None:
+    assert gc.isenabled()
+    with collector.paused():
+        assert not gc.isenabled()
+        with collector.paused():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_a_pause_ends_with_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), collector.paused():
+        1 / 0  # noqa: B018
+    assert gc.isenabled()

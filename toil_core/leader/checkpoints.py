@@ -18,6 +18,7 @@ from itertools import islice
 from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey, StoreInconsistent
 from toil_core.job_store import Blob, JobStore
 from toil_core.leader import snapshot
+from toil_core.leader.collector import paused
 from toil_core.leader.graph import Graph
 from toil_core.leader.moves import Committed, Delete, Done
 from toil_core.leader.state import untold
@@ -164,6 +165,31 @@ class Checkpoints:
         garbage = list(dict.fromkeys(graph.garbage))
         graph.garbage = [key for key in garbage if keys.commit_parts(key)[0] in graph.requests]
         return [key for key in garbage if keys.commit_parts(key)[0] not in graph.requests]
+
+
+def start_again(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, readers: int = 16) -> Found:
+    """Go on from what earlier leaders left, which have been buried: fill the graph, and fold it.
+
+    Args:
+        store: The job store.
+        graph: The empty graph.
+        checkpoints: Those of the new leader.
+        epoch: Its epoch.
+        readers: How many commits are read at a time.
+
+    Raises:
+        CorruptBlob: Nothing that can be read says what the workflow is.
+        LeaderReplaced: Another leader has taken over.
+    """
+    with paused():
+        former = existing(store)
+        found = load(store, graph, readers)
+        graph.take_over(epoch)
+        graph.finished = graph.complete
+        checkpoints.inherit(former, found)
+        checkpoints.delete_files(orphans(store, found, epoch))
+        checkpoints.write(graph, ended=graph.finished)
+    return found
 
 
 def load(store: JobStore, graph: Graph, readers: int = 16) -> Found:

@@ -36,3 +36,15 @@ def rare() -> Iterator[None]:
             _leaders -= 1
             if not _leaders:
                 gc.set_threshold(*_former)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Do not collect while much is made of which nothing is garbage."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -55,9 +55,10 @@ def take_over(graph: Graph) -> None:
     for job in list(graph.jobs.values()):
         if job.kind.service:
             continue
-        if not job.ran or job.kind.checkpoint:
+        ran = job.ran
+        if not ran or job.kind.checkpoint:
             job.tries = job.losses = 0
-        if not job.ran:
+        if not ran:
             job.stage = WAITING if job.pending else READY
             if job.stage is READY:
                 graph.ready(job)

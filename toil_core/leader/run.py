@@ -195,15 +195,8 @@ def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *
     if not restart:
         folding.load_initial(store, graph)
         return
-    former = folding.existing(store)
-    found = folding.load(store, graph, readers)
-    for trouble in found.corrupt:
+    for trouble in folding.start_again(store, graph, checkpoints, epoch, readers).corrupt:
         _log.warning("%s", trouble)
-    graph.take_over(epoch)
-    graph.finished = graph.complete
-    checkpoints.inherit(former, found)
-    checkpoints.delete_files(folding.orphans(store, found, epoch))
-    checkpoints.write(graph, ended=graph.finished)
 
 
 def _judge(finish: Finish, graph: Graph, locator: str, received: Sequence[int]) -> None:

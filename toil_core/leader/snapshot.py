@@ -129,6 +129,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     parts: list[Part] = []
 
 
+_STAGES = tuple(Stage)
 _SUM = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Snapshot)
@@ -211,8 +212,9 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
     jobs = graph.jobs
     every: list[JobState] = []
     for part in snapshot.parts:
-        every += _unpack(graph, part, snapshot)
-    jobs.update((job.id, job) for job in every)
+        new = _unpack(graph, part, snapshot)
+        jobs.update(zip(part.ids, new, strict=True))
+        every += new
     start = 0
     for part in snapshot.parts:
         _connect(every, start, part)
@@ -229,7 +231,7 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
         if job.stage is WAITING:
             if not job.pending:
                 job.stage = READY
-        elif job.ran and not job.holders and (job.stage is DONE or job.value is not None):  # only services that are gone held it
+        elif not job.holders and job.ran and (job.stage is DONE or job.value is not None):  # only services that are gone held it
             job.holders = 1
             graph.unhold(job)
     for id, number, members, told in snapshot.requests:
@@ -258,7 +260,7 @@ class _Packer:
         self.kinds: list[Kind] = []
         self.keys: dict[str, int] = {}
         self._known = known
-        self._numbers = {job.id: number for number, job in enumerate(jobs)}
+        self._numbers = {job: number for number, job in enumerate(jobs)}
         self._kind_numbers: dict[int, int] = {}  # by identity: equal kinds are one object
 
     def part(self, jobs: Sequence[JobState]) -> Part:
@@ -268,8 +270,8 @@ class _Packer:
             [job.id for job in jobs],
             [self._kind(job.kind) for job in jobs],
             [CHILDREN if job.id in known else job.stage for job in jobs] if known else [job.stage for job in jobs],
-            [body if type(body := job.body) is bytes else place(body) for job in jobs],
-            {at: held for at, job in enumerate(jobs) if (held := place(job.value)) is not None},
+            [place(body) if isinstance(body := job.body, Ref) else body for job in jobs],
+            {at: place(held) if isinstance(held, Ref) else held for at, job in enumerate(jobs) if (held := job.value) is not None},
             {at: (job.tries, job.losses) for at, job in enumerate(jobs) if job.tries or job.losses},
             {at: job.temporary for at, job in enumerate(jobs) if job.temporary},
             [(len(list(run)), self._edges(above)) for above, run in itertools.groupby([job.above for job in jobs])],
@@ -286,14 +288,11 @@ class _Packer:
             self.kinds.append(kind)
         return number
 
-    def _place(self, held: bytes | Ref | None) -> bytes | Place | None:
-        if isinstance(held, Ref):
-            return self.keys.setdefault(held.key, len(self.keys)), held.start, held.stop, held.crc
-        return held
+    def _place(self, held: Ref) -> Place:
+        return self.keys.setdefault(held.key, len(self.keys)), held.start, held.stop, held.crc
 
     def _edges(self, jobs: Iterable[JobState]) -> Numbers:
-        numbers = self._numbers
-        return [numbers[job.id] for job in jobs]
+        return list(map(self._numbers.__getitem__, jobs))
 
 
 def _write(out: BinaryIO, record: Part | Snapshot) -> None:
@@ -320,7 +319,7 @@ def _unpack(graph: Graph, part: Part, snapshot: Snapshot) -> list[JobState]:
     jobs = list(map(JobState, part.ids, map(snapshot.kinds.__getitem__, part.kinds), bodies))
     for at, stage in enumerate(part.stages):
         if stage and (bodies[at] is None or CHILDREN <= stage <= FOLLOWING):
-            jobs[at].stage = Stage(stage)
+            jobs[at].stage = _STAGES[stage]
     for at, value in zip(part.values, values, strict=True):
         jobs[at].value = value
     for at, (tries, losses) in part.tries.items():
@@ -383,7 +382,7 @@ def _count(graph: Graph, jobs: Sequence[JobState]) -> None:
                 need.value_waiters = need.value_waiters or []
                 need.value_waiters.append(job)
     for job in jobs:
-        if job.stage is not WAITING and job.resolved:
+        if (job.waiters or job.value_waiters) and job.resolved:
             graph.resolved(job)
 
 
@@ -396,6 +395,8 @@ def _wait(graph: Graph, job: JobState) -> None:
                 inner.waiters = inner.waiters or []
                 inner.waiters.append(job)
                 job.pending += 1
+            continue
+        if need.resolved and not need.value_needs:
             continue
         need.waiters = need.waiters or []
         need.waiters.append(job)
