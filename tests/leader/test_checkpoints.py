@@ -11,6 +11,7 @@ from typing import BinaryIO
 import msgspec
 import pytest
 
+from tests.leader.test_graph import failing, finish, request_of
 from tests.leader.world import INITIAL, Plan, World, state_of
 from toil_core.batch_system import Reason, Usage
 from toil_core.drivers.file import FileJobStore
@@ -203,6 +204,15 @@ def test_a_checkpoint_is_due_after_as_many_changes_as_the_graph_has_jobs(store: 
     assert world.checkpoints.due(world.graph)
     world.write()
     assert not world.checkpoints.due(world.graph)
+
+
+@pytest.mark.parametrize(("jobs", "files", "due"), [(100, 1, True), (101, 1, False), (101, 2, True), (1, 0, False)])
+def test_a_checkpoint_is_due_when_it_frees_a_file_for_every_hundred_jobs(jobs: int, files: int, due: bool) -> None:
+    graph = Graph(1, Policy(), Sizing())
+    graph.jobs = dict.fromkeys(map(str, range(jobs)))  # type: ignore[assignment]
+    checkpoints = Checkpoints(MemoryJobStore(next(_names), Config()), 1)
+    checkpoints.delete_files(map(str, range(files)))
+    assert checkpoints.due(graph) is due
 
 
 def test_a_large_graph_is_folded_more_often_when_each_result_has_a_commit_of_its_own() -> None:
@@ -414,6 +424,18 @@ def test_files_of_a_request_that_goes_on_stay_when_the_commit_that_keeps_them_is
     world.write()
     world.restart()
     assert all_keys(store, keys.FILES) == {counts}, "what was under way goes, also of a job that nobody knows"
+
+
+def test_files_of_an_attempt_that_was_dropped_and_told_nothing_go_with_the_next_leader(store: JobStore) -> None:
+    top = Plan("top", checkpoint=True, tries=2, adds_children=[Plan("slow"), Plan("broken", tries=1)])
+    world = Stored(store, Plan("root", children=[top]))
+    finish(world, "root", "top")
+    request = request_of(world, "slow")
+    store.create(keys.attempt_files(request, world.open[request][0].job) + "half", b"x")
+    world.commit(request_of(world, "broken"), fails=failing("broken"))
+    world.write()
+    world.restart()
+    assert not all_keys(store, keys.FILES)
 
 
 # Tombstones

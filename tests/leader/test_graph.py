@@ -207,10 +207,11 @@ def test_kinds_that_no_job_has_any_more_are_forgotten() -> None:
 
 
 def test_tiny_jobs_travel_in_batches_and_others_alone() -> None:
-    world = World(Plan("root", adds_children=fan(1000)), sizing=Sizing(slots=2))
+    world = World(Plan("root", adds_children=fan(1000)), sizing=Sizing(slots=2), chain=True)
     world.run()
     assert max(len(submit.tasks) for submit in world.requests) > 10
     assert len(world.requests) < 200
+    assert all(submit.chain == (len(submit.tasks) == 1) for submit in world.requests), "nothing goes on in a batch"
 
 
 def test_the_backlog_bounds_what_is_open() -> None:
@@ -312,6 +313,7 @@ def test_what_one_entry_of_a_commit_lets_go_of_another_may_hold() -> None:
     (request,) = world.open
     key = world.commit(request, together=second)
     assert key not in world.graph.garbage, "it holds the value that the consumer needs"
+    assert names(world.log) == ["root", "second"] and running(world) == {"consumer"}, "both count"
     world.run()
 
 
@@ -517,6 +519,20 @@ def test_the_parts_of_a_batch_count_that_can_be_read() -> None:
     assert members[0] not in world.done and members[1] in world.done
     world.run()
     assert len(world.log) == 1001
+
+
+def test_what_a_checkpoint_holds_already_is_kept_when_it_is_read_again_and_what_tells_nothing_is_not() -> None:
+    world = World(Plan("root", adds_children=fan(1000), adds_follow_ons=[Plan("last")]), sizing=Sizing(slots=2))
+    finish(world, "root")
+    while not (request := next((id for id, tasks in world.open.items() if len(tasks) > 3), "")):
+        finish(world, "leaf")
+    told = world.commit(request, tasks=1)
+    graph = world.graph
+    graph.garbage.clear()
+    graph.held[told] = 1
+    assert graph.replay(world.event(told)) == [] and told not in graph.garbage
+    del graph.held[told]
+    assert graph.replay(world.event(told)) == [] and graph.garbage == [told]
 
 
 def test_a_run_that_failed_starts_again_with_new_tries() -> None:

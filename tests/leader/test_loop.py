@@ -210,6 +210,26 @@ def test_files_of_a_lost_attempt_are_swept(store: JobStore) -> None:
     assert not list(store.list(keys.FILES))
 
 
+def test_files_of_an_attempt_that_was_dropped_and_killed_before_it_told_are_swept(store: JobStore) -> None:
+    """They stayed for ever: no job of the request was known any more (found when the swarm's check of seed 5987 was read again)."""
+    slow: list[Work] = []
+
+    def writes(machine: Machine, work: Work) -> None:
+        slow.append(work)
+        store.create(keys.attempt_files(work.request, work.tasks[0].job) + "half", b"x")
+        machine.put(Update(work.request, State.RUNNING))
+
+    def breaks(machine: Machine, work: Work) -> None:
+        failing(Failure(Reason.FAILED, "no"))(machine, work)
+
+    top = Plan("top", checkpoint=True, tries=2, adds_children=[Plan("slow"), Plan("broken", tries=1)])
+    machine = Machine(store, Plan("root", children=[top]), {"slow": [writes], "broken": [breaks]})
+    assert machine.run().outcome == "succeeded"
+    assert machine.cancelled == [slow[0].request]
+    machine.checkpoints.write(machine.graph)
+    assert not list(store.list(keys.FILES))
+
+
 def test_what_can_never_fit_is_not_fenced_and_fails(store: JobStore) -> None:
     machine = Machine(store, three(), {"a": [ended(Reason.TOO_BIG, "it needs 900 cores; there are 4", running=False)]})
     assert machine.run().outcome == "failed"

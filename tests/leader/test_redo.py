@@ -123,6 +123,44 @@ def test_nested(reason: Reason) -> None:
     assert (world.graph.total, world.graph.ran) == (6, 6)
 
 
+def test_what_is_left_of_an_inner_one_that_is_done_belongs_to_the_outer_one() -> None:
+    kept = Plan("kept", temporary=("files/t",))
+    inner = Plan("inner", checkpoint=True, adds_children=[kept], promises=[kept])
+    outer = Plan("outer", checkpoint=True, adds_children=[inner, Plan("user", needs=[inner]), broken()])
+    world = World(Plan("root", children=[outer]), policy=QUICK)
+    finish(world, "root", "outer", "inner", "kept", "user")
+    assert not world.deleted, "all of it can still be run again"
+    fail(world, "broken")
+    assert running(world) == {"outer"}
+    finish(world, "outer", "inner", "kept")
+    fail(world, "broken")
+    assert running(world) == {"outer", "user"} and names(world.log) == ["root"]
+    finish(world, "user", "outer", "broken", "inner", "kept", "user")
+    assert world.deleted == ["files/t"]
+    assert world.finish is not None and world.finish.outcome == "succeeded" and not world.graph.redo.scope_of
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_request_knows_which_of_its_jobs_were_dropped(folded: bool) -> None:
+    after = Plan("after")
+    slow = Plan("slow", adds_children=[after])
+    world = World(Plan("root", children=[Plan("top", checkpoint=True, adds_children=[slow, broken()])]), policy=QUICK, chain=True)
+    finish(world, "root", "top")
+    request = request_of(world, "slow")
+    job = world.open[request][0].job
+    fail(world, "broken")
+    assert world.graph.requests[request].untold == (job,), "its worker may write files for it"
+    world.commit(request, chained=after)
+    chained = world.open[request][0].job
+    assert world.graph.requests[request].untold == (job, chained), "that went on although nobody waits for it"
+    if folded:
+        saved = snapshot.decode(snapshot.encode(world.graph), "it")
+        assert {id: members for id, _, members, _ in saved.requests}[request] == (job, chained)
+        world.checkpoint()
+    world.crash()
+    assert world.run().outcome == "succeeded"
+
+
 def test_its_value_counts_for_others_only_when_all_below_it_is_done() -> None:
     top = Plan("top", checkpoint=True, adds_children=[broken()])
     world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)

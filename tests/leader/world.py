@@ -496,7 +496,7 @@ def state_of(graph: Graph) -> dict[str, object]:
     stages = {2: 1, 7: 1}  # a delayed or failed job is ready for a new leader
     return {
         "jobs": {job.id: _slots(job, stages) for job in graph.jobs.values()},
-        "requests": {id: (request.next, sorted(request.jobs)) for id, request in graph.requests.items() if request.jobs},
+        "requests": {id: (request.next, sorted(request.untold)) for id, request in graph.requests.items() if request.jobs},
         "held": graph.held,
         "root": graph.root.id if graph.root else None,
         "tallies": graph.tallies,

@@ -218,7 +218,8 @@ def load(store: JobStore, graph: Graph, readers: int = 16) -> Found:
         snapshot.restore(graph, saved)
         found.deleted.extend(saved.deleting)  # its leader may have died before it did
         found.ended, found.base_epoch, found.base_sequence = saved.ended, saved.epoch, saved.sequence
-        found.open, found.histories = {id: (tuple(request.jobs), request.told) for id, request in graph.requests.items()}, saved.histories
+        found.open = {id: (members, told) for id, _, members, told in saved.requests if members}
+        found.histories = saved.histories
     _replay(store, graph, found, readers)
     return found
 

@@ -185,9 +185,8 @@ class Graph:
                 self.attempt_failed(job, entry.result.failure, entry.usage, event.now)
         if count:
             self.issuer.learn(request.kind, spent / count)
-        if commit.chained and (chained := self.jobs.get(commit.chained)) and chained.stage is READY:
-            chained.stage = ISSUED
-            request.jobs[chained.id] = chained
+        if commit.chained:
+            request.goes_on(commit.chained, self.jobs.get(commit.chained))
         self._let_go(event.key)
         if commit.final:
             self._close(commit.request, request, commit.void, "", event.now)

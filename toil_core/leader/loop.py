@@ -226,7 +226,7 @@ class Loop:
     def _sweep(self, id: str, request: OpenRequest) -> None:
         """Delete the files of attempts that can never count any more; their worker may have had no time to."""
         found = [blob.key for blob in self._store.list(f"{keys.FILES}{id}/")]
-        self._checkpoints.delete_files(key for key in found if untold(id, key.split("/", 3)[2], request.jobs, request.told))
+        self._checkpoints.delete_files(key for key in found if untold(id, key.split("/", 3)[2], request.untold, request.told))
 
     def _read_commit(self, id: str, number: int, *, sure: bool = True) -> bool:
         """Apply a commit that the batch system did not carry, and perhaps only that; False when it cannot be read, or is not there."""

@@ -140,6 +140,7 @@ class Redo:
             gone = [] if request.kind.service else [job for job in request.jobs if job in doomed]
             for job_id in gone:
                 del request.jobs[job_id]
+            request.dropped += tuple(gone)
             if gone and not request.jobs:
                 cancelled.append(id)
         if cancelled:

@@ -96,7 +96,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         root: The root job's id.
         kinds: Every kind.
         keys: The keys of all blobs that jobs refer to.
-        requests: The open requests: id, next commit's number, ids of the jobs not told of yet, how many of its tasks were told of.
+        requests: The open requests: id, next commit's number, ids of the jobs not told of yet (also of dropped ones), how many of its tasks were told of.
         tallies: By job name.
         failures: The last failure of each job that has not run yet.
         failed: Jobs that failed for good.
@@ -156,7 +156,7 @@ def encode(
     packer = _Packer(jobs, {id for id, service in members.items() if service.known})
     for start in range(0, len(jobs), PART):
         _write(out, packer.part(jobs[start : start + PART]))
-    requests = [(id, request.next, tuple(request.jobs), request.told) for id, request in graph.requests.items() if gone.isdisjoint(request.jobs)]
+    requests = [(id, request.next, request.untold, request.told) for id, request in graph.requests.items() if gone.isdisjoint(request.jobs)]
     services = tuple(
         ServiceRecord(service.job.id, owner, service.parent.job.id if service.parent else "", service.known)
         for owner, crew in graph.services.crews.items() for service in crew.services if service.phase is not OVER and service.job.id not in gone
@@ -235,9 +235,9 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
             job.holders = 1
             graph.unhold(job)
     for id, number, members, told in snapshot.requests:
-        open_jobs = [jobs[member] for member in members]
+        open_jobs = [jobs[member] for member in members if member in jobs]
         if open_jobs:
-            graph.requests[id] = OpenRequest(open_jobs[0].kind, open_jobs, number, told)
+            graph.requests[id] = OpenRequest(open_jobs[0].kind, open_jobs, number, told, tuple(member for member in members if member not in jobs))
             for job in open_jobs:
                 if job.kind.service:
                     graph.services.adopt(id, job)

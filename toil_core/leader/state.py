@@ -118,20 +118,35 @@ class OpenRequest:
     Attributes:
         kind: The kind it was issued for.
         jobs: Its jobs that no commit has told of yet.
+        dropped: Ids of more such jobs, which were dropped: their worker may still write files for them.
         next: The number of its next commit.
         node: Where it runs; empty until it does.
         started: When it began to run, in seconds since 1970; 0 until it does.
         told: How many of its tasks commits have told of.
     """
 
-    __slots__ = ("jobs", "kind", "next", "node", "started", "told")
+    __slots__ = ("dropped", "jobs", "kind", "next", "node", "started", "told")
 
-    def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0, told: int = 0) -> None:
+    def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0, told: int = 0, dropped: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self.jobs = {job.id: job for job in jobs}
+        self.dropped = dropped
         self.next = next
         self.node, self.started = "", 0.0
         self.told = told
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """The ids of all its jobs that no commit has told of yet."""
+        return (*self.jobs, *self.dropped)
+
+    def goes_on(self, id: str, job: JobState | None) -> None:
+        """A new job goes on in the request; one that is not known was dropped with what it follows."""
+        if job is None:
+            self.dropped += (id,)
+        elif job.stage is READY:
+            job.stage = ISSUED
+            self.jobs[id] = job
 
 
 def untold(request: str, job: str, jobs: Collection[str], told: int) -> bool:
@@ -140,7 +155,7 @@ def untold(request: str, job: str, jobs: Collection[str], told: int) -> bool:
     Args:
         request: The request's id.
         job: The id of a job that ran in it.
-        jobs: The jobs of the request that are known and not told of.
+        jobs: The jobs of the request that were ever known and are not told of.
         told: How many of its tasks commits have told of.
     """
     adder, _, _ = job.rpartition(".")  # such a job was added by a task of the request, and followed on it

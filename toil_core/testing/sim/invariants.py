@@ -203,7 +203,7 @@ class Epochs:
         need(epoch >= self._newest, f"the leader of epoch {epoch} wrote {key} after one of epoch {self._newest} had")
         self._newest = epoch
         saved = snapshot.decode(data, key)
-        base = _Base(frozenset(saved.keys), saved.epoch, saved.sequence, frozenset(id for id, _, jobs, _ in saved.requests if jobs))  # of others all is told, or dropped
+        base = _Base(frozenset(saved.keys), saved.epoch, saved.sequence, frozenset(id for id, _, jobs, _ in saved.requests if jobs))  # of others all is told
         self._bases = [self._bases[-1], base]
 
     def settled(self, request: str) -> bool:
