@@ -110,7 +110,7 @@ class SshCases:
 
     def test_commands_share_a_connection(self, folder: Path, host: SshServer) -> None:
         with self.opened(folder) as transport, ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: transport.run(host.node, ["true"]), range(16)))
+            list(pool.map(lambda number: transport.run(host.node, ["true"], b"that nobody reads" * (number % 2)), range(16)))
             (folder / "f").write_text("content")
             transport.push(host.node, folder / "f", PurePosixPath("f"))
         assert host.connections == 1

@@ -54,9 +54,21 @@ def _type(channel: paramiko.Channel, stop: int) -> None:
         while stop not in (ready := select.select([0, stop], [], [])[0]):
             data = os.read(0, _CHUNK) if ready else b""
             if not data:
-                channel.shutdown_write()
+                _end_input(channel)
                 return
             channel.sendall(data)
+
+
+def _end_input(channel: paramiko.Channel) -> None:
+    """Say that there is no more to read.
+
+    The library's own function may send it after its answer to the node's closing of the channel, for which OpenSSH ends the whole connection;
+    the channel's lock keeps that answer back.
+    """
+    with channel.lock:
+        message = None if channel.closed else channel._send_eof()
+        if message is not None:
+            channel.transport._send_user_message(message)
 
 
 def _copy(receive: Callable[[int], bytes], target: int) -> None:

@@ -21,8 +21,10 @@ from toil_ssh.connection import Connection, lost
 from toil_ssh.copying import Copier
 from toil_ssh.terminal import converse
 
-_RUN = """sh -c '"$@"; exit $?' sh """
-"""So that a command that a signal ended has an exit code."""
+_RUN = """sh -c '"$@" </dev/null; exit $?' sh """
+"""So that a command that a signal ended has an exit code, and that nothing need be sent to say that it has no input."""
+_FEED = """sh -c '"$@"; code=$?; cat >/dev/null; exit $code' sh """
+"""The same for one with input. It ends after that, as OpenSSH ends the whole connection when the end of the input comes to a command that is over."""
 _SHELL = """exec sh -c 'trap : INT QUIT; "$@"; exit $?' sh """
 """The same on a terminal, where Ctrl-C is for the command alone."""
 _CHUNK = 1 << 16
@@ -54,7 +56,7 @@ class ParamikoTransport(SyncTransport):
                 timer.daemon = True
                 timer.start()
             try:
-                channel.exec_command(os.fsencode(_RUN + shlex.join(command)))
+                channel.exec_command(os.fsencode((_FEED if stdin else _RUN) + shlex.join(command)))
                 code, out, err = _exchange(channel, stdin)
             finally:
                 if timer:
@@ -128,11 +130,12 @@ def _give_up(channel: paramiko.Channel, spent: threading.Event) -> None:
 def _exchange(channel: paramiko.Channel, stdin: bytes) -> tuple[int, bytes, bytes]:
     """The exit code, negative when it never came, and the two outputs of a command that was begun."""
     errors: list[bytes] = []
-    threads = [threading.Thread(target=_feed, args=(channel, stdin), daemon=True), threading.Thread(target=_drain, args=(channel, errors), daemon=True)]
-    for thread in threads:
-        thread.start()
+    drain = threading.Thread(target=_drain, args=(channel, errors), daemon=True)
+    drain.start()
+    if stdin:
+        threading.Thread(target=_feed, args=(channel, stdin), daemon=True).start()
     out = b"".join(iter(lambda: channel.recv(_CHUNK), b""))
-    threads[1].join()
+    drain.join()
     code = channel.recv_exit_status()
     return code, out, b"".join(errors)
 
