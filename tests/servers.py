@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -50,15 +51,18 @@ def program(name: str, package: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody uses, with room for a server that adds 10,000 to each."""
+    """Ports of the loopback interface that nobody uses, with room for a server that adds 10,000 to each.
+
+    They are below those that Linux gives to whoever asks for any: such a one may be taken before the server is there.
+    """
     found: list[int] = []
     while len(found) < count:
         with closing(socket.socket()) as probe, closing(socket.socket()) as second:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            port = 10_000 + secrets.randbelow(12_000)
             try:
+                probe.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 10_000))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
         if port not in found:
             found.append(port)

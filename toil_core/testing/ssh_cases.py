@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -63,10 +64,11 @@ class SshContract(SyncTransportContract):
         return self._server.node
 
     @pytest.fixture
-    def absent(self) -> Node:
-        """A server that is no more."""
-        with SshServer(self._folder / "n2", "", "n2") as gone:
-            return gone.node
+    def absent(self) -> Iterator[Node]:
+        """A node that refuses connections; its port is kept, so that nobody else listens there."""
+        with socket.socket() as kept:
+            kept.bind(("127.0.0.1", 0))
+            yield replace(self._server.node, name="n2", port=kept.getsockname()[1])
 
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[PurePosixPath]:
@@ -97,7 +99,7 @@ class SshCases:
     @contextmanager
     def opened(self, folder: Path, **more: object) -> Iterator[SyncTransport]:
         """The transport, with these options beside the usual ones."""
-        options = TransportOptions(ssh_identity=(str(folder / "key"),), ssh_known_hosts=str(folder / "known" / "hosts"), connect_timeout=5.0)
+        options = TransportOptions(ssh_identity=(str(folder / "key"),), ssh_known_hosts=str(folder / "known" / "hosts"), connect_timeout=60.0)
         with open_sync_transport(self.driver, Config([replace(options, **more)])) as transport:  # type: ignore[arg-type]
             yield transport
 
@@ -223,8 +225,6 @@ class SshCases:
             assert transport.run(host.node, ["echo", "on"]).stdout == b"on\n"
 
     def test_a_host_that_says_nothing_is_given_up(self, folder: Path, host: SshServer) -> None:
-        import socket
-
         with socket.create_server(("127.0.0.1", 0)) as silent, self.opened(folder, connect_timeout=1.0) as transport:
             node = replace(host.node, port=silent.getsockname()[1])
             with pytest.raises(Transient, match="does not answer"):

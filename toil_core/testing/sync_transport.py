@@ -32,6 +32,7 @@ from toil_core.provisioner import Node
 from toil_core.sync_transport import CanForward, CanRsync, HasShell, SyncTransport
 from toil_core.testing.copy_cases import CopyCases, tree
 from toil_core.testing.terminal import Streams, terminal
+from toil_core.worker import procfs
 
 WORDS = [
     "", " ", "a b", "'", '"', "''", "it's", "$HOME", "${HOME}", "`id`", "$(id)", "*", "?", "[a]", "~", "\\", "\\\\n", "!x", "a\nb", "\n", "\t", "-n", "--", "a=b", ";", "&&", "|",
@@ -287,4 +288,4 @@ def echoed(port: int, word: bytes) -> bytes:
 
 def children() -> set[int]:
     """Processes that this one started and that still are."""
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    return set(procfs.children(os.getpid()))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeVar
 
 import toil_core
@@ -96,7 +97,9 @@ class Leader:
         """Addresses of nodes that have not said hello yet."""
         self._told_too_big: set[Requirement] = set()
         self._largest: list[Requirement] = []
-        self._presences = 0
+        self._presences: set[str] = set()
+        """Keys of the tasks that keep the leader present on nodes that are there."""
+        self._greeted = count(1)
         self.cores = 0.0
         """How many cores all nodes have together."""
         self._doing: set[asyncio.Task[None]] = set()
@@ -278,14 +281,15 @@ class Leader:
         attending = self._attending.pop(address, None)
         if attending is not None:
             attending.cancel()
+            self._answered(address)  # the task may not have begun
 
     async def _present(self, address: str) -> None:
         """Be present on a node until it is gone."""
         client = self._client
         assert client is not None
-        self._presences += 1
         work_dir, config = self._join
-        key = task_key(client.id, f"presence.{self._presences}")
+        key = task_key(client.id, f"presence.{next(self._greeted)}")
+        self._presences.add(key)
         payload = messages.encode(Join(key, client.id, work_dir, config))
         why = "it ended, or does not answer"
         presence = client.submit(tasks.attend, payload, key=key, workers=[address], pure=False)
@@ -299,8 +303,9 @@ class Leader:
                 _log.warning("node %s cannot be used: %s", address, plain(why))
         finally:
             presence.release()
+            self._presences.discard(key)
             self._answered(address)
-            for node in [id for id, node in self._nodes.items() if node.hello.address == address]:
+            for node in [id for id, node in self._nodes.items() if node.hello.presence == key]:
                 self._lose(node, why)
 
     def _lose(self, id: str, why: str) -> None:
@@ -355,6 +360,8 @@ class Leader:
         self._joined.set()
 
     def _greet(self, hello: Hello) -> None:
+        if hello.presence not in self._presences:  # of a node that hung, and is gone for Dask: nobody would tell of its end
+            return
         self._answered(hello.address)
         ours = toil_core.__version__, ".".join(platform.python_version_tuple()[:2])
         if (hello.version, hello.python) != ours:

@@ -63,6 +63,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     """To the leader: the node is ready for its requests.
 
     Args:
+        presence: The key of the task that brought the leader's `Join`.
         node: Unique for this life of the node.
         address: The Dask worker's address.
         name: What people call the node.
@@ -72,6 +73,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
         python: Of Python there, as `3.11`.
     """
 
+    presence: str
     node: str
     address: str
     name: str

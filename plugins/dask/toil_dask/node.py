@@ -130,7 +130,7 @@ class Node(WorkerPlugin):
             guest.host = await asyncio.to_thread(
                 lambda: WorkerHost(root, deliver, config, node=self._label, live=True, carried=CARRIED)
             )
-            self._tell(join.leader, self._hello(root))
+            self._tell(join.leader, self._hello(join.key, root))
             if self._noticed:
                 self._tell(join.leader, Notice(self.id))
             await guest.over.wait()
@@ -151,10 +151,10 @@ class Node(WorkerPlugin):
             guest.over.set()
             await guest.closed.wait()
 
-    def _hello(self, root: Path) -> Hello:
+    def _hello(self, presence: str, root: Path) -> Hello:
         offer, guarded = offer_of(self._worker, root)
         python = ".".join(platform.python_version_tuple()[:2])
-        return Hello(self.id, self._worker.address, self._label, self._offer or offer, guarded, toil_core.__version__, python)
+        return Hello(presence, self.id, self._worker.address, self._label, self._offer or offer, guarded, toil_core.__version__, python)
 
     # Requests
 

@@ -96,7 +96,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def reached(node: Node, home: Path, **more: object) -> bytes:
-    options = TransportOptions(ssh_known_hosts=str(home / "known"), connect_timeout=5.0)
+    options = TransportOptions(ssh_known_hosts=str(home / "known"), connect_timeout=60.0)
     with open_sync_transport("paramiko", Config([replace(options, **more)])) as transport:  # type: ignore[arg-type]
         return transport.run(node, ["echo", "there"]).stdout
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from subprocess import CompletedProcess
 
 import paramiko
-from toil_core.errors import BadOption, Transient
+from toil_core.errors import BadOption, ToilError, Transient
 from toil_core.options import Config
 from toil_core.provisioner import Node
 from toil_core.relays import relay
@@ -88,7 +88,7 @@ class ParamikoTransport(SyncTransport):
         def connect() -> paramiko.Channel:
             try:
                 return connection.open().open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=30)
-            except paramiko.SSHException as error:
+            except (paramiko.SSHException, EOFError, ToilError) as error:  # the last two: the connection was lost meanwhile
                 raise OSError(str(error)) from error
 
         with relay(connect) as local:

@@ -21,6 +21,7 @@ from toil_core.options import Config
 from toil_core.testing.batch_system import Run
 from toil_core.testing.runners import await_death, body, kind
 
+from toil_dask import messages
 from toil_dask.batch_system import Dask, FixedDask, open_dask
 from toil_dask.connection import Target
 from toil_dask.options import DaskOptions
@@ -396,7 +397,21 @@ def test_needs_are_what_single_jobs_get(with_one: Here) -> None:
     second = here.run.request(body("once", here.run.path("ran")), of=kind(cores=0.5))
     here.system.submit([first, second])
     here.run.await_file(here.run.path("a"))
-    assert here.system.updates(0.1)[0].id == first.id
+    while first.id not in here.run.updates:
+        here.run.hear()
+    assert second.id not in here.run.updates
     assert not Path(here.run.path("ran")).exists()
     Path(here.run.path("go")).touch()
     here.run.ends([second])
+
+
+def test_a_late_hello_of_a_node_that_is_gone_brings_no_node(with_one: Here) -> None:
+    """A node that hangs as it joins is gone for Dask; what it says when it wakes must draw no requests, which nobody would run or give up."""
+    here, leader = with_one, with_one.system._leader
+    (known,) = leader._nodes.values()
+    late = msgspec.structs.replace(known.hello, node="late", presence="over", address="tls://127.0.0.1:1", name="late", offer=replace(SHAPE, cores=8))
+    leader._ask(lambda: leader._hear(messages.encode(late)))
+    request = here.run.request(body("nothing"))
+    here.system.submit([request])
+    assert here.run.ends([request])[0].node == "one"
+    assert "late" not in leader._ask(leader._offers)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from distributed.utils import json_load_robust
 from toil_core.testing.runners import await_death, await_file
 
 from toil_dask.testing import Cluster
@@ -146,19 +146,18 @@ def test_a_cluster_that_does_not_answer_is_told_in_a_line(script: Path) -> None:
 
 def test_a_dask_cluster_of_the_users_own(script: Path) -> None:
     """Started by Dask's own commands, with a nanny, one thread and no resources; jobs are as many as its threads, and Dask counts nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    address = f"tcp://127.0.0.1:{port}"
+    told = str(script.parent / "scheduler.json")
     environment = {**os.environ, "TMPDIR": str(script.parent), "DASK_TEMPORARY_DIRECTORY": str(script.parent)}
     commands = [
-        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
-        ["distributed.cli.dask_worker", address, "--nthreads", "1", "--memory-limit", "1GiB", "--no-dashboard"],
+        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", told, "--no-dashboard"],
+        ["distributed.cli.dask_worker", "--scheduler-file", told, "--nthreads", "1", "--memory-limit", "1GiB", "--no-dashboard"],
     ]
     with open(script.parent / "log", "wb") as log:
         started = [
             subprocess.Popen([sys.executable, "-m", *command], cwd=script.parent, env=environment, stdout=log, stderr=log) for command in commands
         ]
     try:
+        address = json_load_robust(told, timeout=SECONDS)["address"]
         options = ["--batch-system", "dask", "--dask-scheduler", address, "--dask-connect-timeout", "60", "--default-memory", "64M"]
         code, out, said = end_of(begin(script, ["file:store", "--count", "6", *options]))
         assert (code, out) == (0, "55"), said
