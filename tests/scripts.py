@@ -25,7 +25,7 @@ def run_script(folder: Path, source: str, *arguments: str, code: int = 0, path: 
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("TOIL_", "XDG_"))}
     variables = {**kept, "XDG_CONFIG_HOME": str(folder), "COLUMNS": "200", "PATH": f"{path}:{kept['PATH']}" if path else kept["PATH"]}
     done = subprocess.run(
-        [sys.executable, str(script), *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, str(script), *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -164,7 +164,7 @@ def test_of_a_cluster(tmp_path: Path) -> None:
     try:
         for name, words in OF_CLUSTERS.items():
             codes = {"ssh-cluster": 7, "attach": 3}
-            ended = subprocess.run(clusters.command(*words), cwd=tmp_path, env=clusters.environment(), text=True, capture_output=True, timeout=100, check=False)
+            ended = subprocess.run(clusters.command(*words), cwd=tmp_path, env=clusters.environment(), text=True, capture_output=True, timeout=240, check=False)
             told[name] = only_json(ended, code=codes.get(name, 0))
             assert ("said" in ended.stderr) == (name == "attach")
     finally:

@@ -29,7 +29,7 @@ class Clusters:
 
     def toil(self, *words: str, code: int | None = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        done = subprocess.run(self.command(*words), input=stdin, capture_output=True, text=True, env=self.environment(), timeout=100, check=False)
+        done = subprocess.run(self.command(*words), input=stdin, capture_output=True, text=True, env=self.environment(), timeout=240, check=False)
         assert code is None or done.returncode == code, f"{' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         return done

@@ -49,7 +49,7 @@ def install(archive: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """As a node does it that reaches no registry."""
     environment: Mapping[str, str] = {"PATH": os.environ["PATH"], "HOME": str(folder.parent), **NOWHERE}
     command = [sys.executable, on_node.__file__, "install", str(archive), str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=240)
 
 
 def test_a_node_needs_no_registry_with_a_bundle_and_does_without(requirements: Path, tmp_path: Path) -> None:

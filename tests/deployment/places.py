@@ -168,5 +168,5 @@ class Places:
             **variables,
         }
         return subprocess.run(
-            [str(self.leader), *arguments], cwd=self.project, env=environment, capture_output=True, text=True, timeout=100, check=False
+            [str(self.leader), *arguments], cwd=self.project, env=environment, capture_output=True, text=True, timeout=240, check=False
         )

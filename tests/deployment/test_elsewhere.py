@@ -327,7 +327,7 @@ def test_where_jobs_run_on_the_leader_s_machine_nothing_is_sent(tmp_path: Path) 
     write_files(tmp_path, {"look.py": SCRIPT.replace("from tools.deep import inner", "inner = helper"), "helper.py": "VERSION = 2"})
     write_files(tmp_path, {"late.py": "VERSION = 2", "table.txt": "a table"})
     done = subprocess.run(
-        [sys.executable, "look.py", "file:store", "--clean", "never"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "look.py", "file:store", "--clean", "never"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
     )
     found = value(done)
     assert isinstance(found, list)

@@ -104,7 +104,7 @@ def place(reads: dict[Key, tuple[str, str]], reference: str) -> dict[Key, Placed
 def run(folder: Path, *options: str) -> str:
     """Run the program in a new process; what it printed."""
     command = [sys.executable, str(EXAMPLE / "variants.py"), f"file:{folder / 'store'}", "--output", str(folder / "results"), *options]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

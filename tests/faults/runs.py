@@ -26,7 +26,7 @@ from toil_core.options import Config
 from toil_core.wire import commits, keys
 
 SCRIPT = Path(workflow.__file__)
-DEADLINE = 60.0
+DEADLINE = 180.0
 MARK = "TOIL_TESTED_RUN"
 """A variable that all processes of one workflow carry, however they were started."""
 

@@ -21,7 +21,7 @@ def test_a_store_that_is_moved_away_ends_the_run_and_is_gone_on_with_when_it_is_
             ended += "JobDone" in line
         (tmp_path / "s").rename(tmp_path / "away")
         gate.touch()
-        error = process.communicate(timeout=100)[1]
+        error = process.communicate(timeout=240)[1]
     assert process.returncode == 1, error
     assert error.splitlines()[-1].startswith(f"workflow.py: the job store file:{tmp_path}/s is gone: it was removed or moved while the workflow ran")
     assert "Traceback" not in error

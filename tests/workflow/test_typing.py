@@ -74,7 +74,7 @@ def checked(tmp_path: Path, text: str, *options: str) -> list[str]:
     sample.write_text(text)
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "--no-error-summary", *options, str(sample)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=110, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=240, check=False)
     assert not done.stderr
     return [line.partition(": ")[2] for line in done.stdout.splitlines() if "sample.py" in line]
 

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -19,10 +19,10 @@ from toil_core.errors import HostKeyChanged, KeyRefused, ToilError, Transient, U
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
 from toil_core.provisioner import Node
-from toil_core.sync_transport import SyncTransport, TransportOptions, wait_for_node
+from toil_core.sync_transport import CanForward, SyncTransport, TransportOptions, wait_for_node
 from toil_core.testing.needs import need, small_disk
 from toil_core.testing.ssh_server import SshServer, make_key, missing
-from toil_core.testing.sync_transport import SyncTransportContract
+from toil_core.testing.sync_transport import SyncTransportContract, echoed
 
 
 class SshContract(SyncTransportContract):
@@ -223,6 +223,15 @@ class SshCases:
                 running.result(60)
             wait_for_node(transport, host.node, 30)
             assert transport.run(host.node, ["echo", "on"]).stdout == b"on\n"
+
+    def test_a_forwarded_port_leads_nowhere_once_the_host_is_gone(self, folder: Path) -> None:
+        with self.opened(folder) as transport, SshServer(folder / "short", (folder / "key.pub").read_text()) as host:
+            if not isinstance(transport, CanForward):
+                pytest.skip("it forwards no ports")
+            with transport.forward(host.node, 1) as local:
+                host.close()
+                with suppress(ConnectionError):
+                    assert echoed(local, b"x") == b""
 
     def test_a_host_that_says_nothing_is_given_up(self, folder: Path, host: SshServer) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent, self.opened(folder, connect_timeout=1.0) as transport:

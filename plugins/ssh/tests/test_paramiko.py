@@ -55,7 +55,7 @@ class TestHosts(SshCases):
 
     def test_two_hundred_hosts_at_once(self, folder: Path) -> None:
         count = 200
-        together = threading.Barrier(count, timeout=100)
+        together = threading.Barrier(count, timeout=240)
         with SshServer(folder / "many", (folder / "key.pub").read_text(), ports=count) as host, self.opened(folder, connect_timeout=90.0) as transport:
 
             def work(node: Node) -> bytes:

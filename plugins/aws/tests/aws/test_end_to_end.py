@@ -37,7 +37,7 @@ def proxy(real: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 def run_variants(store: str, results: Path, *options: str) -> None:
     command = [sys.executable, str(VARIANTS), store, "--output", str(results), *options]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
 
 

@@ -90,7 +90,7 @@ def test_idle_nodes_go_first_and_a_job_may_end_before_its_node_goes(clusters: Cl
     assert scaling.stderr is not None
     assert f"removes {busy} once their jobs have ended" in scaling.stderr.readline()
     (tmp_path / "end").touch()
-    said, trouble = scaling.communicate(timeout=100)
+    said, trouble = scaling.communicate(timeout=240)
     assert (said, trouble, scaling.returncode) == (f"removed {busy}\n", "", 0)
     shown = clusters.toil("attach", "dasked", "--follow").stdout
     assert "stayed" in shown

@@ -15,7 +15,7 @@ from toil_core.testing.runners import await_death, await_file
 
 from toil_dask.testing import Cluster
 
-SECONDS = 90.0
+SECONDS = 200.0
 SCRIPT = '''
 import os
 from pathlib import Path
