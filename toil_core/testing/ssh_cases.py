@@ -230,6 +230,8 @@ class SshCases:
                 pytest.skip("it forwards no ports")
             with transport.forward(host.node, 1) as local:
                 host.close()
+                with pytest.raises(Transient, match=host.name):
+                    transport.run(host.node, ["true"])
                 with suppress(ConnectionError):
                     assert echoed(local, b"x") == b""
 
