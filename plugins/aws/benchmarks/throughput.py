@@ -75,26 +75,15 @@ class Way:
             raise subprocess.CalledProcessError(process.returncode, command)
 
 
-def one(direction: str, locator: str, path: Path) -> None:
-    """Move the file as a job would; run in a process of its own."""
-    with open_job_store(locator, Config([AwsOptions(encryption="none")])) as store:
-        if direction == "up":
-            with path.open("rb") as stream:
-                store.write(KEY, stream)
-            return
-        with store.read(KEY) as stream, path.open("wb") as out:
-            shutil.copyfileobj(stream, out, MIB)
-
-
 def ways(bucket: str, cli: str, source: Path, target: Path, *, mounts: bool) -> list[Way]:
     """All that take part."""
     locator, name = f"aws:us-west-2:{bucket}", object_name(KEY)
-    ours = [sys.executable, "-m", "plugins.aws.benchmarks.throughput", "--one"]
+    ours = [sys.executable, str(Path(__file__).with_name("moving.py"))]
     theirs = [cli, "s3", "cp", "--only-show-errors"]
     found = [
-        Way("up", "toil", [*ours, "up", locator, str(source)]),
+        Way("up", "toil", [*ours, "up", locator, KEY, str(source)]),
         Way("up", "AWS CLI", [*theirs, str(source), f"s3://{bucket}/by-cli"]),
-        Way("down", "toil", [*ours, "down", locator, str(target)]),
+        Way("down", "toil", [*ours, "down", locator, KEY, str(target)]),
         Way("down", "AWS CLI", [*theirs, f"s3://{bucket}/{name}", str(target)]),
     ]
     if mounts:
@@ -110,7 +99,7 @@ def measure(cli: str, size: int, rounds: int, folder: Path) -> list[Way]:
         for _ in range(size // MIB):
             out.write(random.randbytes(MIB))
     data.mkdir()
-    with servers.seaweedfs(data, volume=1024, writable=_SPREAD) as server:
+    with servers.seaweedfs(data, writable=_SPREAD) as server:
         os.environ.update(server.environment)
         bucket = f"toil-bench-{os.getpid()}"
         mounts = os.access("/dev/fuse", os.W_OK) and shutil.which("fusermount") is not None
@@ -166,11 +155,7 @@ def main() -> None:
     parsing.add_argument("--rounds", type=int, default=3)
     parsing.add_argument("--folder", help="where the file and the server's data are")
     parsing.add_argument("--document", action="store_true", help="write the table into docs/aws.md")
-    parsing.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parsing.parse_args()
-    if given.one:
-        one(given.one[0], given.one[1], Path(given.one[2]))
-        return
     before = machine.load()
     with tempfile.TemporaryDirectory(prefix="toil-throughput-", dir=given.folder) as folder:
         entrants = measure(given.cli, given.size, given.rounds, Path(folder))
