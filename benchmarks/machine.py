@@ -6,9 +6,12 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from benchmarks.catalog import ROOT, SUBJECTS, version
+
+_TURNS = 2_000_000
 
 
 def describe(cores: int, scratch: Path) -> dict[str, str]:
@@ -29,6 +32,14 @@ def describe(cores: int, scratch: Path) -> dict[str, str]:
 def load() -> str:
     """How many processes have wanted a core, on the average of the last minute."""
     return f"{os.getloadavg()[0]:.2f}"
+
+
+def pace() -> float:
+    """Processor microseconds of one turn of a fixed loop: what is measured beside others' work is told in these too."""
+    start, found = time.process_time(), 0
+    for number in range(_TURNS):
+        found += number & 7
+    return 1e6 * (time.process_time() - start) / _TURNS
 
 
 def _find(path: str, pattern: str) -> str:

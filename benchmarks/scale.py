@@ -5,8 +5,9 @@ time is simulated: nothing waits, all else is real. The machines are in another 
 The job store keeps checkpoints and commits as it would on disk, and a leader that dies half way is replaced by another, in a new
 process, which reads them.
 
-    python -m benchmarks.scale [--sizes 10000,100000,1000000] [--shapes fan-out,fan-in,tree,chain] [--single] [--json]
-    python -m benchmarks.scale --document      # and write it into docs/benchmarks.md
+    python -m benchmarks.scale                 # the cases of the document, and large workflows through the public API
+    python -m benchmarks.scale --sizes 1000000 --shapes chain [--single] [--json]
+    python -m benchmarks.scale --document      # and write it all into docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import document, kept, machine, table
+from benchmarks import document, kept, machine, shapes, table
 from benchmarks.leader import INITIAL, InlineLoop, Program
 from benchmarks.machines import Machines, Order
 from toil_core.drivers.file import FileJobStore
@@ -40,6 +42,12 @@ from toil_core.wire import keys
 
 NODES, CORES = 1000, 32
 SHAPES = ("fan-out", "fan-in", "tree", "chain")
+PLAN = (
+    *((shape, size, False) for size in (10_000, 100_000) for shape in SHAPES),
+    *((shape, 100_000, True) for shape in ("fan-out", "fan-in", "tree")),
+    *((shape, 1_000_000, False) for shape in ("fan-out", "fan-in", "tree")),
+)
+"""What is measured when nothing else is asked for: shape, size, and whether each job travels alone."""
 MICROSECONDS, MEBIBYTES, SECONDS = 60.0, 1024.0, 5.0
 """What is aimed at: of processor time for a job, of memory in all, and to start again."""
 _KEPT = "scale"
@@ -48,6 +56,7 @@ _HEAD = (
     "jobs",
     "requests",
     "CPU-µs/job",
+    "turns/job",
     "peak MiB",
     "restart CPU-s",
     "jobs known then",
@@ -73,6 +82,7 @@ class Figures:
         known: How many jobs the second leader knows then.
         replayed: How many results it took in from commits.
         load: How many processes wanted a core before it began.
+        pace: Processor microseconds of one turn of a fixed loop, before and after; see `machine.pace`.
     """
 
     shape: str
@@ -86,6 +96,7 @@ class Figures:
     known: int
     replayed: int
     load: str
+    pace: float
 
     def over(self) -> list[str]:
         """What is more than is aimed at."""
@@ -96,7 +107,7 @@ class Figures:
         """A row of the table."""
         return (
             self.shape + (", one job a request" if self.single else ""), f"{self.jobs:,}", f"{self.requests:,}", f"{self.microseconds:.1f}",
-            f"{self.peak:,.0f}", f"{self.restart:.2f}", f"{self.known:,}", f"{self.replayed:,}", f"{self.checkpoints:,}", self.load,
+            f"{self.microseconds / self.pace:,.0f}", f"{self.peak:,.0f}", f"{self.restart:.2f}", f"{self.known:,}", f"{self.replayed:,}", f"{self.checkpoints:,}", self.load,
         )  # fmt: skip
 
 
@@ -186,13 +197,13 @@ def _lead(order: Order, store: CountingStore, graph: Graph, checkpoints: Checkpo
 
 def apart(shape: str, size: int, *, single: bool) -> Figures:
     """Run one case, each leader in a process of its own."""
-    load = machine.load()
+    load, pace = machine.load(), machine.pace()
     with TemporaryDirectory(prefix="toil-scale-") as place:
         one, two = (_process(phase, shape, size, f"{place}/store", single=single) for phase in ("first", "second"))
     ran = one.ran + two.ran
     return Figures(
         shape, single, two.jobs, 1e6 * (one.seconds + two.seconds) / ran, max(one.peak, two.peak), one.requests + two.requests,
-        one.checkpoints + two.checkpoints, two.restart, two.known, two.replayed, load,
+        one.checkpoints + two.checkpoints, two.restart, two.known, two.replayed, load, (pace + machine.pace()) / 2,
     )  # fmt: skip
 
 
@@ -207,7 +218,7 @@ def _case(phase: str, shape: str, size: int, place: str, single: bool) -> Led:
 
 
 def _document() -> None:
-    rows = sorted((Figures(**row) for row in kept.rows(_KEPT)), key=lambda row: (row.single, list(SHAPES).index(row.shape), row.jobs))
+    rows = sorted((Figures(**row) for row in kept.rows(_KEPT) if "pace" in row), key=lambda row: (row.single, list(SHAPES).index(row.shape), row.jobs))
     described = machine.describe(os.cpu_count() or 1, Path(tempfile.gettempdir()))
     told = f"{described['Processor']}; {described['Memory']}; job stores on {described['Job stores on']}."
     document.put(f"{table.markdown(_HEAD, [row.cells() for row in rows])}\n\n{told}", name="scale")
@@ -216,8 +227,8 @@ def _document() -> None:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="10000,100000,1000000", help="How many jobs; several with commas between.")
-    parser.add_argument("--shapes", default=",".join(SHAPES), help="Which shapes.")
+    parser.add_argument("--sizes", help="How many jobs; several with commas between.")
+    parser.add_argument("--shapes", help="Which shapes.")
     parser.add_argument("--single", action="store_true", help="Send each job alone, also those that are known to be short.")
     parser.add_argument("--json", action="store_true", help="Print JSON lines instead of a table.")
     parser.add_argument("--document", action="store_true", help="Write all figures that were ever measured here into docs/benchmarks.md.")
@@ -228,17 +239,25 @@ def main() -> None:
         return
     if not options.json:
         print(*(f"{name:>17}" for name in _HEAD))
-    for shape in options.shapes.split(","):
-        for size in map(int, filter(None, options.sizes.split(","))):
-            found = apart(shape, size, single=options.single)
-            kept.keep(_KEPT, asdict(found), ("shape", "single", "jobs"))
-            if options.json:
-                print(json.dumps(asdict(found)), flush=True)
-                continue
-            over = found.over()
-            print(*(f"{cell:>17}" for cell in found.cells()), *(["over:", ", ".join(over)] if over else []), flush=True)
+    asked = options.sizes or options.shapes or options.single
+    for shape, size, single in _cases(options) if asked else PLAN:
+        found = apart(shape, size, single=single)
+        kept.keep(_KEPT, asdict(found), ("shape", "single", "jobs"))
+        if options.json:
+            print(json.dumps(asdict(found)), flush=True)
+            continue
+        over = found.over()
+        print(*(f"{cell:>17}" for cell in found.cells()), *(["over:", ", ".join(over)] if over else []), flush=True)
     if options.document:
         _document()
+    if not asked:
+        shapes.measure_all(shapes.PLAN, as_json=options.json, documented=options.document)
+
+
+def _cases(options: argparse.Namespace) -> Iterator[tuple[str, int, bool]]:
+    for shape in options.shapes.split(",") if options.shapes else SHAPES:
+        for size in (options.sizes or "10000,100000").split(","):
+            yield shape, int(size), options.single
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -115,6 +115,8 @@ def chain(size: int) -> Job[int]:
 
 SHAPES: Mapping[str, Callable[[int], Job[int]]] = {"fan-out": fan_out, "fan-in": fan_in, "grown": spread, "chain": chain}
 """By name: what makes a workflow of so many jobs, whose value is that number."""
+PLAN = (*((shape, size) for size in (10_000, 100_000) for shape in ("fan-out", "grown", "fan-in")), ("chain", 10_000))
+"""What is measured beside a million simulated jobs: a chain of 100,000 takes longer than all of these."""
 
 
 def perform(shape: str, size: int, store: str) -> None:
@@ -144,6 +146,25 @@ def apart(shape: str, size: int, scratch: Path | None) -> Figures:
     return Figures(shape, size, done.cpu, 1e6 * done.cpu / size, done.wall, done.memory / 2**20, load)
 
 
+def measure_all(cases: Iterable[tuple[str, int]], *, as_json: bool, documented: bool, scratch: Path | None = None) -> None:
+    """Measure the cases, and print what was found.
+
+    Args:
+        cases: Shape and size of each.
+        as_json: Whether to print JSON lines instead of a table.
+        documented: Whether to write all figures that were ever measured here into the document.
+        scratch: Where job stores are made; the folder for temporary files when not given.
+    """
+    if not as_json:
+        print(*(f"{name:>10}" for name in _HEAD))
+    for shape, size in cases:
+        found = apart(shape, size, scratch)
+        kept.keep(_KEPT, asdict(found), ("shape", "jobs"))
+        print(json.dumps(asdict(found)) if as_json else " ".join(f"{cell:>10}" for cell in found.cells()), flush=True)
+    if documented:
+        _document()
+
+
 def _document() -> None:
     rows = sorted((Figures(**row) for row in kept.rows(_KEPT)), key=lambda row: (list(SHAPES).index(row.shape), row.jobs))
     document.put(table.markdown(_HEAD, [row.cells() for row in rows]), name="shapes")
@@ -162,15 +183,8 @@ def main() -> None:
     if options.case:
         perform(*json.loads(options.case))
         return
-    if not options.json:
-        print(*(f"{name:>10}" for name in _HEAD))
-    for shape in options.shapes.split(","):
-        for size in map(int, filter(None, options.sizes.split(","))):
-            found = apart(shape, size, options.scratch)
-            kept.keep(_KEPT, asdict(found), ("shape", "jobs"))
-            print(json.dumps(asdict(found)) if options.json else " ".join(f"{cell:>10}" for cell in found.cells()), flush=True)
-    if options.document:
-        _document()
+    cases = [(shape, int(size)) for shape in options.shapes.split(",") for size in options.sizes.split(",")]
+    measure_all(cases, as_json=options.json, documented=options.document, scratch=options.scratch)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from random import Random
+
 import pytest
 
-from benchmarks.shapes import SHAPES
+from benchmarks.shapes import SHAPES, perform
 from tests.counting import calls
 from toil_core.options import Config
 from toil_core.workflow.flatten import flatten_root
@@ -24,3 +27,10 @@ def test_a_job_costs_its_program_as_much_in_a_large_workflow(shape: str) -> None
 def test_a_chain_of_a_hundred_thousand_jobs_can_be_made_and_checked() -> None:
     flat, _ = flatten_root(SHAPES["chain"](100_000), "0", Policy.of(Config()))
     assert len(flat.jobs) == 100_001
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_runs_to_its_last_value(shape: str, tmp_path: Path) -> None:
+    """A slice of what `make bench-scale` runs: each value is checked by the jobs themselves."""
+    size = Random(f"large {shape}").randrange(100, 300)
+    perform(shape, size, f"file:{tmp_path}/store")

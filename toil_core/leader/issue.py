@@ -106,7 +106,7 @@ class Issuer:
         idle = 0
         while self._waiting and self._flying < self.sizing.backlog and idle < len(self._waiting):
             queue = self._waiting.popleft()
-            jobs = self._batch(queue) if queue.flying < self._limit(queue) else []
+            jobs = self._batch(queue) if not queue.flying or queue.flying < self._limit(queue) else []
             left = queue.jobs or queue.alone
             if left:
                 self._waiting.append(queue)
