@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test lint docs sim-long bench bench-peers bench-scale protocol mutants changes clean
+.PHONY: demo test lint docs sim-long bench bench-peers bench-scale bench-launch protocol mutants changes clean
 
 demo: $(call ready,demo)
 	rm -rf build/demo
@@ -36,6 +36,9 @@ bench-peers: $(call ready,test)
 
 bench-scale: $(call ready,test)
 	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-launch: $(call ready,test)
+	$(BIN)/python -m benchmarks.launch $(ARGS)
 
 protocol: $(call ready,test)
 	$(BIN)/python -m tests.protocol.explore $(ARGS)

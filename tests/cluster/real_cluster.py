@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -16,6 +16,7 @@ from tests.cluster.simhost_plugin import FOLDER
 from tests.cluster.simhosts import Lab
 from tests.docs.blocks import ROOT
 from tests.fake_plugins import add_plugin
+from toil_core.cluster.on_node import MARK
 
 TOIL = Path(sys.executable).with_name("toil")
 MOST_WORKERS = 20
@@ -112,15 +113,27 @@ class RealCluster:
         found = subprocess.run(
             ["grep", "-rlF", "-D", "skip", "-e", secret, *map(str, places)], capture_output=True, text=True, timeout=240, check=False
         ).stdout.splitlines()
+        return found + [str(path) for path in self._told_processes() if secret.encode() in _read(path)]
+
+    def processes_of_jobs(self) -> list[int]:
+        """Every process on a host that runs jobs, or has jobs run."""
+        return [int(path.parent.name) for path in self._told_processes() if path.name == "environ" and MARK in _read(path)]
+
+    def _told_processes(self) -> Iterator[Path]:
+        """What the processes on hosts were told: their environments and command lines."""
         for process in Path("/proc").iterdir():
-            try:
+            with suppress(OSError):
                 if process.name.isdigit() and os.readlink(process / "ns/pid") != os.readlink("/proc/self/ns/pid"):
-                    found += [str(process / name) for name in ("environ", "cmdline") if secret.encode() in (process / name).read_bytes()]
-            except OSError:
-                continue
-        return found
+                    yield from (process / "environ", process / "cmdline")
 
     def close(self) -> None:
         """Let go of the pipes."""
         for pipe in (self._began, *self._go.values()):
             os.close(pipe)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -47,6 +49,27 @@ def test_its_status(shared: Clusters) -> None:
     assert (told["state"], told["engine"], told["dollars_an_hour"]) == ("ready", "single_machine", 0.02)
     assert [(node["name"], node["role"], node["state"]) for node in told["nodes"]] == [("leader", "leader", "up"), ("worker-1", "worker", "up")]
     assert "worker-1  local.small" in shared.toil("cluster-status", "shared").stdout
+
+
+def test_a_session_begins_in_the_nodes_home_and_reads_what_is_there(shared: Clusters) -> None:
+    """Not the files of the true home of whoever runs the ssh server."""
+    need("" if pwd.getpwuid(os.getuid()).pw_shell.endswith("bash") else "a login shell that is bash")
+    home = shared.home("shared")
+    (home / ".bashrc").write_text("touch ~/read\n")
+    try:
+        assert shared.toil("ssh-cluster", "shared", "sh", "-c", "echo $HOME; pwd").stdout.split() == [str(home)] * 2
+        assert (home / "read").exists()
+    finally:
+        (home / ".bashrc").unlink()
+
+
+def test_commands_on_a_node_say_where_to_give_them(shared: Clusters) -> None:
+    for words in (("scale-cluster", "shared", "-w", "2"), ("cluster-status", "shared"), ("destroy-cluster", "shared"), ("ssh-cluster", "shared", "true")):
+        done = shared.toil("ssh-cluster", "shared", "toil", *words, code=2)
+        assert "this is a node of cluster shared" in done.stderr and "on the machine that launched it" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert "this is a node of cluster shared" in shared.toil("ssh-cluster", "shared", "toil", "list-clusters").stdout
+    assert "this is a node of cluster shared" in shared.toil("ssh-cluster", "shared", "toil", "scale-cluster", "shared", "-w", "2", "-p", "local", code=2).stderr
 
 
 def test_a_run_that_is_submitted_goes_on_without_us_and_is_attached_to(shared: Clusters, script: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import Clusters
-from toil_core.cluster import bundle, offline, on_node
+from toil_core.cluster import bundle, offline, on_node, wheels
 from toil_core.cluster.offline import Wanted
 from toil_core.errors import UsageError
 
@@ -111,6 +111,66 @@ def test_wheels_for_an_older_c_library_will_do() -> None:
     assert "manylinux2014_x86_64" not in offline._tags("manylinux_2_16_x86_64")
     assert offline._tags("linux_x86_64") == ["linux_x86_64"]
     assert Wanted("e", (), platform="manylinux_2_28_aarch64").kind.machine == "aarch64"
+
+
+@pytest.fixture
+def registry(requirements: Path) -> Path:
+    """The folder that pip here knows, with wheels of all that is installed here."""
+    folder = requirements.parent / "registry"
+    for distribution in wheels.closure(["toil-core", *wheels.made_for("toil-core")]):
+        wheels.write_wheel(wheels.content(distribution), folder, compiled=False)
+    return folder
+
+
+def add_wheel(folder: Path, name: str, version: str, tag: str) -> None:
+    """An empty wheel."""
+    stem = f"{name}-{version}"
+    with zipfile.ZipFile(folder / f"{stem}-{tag}.whl", "w") as wheel:
+        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{stem}.dist-info/WHEEL", f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tag}\n")
+        wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+def test_a_bundle_for_other_nodes_has_the_newest_wheels_that_work_there(registry: Path, requirements: Path, tmp_path: Path) -> None:
+    """Nodes with Python 3.12 and glibc 2.28 on another processor; what is compiled here does not work there."""
+    for path in registry.glob("*.whl"):
+        if not path.name.endswith("-none-any.whl"):
+            name, version, *_ = path.name.split("-")
+            add_wheel(registry, name, version, "cp312-cp312-manylinux_2_17_aarch64.manylinux2014_aarch64")
+    for version, tag in {
+        "1": "cp312-cp312-manylinux_2_17_aarch64",
+        "2": "cp312-cp312-manylinux_2_28_aarch64",
+        "3": "cp312-cp312-manylinux_2_35_aarch64",
+        "4": "cp312-cp312-manylinux_2_28_x86_64",
+        "5": "cp311-cp311-manylinux_2_28_aarch64",
+        "6": "cp312-cp312-musllinux_1_2_aarch64",
+        "7": "cp312-cp312t-manylinux_2_28_aarch64",
+    }.items():
+        add_wheel(registry, "toil_test_native", version, tag)
+    add_wheel(registry, "toil_test_stable", "1", "cp38-abi3-manylinux2014_aarch64")
+    requirements.write_text("toil-test-native\ntoil-test-stable\n")
+    made = offline.make(Wanted("single_machine", (), requirements, "3.12", "manylinux_2_28_aarch64"), tmp_path / "other.tar", lambda line: None)
+    assert (made.python, made.machine) == ("3.12", "aarch64")
+    with tarfile.open(tmp_path / "other.tar") as tar:
+        names = [name for name in tar.getnames() if name.endswith(".whl")]
+    assert {"toil_test_native-2-cp312-cp312-manylinux_2_28_aarch64.whl", "toil_test_stable-1-cp38-abi3-manylinux2014_aarch64.whl"} <= set(names)
+    assert all("aarch64" in name or name.endswith("-none-any.whl") for name in names)
+    assert not any("cp311" in name for name in names)
+
+
+def test_a_bundle_that_was_fetched_for_a_platform_works_there(registry: Path, requirements: Path, tmp_path: Path) -> None:
+    """For one such as this machine, as for any other."""
+    requirements.write_text(f"{TINY}\n")
+    wanted = Wanted("single_machine", (), requirements, platform=f"manylinux_2_39_{bundle.this_kind().machine}")
+    made = offline.make(wanted, tmp_path / "there.tar", lambda line: None)
+    assert made.machine == bundle.this_kind().machine
+    done = install(tmp_path / "there.tar", tmp_path / "node" / "image")
+    assert done.returncode == 0, done.stderr
+    bin = tmp_path / "node" / "image" / "bin"
+    shown = "import msgspec, toil_core.cli, toil_test_tiny; print(msgspec.json.decode(b'[42]'), toil_test_tiny.__file__)"
+    said = subprocess.run([bin / "python", "-c", shown], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"[42] {tmp_path}")
+    assert subprocess.run([bin / "toil", "--version"], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_cluster_of_a_bundle_and_nodes_that_are_added_later(requirements: Path, clusters: Clusters, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.cluster.lab import a_lab
 from tests.cluster.real_cluster import RealCluster
 from tests.docs.blocks import ROOT
 from toil_core.testing.needs import need
+from toil_core.testing.runners import await_death
 
 VARIANTS = ROOT / "examples" / "variants" / "variants.py"
 HOLD = Path(__file__).parent / "workflows" / "hold.py"
@@ -92,19 +93,24 @@ def variants_are_found(cluster: RealCluster) -> None:
 
 
 def a_killed_leader_is_restarted(cluster: RealCluster) -> None:
-    """The workflow's own process dies; what was done stays done."""
+    """The workflow's own process dies; what ran for it on other hosts ends by itself, and what was done stays done."""
     store = "file:/srv/shared/restart"
     cluster.hold()
     run = cluster.submit(HOLD, store, "--count", "3")
     first = cluster.began(2)
+    running = cluster.processes_of_jobs()
+    assert len(running) >= 2
     killed = cluster.lab.console(cluster.host("leader"), ["pkill", "-KILL", "-f", store])
     assert killed.returncode == 0
     assert cluster.toil("attach", run, "--follow", code=None).returncode != 0
+    for process in running:
+        await_death(process, 90)
     cluster.let(["worker-2", "worker-3"])
     again = cluster.submit(HOLD, store, "--count", "3", "--restart")
     told = cluster.toil("attach", again, "--follow").stdout
     assert "\n3\n" in told, told
     assert {node for _, node in first} == {"worker-2", "worker-3"}
+    assert cluster.processes_of_jobs() == []
 
 
 def it_grows_and_shrinks(cluster: RealCluster) -> None:

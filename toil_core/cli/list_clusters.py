@@ -20,6 +20,7 @@ def configure(parser: OptionParser) -> None:
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
     """List them."""
+    from toil_core.cluster.access import cluster_of_this_node
     from toil_core.monitor.text import table
 
     found = list(_found(arguments, config))
@@ -28,6 +29,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     elif found:
         rows = [(each.name, each.provisioner, each.state, "" if each.nodes is None else str(each.nodes), _price(each.price)) for each in found]
         print(table(("cluster", "provisioner", "state", "nodes", "$/h"), rows, right=(3, 4)))
+    elif cluster := cluster_of_this_node():
+        print(f"no clusters are known here: this is a node of cluster {cluster}, and the machine that launched it knows it")
     else:
         print("no clusters; `toil launch-cluster` makes one")
     return 0

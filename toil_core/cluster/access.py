@@ -49,6 +49,8 @@ class Cluster:
             UsageError: It has none.
         """
         found = sorted(self.provisioner.nodes(self.name), key=lambda node: (node.role != "leader", len(node.name), node.name))
+        if not found and self.file is None and cluster_of_this_node() == self.name:
+            raise UsageError(_on_a_node(self.name))
         if not found:
             raise UsageError(f"cluster {self.name} has no nodes; `toil list-clusters` lists the clusters, and `toil destroy-cluster {self.name}` forgets this one")
         return found
@@ -124,11 +126,20 @@ def _recalled(state: ClusterState, arguments: argparse.Namespace, config: Config
 
 def _cloud(name: str, file: ClusterFile | None, config: Config) -> Provisioner:
     chosen = file.provisioner if file else config[ClusterOptions].provisioner
-    if chosen is None and os.environ.get("TOIL_CLUSTER") == name:
-        raise UsageError(f"this is a node of cluster {name}, and has neither its keys nor the right to make machines: give this command on the machine that launched it")
+    if chosen is None and cluster_of_this_node() == name:
+        raise UsageError(_on_a_node(name))
     if chosen is None:
         raise UsageError(f"this machine knows of no cluster {name}; of one that was launched from elsewhere, say in which cloud it is: --provisioner NAME")
     return open_provisioner(chosen, config)
+
+
+def cluster_of_this_node() -> str:
+    """The cluster that this machine is a node of; empty for none."""
+    return os.environ.get("TOIL_CLUSTER", "")
+
+
+def _on_a_node(name: str) -> str:
+    return f"this is a node of cluster {name}, and has neither its keys nor the right to make machines: give this command on the machine that launched it"
 
 
 def reaching(name: str, state: ClusterState, provisioner: Provisioner, config: Config, *, new: bool = False) -> Config:

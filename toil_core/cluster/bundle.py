@@ -17,7 +17,7 @@ from pathlib import Path
 from toil_core.cluster import wheels
 from toil_core.errors import UsageError
 
-FORMAT = 2
+FORMAT = 3
 """Goes into the name of every image; another one makes all of them anew."""
 _KEPT = 8
 _KEPT_WHEELS = 500

@@ -225,8 +225,10 @@ class Launch:
 
     def _install(self, name: str, limit: float) -> str:
         shared = PurePosixPath(self._provisioner.images()) if isinstance(self._provisioner, SharesDisk) else None
-        with self._sharing if shared else nullcontext():
-            node_setup.install(self._transport, self._machines[name], self._facts[name], self.image, self._archive, _left(limit), shared)
+        node, facts = self._machines[name], self._facts[name]
+        if not node_setup.find_image(self._transport, node, facts, self.image, _left(limit), shared):
+            with self._sharing if shared else nullcontext():
+                node_setup.install(self._transport, node, facts, self.image, self._archive, _left(limit), shared)
         return ""
 
     def _start(self, name: str, limit: float) -> str:

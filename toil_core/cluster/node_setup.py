@@ -140,10 +140,25 @@ def put_files(transport: SyncTransport, node: Node, files: Mapping[str, bytes]) 
             transport.push(node, Path(file.name), PurePosixPath(name))
 
 
+def find_image(transport: SyncTransport, node: Node, facts: Facts, image: Image, seconds: float, shared: PurePosixPath | None = None) -> bool:
+    """Give a node its tool, and look whether the node has the image.
+
+    Args:
+        transport: The way into the node.
+        node: The node.
+        facts: What it has.
+        image: The image.
+        seconds: How long a step may take.
+        shared: A folder of images that all nodes share, where there is one.
+    """
+    transport.push(node, Path(on_node.__file__), Layout(facts.home).tool)
+    return transport.run(node, _find(facts, image, shared), timeout=seconds).returncode == 0
+
+
 def install(
     transport: SyncTransport, node: Node, facts: Facts, image: Image, archive: Path, seconds: float, shared: PurePosixPath | None = None
 ) -> bool:
-    """Install the image, unless the node has it.
+    """Install the image, unless the node has it; `find_image` goes before.
 
     Args:
         transport: The way into the node.
@@ -157,24 +172,26 @@ def install(
     Returns:
         Whether it had it.
     """
-    layout = Layout(facts.home)
-    own = layout.image(image.name)
-    there = [own, Layout.prepared_image(image.name), *([shared / image.name] if shared else [])]
-    transport.push(node, Path(on_node.__file__), layout.tool)
-    found = transport.run(node, ["sh", "-c", _FIND, "sh", str(layout.images), *map(str, there)], timeout=seconds)
-    if found.returncode == 0:
+    layout, find = Layout(facts.home), _find(facts, image, shared)
+    if transport.run(node, find, timeout=seconds).returncode == 0:  # another node may have installed it for all
         return True
     needed = archive.stat().st_size * (1 + _UNPACKED)
     if facts.free < needed:
         raise UsageError(f"its disk is full: {facts.free >> 20} MiB are free, and {needed >> 20} MiB are needed; ask for more storage")
     sent = layout.images / f"{image.name}.tar"
     transport.push(node, archive, sent)
-    target = shared / image.name if shared else own
+    target = shared / image.name if shared else layout.image(image.name)
     _run(transport, node, [facts.python, str(layout.tool), "install", str(sent), str(target)], seconds, "install the image")
     _run(transport, node, ["rm", "-f", str(sent)], seconds, "remove the archive")
     if shared:
-        _run(transport, node, ["sh", "-c", _FIND, "sh", str(layout.images), *map(str, there)], seconds, "find the image")
+        _run(transport, node, find, seconds, "find the image")
     return False
+
+
+def _find(facts: Facts, image: Image, shared: PurePosixPath | None) -> list[str]:
+    layout = Layout(facts.home)
+    there = [layout.image(image.name), Layout.prepared_image(image.name), *([shared / image.name] if shared else [])]
+    return ["sh", "-c", _FIND, "sh", str(layout.images), *map(str, there)]
 
 
 def start_engine(transport: SyncTransport, member: Member, setup: Setup, seconds: float) -> None:

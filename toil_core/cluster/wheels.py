@@ -272,7 +272,8 @@ def _dist_info(content: Content) -> str:
 
 
 def _tag(content: Content) -> str:
-    """The wheel's tag, so that nodes where it cannot work are told from others."""
+    """The wheel's tag, which stands for all that its metadata names, so that nodes where it cannot work are told from others."""
     path = content.files.get(f"{_dist_info(content)}/WHEEL")
     tags = re.findall(r"^Tag: (\S+)$", path.read_text(), re.MULTILINE) if path else []
-    return tags[0] if tags else f"py{sys.version_info[0]}-none-any"
+    parts = zip(*(tag.split("-") for tag in tags), strict=True)
+    return "-".join(".".join(dict.fromkeys(each)) for each in parts) or f"py{sys.version_info[0]}-none-any"
