@@ -230,6 +230,7 @@ def test_devices_are_lent_once() -> None:
     assert devices.find([Accelerator(2)]) == (0, 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 8), max_size=50))
 def test_what_dask_counts_stays_exact(cores: list[float]) -> None:
     left = 64.0
