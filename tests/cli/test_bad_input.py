@@ -73,3 +73,10 @@ def test_a_cluster_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     for words in (("scale-cluster", "nope", "-w", "1"), ("attach", "nope"), ("submit", "nope", "x.py"), ("ssh-cluster", "nope", "true")):
         assert "cluster nope has no nodes" in clusters.toil(words[0], "-p", "local", *words[1:], code=2).stderr
     assert "there is nothing of a cluster nope" in clusters.toil("destroy-cluster", "nope", "-p", "local", code=2).stderr
+
+
+@pytest.mark.parametrize("arguments", [("report", "file:store", "-o", ""), ("config", ""), ("config", "", "--force", "--json")])
+def test_an_empty_name_of_a_file_to_write(arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "the name of a file is wanted, not an empty text" in refused(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []

@@ -116,10 +116,8 @@ def test_a_store_that_stays_away_ends_the_work(tmp_path: Path, capsys: pytest.Ca
 def test_a_worker_of_a_run_that_was_killed_ends_with_its_job(tmp_path: Path) -> None:
     store, asked = written(tmp_path, options=OFTEN)
     store.write("work", BytesIO(work.encode(asked)))
-    code = "import sys; from toil_core.leader import watch_options as w; from toil_core.worker import __main__ as m, lease; from toil_core.options import Config; "
-    code += "m.Config = lambda: Config([w.WatchOptions(kill_check_interval=0.05)]); sys.exit(m.main(sys.argv[1:]))"
     variables = {**os.environ, "TMPDIR": str(tmp_path)}
-    worker = subprocess.Popen([sys.executable, "-c", code, asked.store, "work"], env=variables, stderr=subprocess.PIPE, text=True)
+    worker = subprocess.Popen([sys.executable, "-m", "toil_core.worker", asked.store, "work"], env=variables, stderr=subprocess.PIPE, text=True)
     await_file(tmp_path / "started")
     job = os.pidfd_open(int((tmp_path / "started").read_text()))
     store.create(keys.kill(1), b"{}")

@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _write(arguments: argparse.Namespace) -> Path:
+    if not arguments.file:
+        raise BadOption("argument FILE: the name of a file is wanted, not an empty text; - prints the options")
     path = Path(arguments.file).expanduser()
     try:
         if not path.parent.exists():

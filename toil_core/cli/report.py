@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.monitor.history import tell_damage
 
+    if arguments.output == "":
+        raise UsageError("argument -o/--output: the name of a file is wanted, not an empty text; - is standard output")
     damaged: list[str] = []
     report = _read(arguments.locator, config, damaged)
     target = arguments.output or ("-" if arguments.json else DEFAULT)

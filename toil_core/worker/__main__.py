@@ -9,12 +9,15 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from toil_core.batch_system import Requirement, State, Update
-from toil_core.errors import UsageError
+from toil_core.errors import ToilError, UsageError
+from toil_core.job_store import JobStore
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
-from toil_core.wire.work import Work, decode_work
+from toil_core.wire.work import Work, decode_setup, decode_work
 from toil_core.worker import lease
 from toil_core.worker.host import WorkerHost
 
@@ -34,14 +37,25 @@ def main(arguments: Sequence[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     locator, key = arguments
-    config = Config()
     try:
-        with open_job_store(locator, config) as store, store.read(key) as stream:
-            work = decode_work(stream.read())
+        with open_job_store(locator, Config()) as store:
+            with store.read(key) as stream:
+                work = decode_work(stream.read())
+            config = _options(store, work)
     except UsageError as error:
         print(f"toil worker: {error}", file=sys.stderr)
         return 2
     return run(work, config)
+
+
+def _options(store: JobStore, work: Work) -> Config:
+    """The run's options, so that they hold from the start even if the store goes away; else the defaults, and the host says what is wrong."""
+    try:
+        with store.read(work.setup) as stream:
+            setup = decode_setup(stream.read())
+    except (ToilError, msgspec.MsgspecError):
+        return Config()
+    return Config.from_dict(setup.options) if setup.options else Config()
 
 
 def run(work: Work, config: Config) -> int:

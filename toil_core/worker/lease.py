@@ -27,7 +27,7 @@ def wait(ended: threading.Event, work: Work, config: Config, end: Callable[[], o
     Args:
         ended: Set when the work has ended.
         work: The work.
-        config: The options until those of the run are known.
+        config: The run's options, as far as they are known yet.
         end: Called once when the leader is gone; `ended` is to be set after it.
     """
     options = config[WatchOptions]
@@ -50,7 +50,8 @@ def wait(ended: threading.Event, work: Work, config: Config, end: Callable[[], o
         except ToilError:  # a store that cannot be reached tells nothing about the leader
             continue
         if reason:
-            print(f"toil worker: {reason}; this worker ends", file=sys.stderr)
+            with suppress(OSError):  # whoever read it may be gone with the leader
+                print(f"toil worker: {reason}; this worker ends", file=sys.stderr)
             end()
             ended.wait()
             break
