@@ -39,8 +39,8 @@ _LEADER = "tests/leader"
 _SLOW = ("chain_is_no_recursion", "fan_out_and_in_is_forgotten")
 """What large graphs cost is measured elsewhere; these tests know nothing else."""
 _GRAPH = (
-    "test_graph.py", "test_redo.py", "test_services.py", "test_retries.py", "test_temporary.py", "test_graph_random.py", "test_checkpoints.py", "test_loop.py", "test_history.py",
-    "test_issue.py", "test_local.py::test_local_jobs_do_not_go_to_the_batch_system",
+    "test_graph.py", "test_redo.py", "test_services.py", "test_retries.py", "test_temporary.py", "test_history.py", "test_issue.py", "test_checkpoints.py", "test_loop.py",
+    "tests/testing/sim/test_in_process.py", "test_local.py::test_local_jobs_do_not_go_to_the_batch_system", "test_graph_random.py",
 )  # fmt: skip
 
 
@@ -77,9 +77,9 @@ SUBJECTS = (
     Subject("toil_core.leader.redo", ("test_redo.py",)),
     Subject("toil_core.leader.retries", ("test_retries.py",)),
     Subject("toil_core.leader.issue", ("test_issue.py", "test_graph.py")),
-    Subject("toil_core.leader.restart", ("test_graph_random.py",)),
+    Subject("toil_core.leader.restart"),
     Subject("toil_core.leader.services", ("test_services.py",)),
-    Subject("toil_core.leader.snapshot", ("test_checkpoints.py", "test_graph_random.py")),
+    Subject("toil_core.leader.snapshot", ("test_checkpoints.py",)),
     Subject("toil_core.leader.checkpoints", ("test_checkpoints.py", "test_loop.py")),
     Subject("toil_core.leader.epoch", ("test_epoch.py",), frozenset({"last_epoch", "claim", "_refuse_if_alive"})),
     Subject("toil_core.leader.loop", ("test_loop.py",), frozenset({"_ended", "_void", "_sweep", "_read_commit", "_carried", "_commit", "_started"})),

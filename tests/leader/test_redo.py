@@ -131,7 +131,7 @@ def test_what_is_left_of_an_inner_one_that_is_done_belongs_to_the_outer_one() ->
     finish(world, "root", "outer", "inner", "kept", "user")
     assert not world.deleted, "all of it can still be run again"
     fail(world, "broken")
-    assert running(world) == {"outer"}
+    assert running(world) == {"outer"} and (world.graph.total, world.graph.ran) == (2, 1), "all that the inner one counted is counted no more"
     finish(world, "outer", "inner", "kept")
     fail(world, "broken")
     assert running(world) == {"outer", "user"} and names(world.log) == ["root"]
