@@ -258,3 +258,13 @@ def test_jobs_that_it_added_are_given_its_own_value_at_once() -> None:
     finish(world, "first", "child")
     assert running(world) == {"user"}
     assert world.run().outcome == "succeeded"
+
+
+def test_what_was_dropped_does_not_ask_for_its_value_any_more() -> None:
+    top = Plan("top", checkpoint=True)
+    top.adds_children = [broken(needs=[top])]
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top")
+    fail(world, "broken")
+    assert world.run().outcome == "succeeded"
+    assert [world.nodes[id].plan.name for id in world.graph.jobs] == ["root"], "nobody asks for the others"

@@ -53,9 +53,9 @@ def test_users_wait_for_the_service_and_it_stops_when_the_last_one_ends() -> Non
     world = World(served(service("db")))
     assert running(world) == {"root"}
     finish(world, "root")
-    assert running(world) == {"db"}
+    assert running(world) == {"db"} and list(world.graph.services.starting) == [request_of(world, "db")]
     up(world, "db")
-    assert running(world) == {"db", "a", "b"}
+    assert running(world) == {"db", "a", "b"} and not list(world.graph.services.starting)
     assert len(world.open[request_of(world, "a")][0].values) == 1
     finish(world, "a")
     assert not asked(world)
