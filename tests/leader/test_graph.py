@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.leader.world import INITIAL, Plan, World
+from tests.leader.world import INITIAL, Plan, World, state_of
 from toil_core.batch_system import Reason, Requirement
-from toil_core.leader import history
+from toil_core.leader import history, snapshot
+from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.moves import StopAsked, TimePassed, Wake
 from toil_core.leader.retries import Policy
@@ -624,3 +625,20 @@ def test_a_new_leader_waits_for_nothing_that_the_old_one_waited_for() -> None:
     assert running(world) == {"root"}
     assert not world.graph.delayed
     assert not [command for command in world.graph.apply(TimePassed(100.0)) if isinstance(command, Wake)]
+
+
+def test_a_graph_of_many_parts_comes_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "PART", 2)
+    first, second = Plan("first", size=2000), Plan("second")
+    last = Plan("last", needs=[first, second])
+    late = Plan("late", children=[Plan("under")], needs=[second])
+    world = World(Plan("root", adds_children=[first, second, Plan("third", follow_ons=[late])], adds_follow_ons=[last], promises=[last]), carried=False)
+    finish(world, "root", "first")
+    before = state_of(world.graph)
+    copy = Graph(1, world.policy, world.sizing)
+    snapshot.restore(copy, snapshot.decode(snapshot.encode(world.graph), "it"))
+    assert state_of(copy) == before
+    world.checkpoint()
+    world.crash()
+    assert running(world) == {"second", "third"}
+    assert world.run().outcome == "succeeded"
