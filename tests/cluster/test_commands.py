@@ -222,6 +222,7 @@ def test_another_version_is_refused_where_it_matters(shared: Clusters, script: P
 def test_bad_input_is_a_line_each(shared: Clusters, script: Path) -> None:
     for words, said in [
         (("attach", "shared", "nope"), "has no run nope"),
+        (("attach", "sharde"), "knows of no cluster sharde (did you mean shared?)"),
         (("submit", "shared", "nope.py"), "there is no script nope.py"),
         (("submit", "shared"), "which script?"),
         (("ssh-cluster", "shared", "--node", "worker-9", "true"), "has no node worker-9; it has leader, worker-1"),

@@ -100,6 +100,7 @@ def a_killed_leader_is_restarted(cluster: RealCluster) -> None:
     first = cluster.began(2)
     running = cluster.processes_of_jobs()
     assert len(running) >= 2
+    assert cluster.where(cluster.canary) == [], "while jobs run"
     killed = cluster.lab.console(cluster.host("leader"), ["pkill", "-KILL", "-f", store])
     assert killed.returncode == 0
     assert cluster.toil("attach", run, "--follow", code=None).returncode != 0

@@ -65,6 +65,8 @@ def test_numbers_of_workers_that_are_none(text: str) -> None:
 def test_storage_is_in_gib_unless_it_says_otherwise() -> None:
     assert parse_storage("50") == 50 << 30
     assert parse_storage("500M") == 500_000_000
+    with pytest.raises(BadOption, match="'lots' is no size of a disk; write 50 for 50 GiB"):
+        parse_storage("lots")
 
 
 def test_the_leader_is_on_demand_and_of_the_type_of_nodes() -> None:

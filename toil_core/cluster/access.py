@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from toil_core import __version__
-from toil_core.cluster.state import ClusterFile, ClusterState
+from toil_core.cluster.state import ClusterFile, ClusterState, known_clusters
 from toil_core.cluster.wanted import LEADER
 from toil_core.errors import UsageError
 from toil_core.option_parser import config_from
@@ -129,7 +130,9 @@ def _cloud(name: str, file: ClusterFile | None, config: Config) -> Provisioner:
     if chosen is None and cluster_of_this_node() == name:
         raise UsageError(_on_a_node(name))
     if chosen is None:
-        raise UsageError(f"this machine knows of no cluster {name}; of one that was launched from elsewhere, say in which cloud it is: --provisioner NAME")
+        close = difflib.get_close_matches(name, [each.name for each in known_clusters()], 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UsageError(f"this machine knows of no cluster {name}{hint}; of one that was launched from elsewhere, say in which cloud it is: --provisioner NAME")
     return open_provisioner(chosen, config)
 
 

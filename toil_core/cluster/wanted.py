@@ -142,7 +142,12 @@ def parse_storage(text: str) -> int:
     Raises:
         BadOption: It is no size.
     """
-    return int(text) << 30 if re.fullmatch(r"[0-9]{1,6}", text) else parse_size(text)
+    if re.fullmatch(r"[0-9]{1,6}", text):
+        return int(text) << 30
+    try:
+        return parse_size(text)
+    except BadOption:
+        raise BadOption(f"{text!r} is no size of a disk; write 50 for 50 GiB, or a size with its unit such as 500G or 1.5 TiB") from None
 
 
 @dataclass(frozen=True, slots=True)
