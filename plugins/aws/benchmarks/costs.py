@@ -44,7 +44,7 @@ DAY = 86400
 CHAIN = """
     from toil_core import job, main
 
-    @job(memory="32 MiB", cores=0.5)
+    @job(memory="64 MiB", cores=0.5)
     def lone(job, left: int = 10, files: bool = False, last=None):
         if last is not None:
             job.files.read(last).read_text()

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
 from tests.servers import Server
-from toil_core.testing.needs import library
 
-library("awscrt")
+pytest.importorskip("awscrt", reason="an extra of the plugin: it makes each process that imports the SDK some MiB larger")
 
 # The SDK gives the native client TLS only, takes it on large machines only, and in one process of the machine at a time.
 NATIVE = """
