@@ -57,7 +57,7 @@ def test_the_shell_offers(shell: str, line: str, offered: str, tmp_path: Path) -
         env={**os.environ, "PATH": path, "HOME": str(tmp_path), "TERM": "dumb"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert offered in done.stdout, done.stderr

@@ -105,7 +105,7 @@ def test_a_large_log_needs_little_memory_and_a_reader_may_leave(store: JobStore,
     store.write(keys.log("1-1.0.3", "1-11"), BytesIO(line * 100 * 1024))
     limit = 'import resource, sys\nfrom toil_core.cli import main\nresource.setrlimit(resource.RLIMIT_DATA, (90 << 20,) * 2)\nsys.exit(main())'
     command = [TOIL[0], "-c", limit, "logs", str(tmp_path / "s"), "1-1.0.3"]
-    whole = subprocess.run(command, capture_output=True, env=environment(), timeout=60, check=True)
+    whole = subprocess.run(command, capture_output=True, env=environment(), timeout=200, check=True)
     assert len(whole.stdout) == 100 << 20
-    left = subprocess.run(["sh", "-c", '"$@" | head -c 5', "sh", *command], capture_output=True, env=environment(), timeout=60, check=True)
+    left = subprocess.run(["sh", "-c", '"$@" | head -c 5', "sh", *command], capture_output=True, env=environment(), timeout=200, check=True)
     assert (left.stdout, left.stderr) == (b"xxxxx", b"")

@@ -92,7 +92,7 @@ def test_a_reader_that_leaves_early_is_no_traceback() -> None:
     os.close(reading)
     code = "import sys; from toil_core.cli import main; sys.exit(main(['config']))"
     with os.fdopen(writing, "w") as out:
-        done = subprocess.run([sys.executable, "-c", code], stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code], stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=200)
     assert (done.returncode, done.stderr) == (1, "")
 
 
@@ -104,7 +104,7 @@ def test_output_that_finds_no_room_is_told_in_one_line(command: str) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
     assert (ended.returncode, ended.stderr) == (1, "toil: error: standard output cannot be written: No space left on device\n")

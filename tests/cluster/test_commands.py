@@ -171,7 +171,7 @@ def test_a_port_of_a_node_answers_here(shared: Clusters) -> None:
         local = int(done.stderr.readline().rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", local), 30) as connection:
             assert connection.recv(5) == b"hello"
-        done.communicate("", timeout=60)
+        done.communicate("", timeout=200)
         assert done.returncode == 0
 
 

@@ -69,7 +69,7 @@ def test_a_launch_that_is_asked_to_end_takes_everything_back(clusters: Clusters)
             if "worker-1/machine" in line:
                 break
         os.kill(process.pid, number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=200)
         assert process.returncode == code, said
         assert "what was made is removed" in said
         assert not clusters.home("demo").exists()

@@ -30,7 +30,7 @@ def environment(**more: str) -> dict[str, str]:
 def piped(*arguments: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `toil` with these arguments to its end, with pipes for its output."""
     command = [*TOIL, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment(**more), text=True, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment(**more), text=True, capture_output=True, timeout=200, check=False)
 
 
 class Terminal:
@@ -61,7 +61,7 @@ class Terminal:
         """What was shown so far, without the sequences that move and colour."""
         return _ESCAPE.sub("", self.seen).replace("\r", "")
 
-    def until(self, pattern: str, seconds: float = 60) -> None:
+    def until(self, pattern: str, seconds: float = 200) -> None:
         """Read until the pattern is seen."""
         deadline = time.monotonic() + seconds
         while not re.search(pattern, self.text):
@@ -71,7 +71,7 @@ class Terminal:
         """Type."""
         os.write(self._fd, keys.encode())
 
-    def end(self, seconds: float = 60) -> int:
+    def end(self, seconds: float = 200) -> int:
         """Read to the end, and give the exit code; negative for a signal."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):

@@ -47,7 +47,7 @@ TEXT = "a b a\nc a\nb b b b\n"
 def program(folder: Path, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONWARNINGS": "", "TOIL_DISABLE_PROGRESS": "true"}
     return subprocess.run(
-        [sys.executable, *command], cwd=folder, input=stdin, capture_output=True, text=True, timeout=60, check=False, env=environment
+        [sys.executable, *command], cwd=folder, input=stdin, capture_output=True, text=True, timeout=200, check=False, env=environment
     )
 
 
@@ -284,7 +284,7 @@ def test_a_result_that_cannot_be_written_is_kept(tmp_path: Path) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
     assert ended.returncode == 1

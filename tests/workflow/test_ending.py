@@ -34,7 +34,7 @@ def ended(folder: Path, *arguments: str, first: str = "pass") -> tuple[int, list
     script = folder / "works.py"
     script.write_text(SCRIPT.format(first=first))
     command = [sys.executable, str(script), *arguments, "--disable-progress", "--log-level", "OFF"]
-    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=200)
     return done.returncode, done.stderr.splitlines()
 
 

@@ -45,7 +45,7 @@ def program(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
     variables = {**os.environ, "MY_API_TOKEN": CANARY, "COLOUR": "green", **environment}
     command = [sys.executable, "flow.py", "./store", "--names", "COLOUR", "SHAPE", *arguments]
     (folder / "flow.py").write_text(WORKFLOW)
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=200, check=False)
 
 
 def test_settings_reach_jobs_and_secrets_reach_nothing_else(tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def test_an_interrupted_workflow_stops_its_services_in_good_order(tmp_path: Path
     leader = program(tmp_path)
     await_file(tmp_path / "running")
     leader.send_signal(number)
-    leader.communicate(timeout=60)
+    leader.communicate(timeout=200)
     assert leader.returncode not in (0, -number)
     assert notes(tmp_path) == ["stopped"]
     check_restart(tmp_path)
@@ -276,7 +276,7 @@ def test_a_killed_leader_leaves_no_service(tmp_path: Path) -> None:
     leader = program(tmp_path)
     await_file(tmp_path / "running")
     leader.kill()
-    leader.communicate(timeout=60)
+    leader.communicate(timeout=200)
     await_death(int((tmp_path / "running").read_text()), 60)
     assert not (tmp_path / "notes").exists()
     check_restart(tmp_path)
@@ -286,7 +286,7 @@ def check_restart(folder: Path) -> None:
     """The service starts anew, and the user that had not ended is given what it is now."""
     former = (folder / "running").read_text()
     (folder / "go").touch()
-    text, _ = program(folder, "restart").communicate(timeout=60)
+    text, _ = program(folder, "restart").communicate(timeout=200)
     assert int(text) != int(former)
     assert notes(folder)[-1] == "stopped"
 
