@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from toil_core.leader.moves import Added
 from toil_core.leader.state import JobState
 from toil_core.wire.commits import ref
-from toil_core.wire.jobs import Ref, Result, Span
+from toil_core.wire.jobs import Kind, Ref, Result, Span
 
 if TYPE_CHECKING:
     from toil_core.leader.graph import Graph
@@ -37,10 +37,7 @@ def grow(graph: Graph, result: Result, key: str, start: int, payload: bytes | No
             jobs[item.id] = JobState(item.id, kinds[item.kind], payload[base + first : base + last])
         else:
             jobs[item.id] = JobState(item.id, kinds[item.kind], _refer(graph, item.body, item.crc, key, start))
-    names: dict[str, int] = {}
-    for number, count in Counter([item.kind for item in result.jobs]).items():
-        name = kinds[number].name
-        names[name] = names.get(name, 0) + count
+    names = _names(result, kinds)
     for name, count in names.items():
         graph.tally(name).total += count
     graph.tell(Added(names))
@@ -69,6 +66,17 @@ def grow(graph: Graph, result: Result, key: str, start: int, payload: bytes | No
             graph.services.add(jobs[item.id], item.services, new, jobs)
         if result.services:
             graph.services.add(jobs[result.job], result.services, new, jobs)
+
+
+def _names(result: Result, kinds: Sequence[Kind]) -> dict[str, int]:
+    """How many new jobs of each name there are."""
+    if len(kinds) == 1:  # as most have, and then a count costs more than all else here
+        return {kinds[0].name: len(result.jobs)}
+    names: dict[str, int] = {}
+    for number, count in Counter([item.kind for item in result.jobs]).items():
+        name = kinds[number].name
+        names[name] = names.get(name, 0) + count
+    return names
 
 
 class Edges:
