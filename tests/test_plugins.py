@@ -145,6 +145,20 @@ def test_a_plugin_can_be_disabled(name: str, good: Path) -> None:
     assert [one["disabled"] for one in listed if one["distribution"] == "toil-good"] == [True]
 
 
+def test_what_a_disabled_plugin_has_is_said_to_be_disabled(good: Path) -> None:
+    code = "from toil_core.plugins import driver; from toil_core.errors import ToilError\ntry: driver('job_store', 'good')\nexcept ToilError as error: print(error)"
+    done = run_python(good, code=code, TOIL_DISABLE_PLUGINS="good")
+    assert "there is no job store named 'good' (toil-good has it, and is disabled by TOIL_DISABLE_PLUGINS)" in done.stdout, done.stderr
+
+
+def test_names_that_no_plugin_has_are_told(good: Path) -> None:
+    done = run_python(good, "dig", "sand", TOIL_DISABLE_PLUGINS="1")
+    assert done.stdout == "dug 3 in sand\n"
+    assert done.stderr.startswith("toil: warning: TOIL_DISABLE_PLUGINS names no plugin: 1 (installed: ")
+    assert "good" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_core_cannot_be_disabled(tmp_path: Path) -> None:
     assert run_python(tmp_path, "config", TOIL_DISABLE_PLUGINS="core,toil-core").returncode == 0
 

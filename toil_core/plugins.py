@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -119,7 +119,7 @@ def open_url(url: str, mode: str, config: Config) -> BinaryIO:
         raise BadLocator(f"{url!r} is no URL; write SCHEME:REST, file:///data/reads.txt for example")
     stream: BinaryIO | None = hooks(config).hook.toil_open_url(url=url, mode=mode, config=config)
     if stream is None:
-        hint = f"pip install {SCHEMES[scheme.lower()]}" if scheme.lower() in SCHEMES else "`toil plugins` lists what is installed"
+        hint = _install_hint(SCHEMES[scheme.lower()]) if scheme.lower() in SCHEMES else "`toil plugins` lists what is installed"
         raise BadLocator(f"nothing installed opens {scheme}: URLs, so not {url} either ({hint})")
     return stream
 
@@ -133,7 +133,7 @@ def list_url(url: str, config: Config) -> Iterable[tuple[str, int]]:
     found: Iterable[tuple[str, int]] | None = hooks(config).hook.toil_list_url(url=url, config=config)
     if found is None:
         scheme = url.partition(":")[0].lower()
-        hint = f" (pip install {SCHEMES[scheme]})" if scheme in SCHEMES else ""
+        hint = f" ({_install_hint(SCHEMES[scheme])})" if scheme in SCHEMES else ""
         raise BadLocator(f"nothing installed can tell what lies at {url}{hint}")
     return found
 
@@ -223,9 +223,8 @@ class Installed:
 def installed() -> list[Installed]:
     """Every distribution that plugs in, with each thing it offers tried."""
     found: dict[tuple[str, str], list[EntryPoint]] = {}
-    for group in (HOOKS, *(f"toil.{kind}" for kind in KINDS)):
-        for entry in _all_entry_points().select(group=group):
-            found.setdefault(_distribution(entry), []).append(entry)
+    for entry in _pluggable():
+        found.setdefault(_distribution(entry), []).append(entry)
     result = []
     for (name, version), entries in sorted(found.items()):
         disabled = any(_disabled(entry) for entry in entries)
@@ -305,6 +304,7 @@ def _loaded(saved: Mapping[str, str] | None = None) -> Loaded:
             if saved is not None:
                 _state = load(saved.items(), searched=False)
             else:
+                _warn_of_unknown()
                 found = sorted((entry.value != CORE, entry.name, entry.value) for entry in entry_points(HOOKS))
                 _state = load((name, target) for _, name, target in found)
             for name, error in _state.errors.items():
@@ -391,13 +391,26 @@ def _search(kind: str, name: str) -> Any:
         raise NoSuchDriver(f"{KINDS[kind]} {name!r} is offered by {' and by '.join(e.entry_point_target for e in found)}; uninstall one")
     names = driver_names(kind)
     close = difflib.get_close_matches(name, names)
-    if name in DRIVERS:
-        hint = f"pip install {DRIVERS[name]}"
+    there = next((entry for entry in _all_entry_points().select(group=f"toil.{kind}", name=name) if _disabled(entry)), None)
+    if there is not None:
+        hint = _disabled_hint(_distribution(there)[0])
+    elif name in DRIVERS:
+        hint = _install_hint(DRIVERS[name])
     elif close:
         hint = f"did you mean {' or '.join(close)}?"
     else:
         hint = f"installed: {', '.join(names) or 'none'}"
     raise NoSuchDriver(f"there is no {KINDS[kind]} named {name!r} ({hint})")
+
+
+def _install_hint(distribution: str) -> str:
+    """What to do to have a distribution that is missed: install it, or no longer disable it."""
+    names = {_normal(_distribution(entry)[0]) for entry in _pluggable() if _disabled(entry)}
+    return _disabled_hint(distribution) if _normal(distribution) in names else f"pip install {distribution}"
+
+
+def _disabled_hint(distribution: str) -> str:
+    return f"{distribution} has it, and is disabled by TOIL_DISABLE_PLUGINS"
 
 
 def _unusable(kind: str, name: str, target: str, error: BaseException) -> NoSuchDriver:
@@ -411,8 +424,32 @@ def _all_entry_points() -> Any:
     return importlib.metadata.entry_points()
 
 
+def _pluggable() -> Iterator[EntryPoint]:
+    """Everything that is installed and plugs in, disabled or not."""
+    for group in (HOOKS, *(f"toil.{kind}" for kind in KINDS)):
+        yield from _all_entry_points().select(group=group)
+
+
+def _blocked() -> set[str]:
+    """What TOIL_DISABLE_PLUGINS names."""
+    return {_normal(name) for name in os.environ.get("TOIL_DISABLE_PLUGINS", "").split(",")} - {""}
+
+
+def _warn_of_unknown() -> None:
+    """Say which names in TOIL_DISABLE_PLUGINS no plugin has."""
+    unknown = _blocked()
+    if not unknown:
+        return
+    entries = list(_pluggable())
+    distributions = {_normal(_distribution(entry)[0]) for entry in entries}
+    unknown -= distributions | {_normal(entry.name) for entry in entries if entry.group == HOOKS}
+    if unknown:
+        known = ", ".join(sorted(distributions - {"core"})) or "none"
+        print(f"toil: warning: TOIL_DISABLE_PLUGINS names no plugin: {', '.join(sorted(unknown))} (installed: {known})", file=sys.stderr)
+
+
 def _disabled(entry: EntryPoint) -> bool:
-    blocked = {_normal(name) for name in os.environ.get("TOIL_DISABLE_PLUGINS", "").split(",")} - {""}
+    blocked = _blocked()
     if not blocked:
         return False
     distribution = _normal(_distribution(entry)[0])
