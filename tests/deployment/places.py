@@ -155,9 +155,19 @@ class Places:
             path: Further folders that the workers find programs in.
             variables: Further variables for the leader.
         """
+        return subprocess.run(
+            [str(self.leader), *arguments], cwd=self.project, env=self._variables(path, variables), capture_output=True, text=True, timeout=100, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the leader in the project's folder, with the workers elsewhere."""
+        command = [str(self.leader), *arguments]
+        return subprocess.Popen(command, cwd=self.project, env=self._variables("", {}), stdout=subprocess.PIPE, text=True)
+
+    def _variables(self, path: str, variables: dict[str, str]) -> dict[str, str]:
         seen_by_workers = {"TMPDIR": str(self.tmp), "PATH": path, "HOME": str(self.there), "PYTHONWARNINGS": "", "UV_OFFLINE": "1"}
         elsewhere = {"python": str(self.worker), "folder": str(self.there), "environment": seen_by_workers}
-        environment = {
+        return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join([str(self.plugins / "site-packages"), variables.pop("PYTHONPATH", "")]).rstrip(os.pathsep),
             "HOME": str(self.project.parent),
@@ -167,6 +177,3 @@ class Places:
             "TOIL_DISABLE_PROGRESS": "true",
             **variables,
         }
-        return subprocess.run(
-            [str(self.leader), *arguments], cwd=self.project, env=environment, capture_output=True, text=True, timeout=240, check=False
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -389,3 +390,37 @@ def test_a_module_with_a_mistake_is_told_in_a_line(places: Places) -> None:
     done = places.run("look.py", f"file:{places.project.parent}/store", "--retry-count", "0")
     assert done.returncode == 1
     assert "SyntaxError: invalid syntax (late.py, line 1)" in done.stderr
+
+
+LASTING = """
+    import os
+    import signal
+    import subprocess
+    import sys
+    from toil_core import job, main
+
+    @job(cores=0.1, memory="64 MiB")
+    def last(fifo: str):
+        below = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+        with open(fifo, "w") as told:
+            told.write(f"{os.getppid()} {os.getpid()} {below.pid}")
+        signal.pause()
+
+    if __name__ == "__main__":
+        main(last)
+"""
+
+
+@pytest.mark.parametrize("store_goes_too", [False, True])
+def test_workers_whose_leader_was_killed_end_with_all_that_they_run(places: Places, tmp_path: Path, store_goes_too: bool) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    write_files(places.project, {"last.py": LASTING})
+    with places.start("last.py", f"file:{tmp_path}/store", "--fifo", str(tmp_path / "fifo"), "--leader-lease", "8s", "--kill-check-interval", "1s") as leader:
+        watched = [os.pidfd_open(int(pid)) for pid in (tmp_path / "fifo").read_text().split()]
+        leader.kill()
+    if store_goes_too:
+        (tmp_path / "store").rename(tmp_path / "away")
+    for process in watched:
+        assert select.select([process], [], [], 90)[0], "it lives on"
+        os.close(process)
+    assert len(watched) == 3
