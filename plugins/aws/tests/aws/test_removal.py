@@ -19,6 +19,8 @@ CHECKED = (
     "tests/cli/test_plugins_command.py",
     "tests/test_architecture.py::test_nothing_outside_a_plugin_needs_it",
 )
+LEFT_OUT = "tests/test_plugins.py::test_a_broken_plugin_is_reported_and_breaks_nothing"
+"""Plugins of its own making, the same whether this one is there: many processes for nothing."""
 
 
 @pytest.fixture
@@ -66,4 +68,4 @@ def test_the_rest_is_green_without_it(tree: Path, python: Path) -> None:
     assert missing.returncode == 2 and "pip install" in missing.stderr
     where = "import toil_core, importlib.util; print(toil_core.__file__, importlib.util.find_spec('toil_aws'))"
     assert run(python, "-c", where, folder=tree).split() == [str(tree / "toil_core" / "__init__.py"), "None"]
-    assert " passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHECKED, folder=tree)
+    assert " passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--deselect", LEFT_OUT, *CHECKED, folder=tree)
