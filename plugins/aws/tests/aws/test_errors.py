@@ -1,0 +1,50 @@
+"""What answers, and is no S3."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from toil_core.errors import NoSuchKey, UsageError
+from toil_core.options import Config
+
+from toil_aws.job_store import S3JobStore
+
+
+class Nothing(BaseHTTPRequestHandler):
+    """A web server that has nothing."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3JobStore]:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "x")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        with S3JobStore("us-west-2:bucket", Config()) as store:
+            yield store
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_web_server_is_told_from_an_empty_bucket(store: S3JobStore) -> None:
+    with pytest.raises(UsageError, match="bucket.*is it one of S3.*aws-endpoint-url"):
+        list(store.list(""))
+
+
+def test_a_blob_is_just_not_there(store: S3JobStore) -> None:
+    with pytest.raises(NoSuchKey, match="some/key"):
+        store.read("some/key")
