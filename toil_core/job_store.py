@@ -143,7 +143,7 @@ class HasPaths(Protocol):
         """A folder on the same file system as the blobs, for files that will be adopted.
 
         It is shared: name files there by `toil_core.wire.names.staged_name()`, so that what a
-        killed process left is removed by the next `prepare`.
+        killed process left is removed by the next `prepare` or `tidy`.
         """
         ...
 
@@ -176,6 +176,21 @@ class CanSync(Protocol):
     def sync(self) -> None:
         """Return once everything written before this call survives power loss."""
         ...
+
+
+@runtime_checkable
+class CanTidy(Protocol):
+    """A store in which a writer that was killed leaves what is no blob, and takes room."""
+
+    def tidy(self) -> None:
+        """Remove what writers that are gone left half written, as far as that can be told from here; what fails is left to another time."""
+        ...
+
+
+def tidy(store: JobStore) -> None:
+    """Remove what killed writers left half written, where the store can."""
+    if isinstance(store, CanTidy):
+        store.tidy()
 
 
 @runtime_checkable

@@ -360,7 +360,8 @@ def test_no_store_is_made_on_a_full_disk(small: Path) -> None:
 # What killed processes leave
 
 
-def test_what_a_killed_writer_left_is_swept(store: FileJobStore) -> None:
+@pytest.mark.parametrize("sweep", [FileJobStore.prepare, FileJobStore.tidy])
+def test_what_a_killed_writer_left_is_swept(store: FileJobStore, sweep: Callable[[FileJobStore], None]) -> None:
     store.prepare()
     code = """
 import io, os, sys
@@ -379,10 +380,10 @@ FileJobStore(sys.argv[1], Config()).write("k", Endless())
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
         assert writer.stdout.readline() == "writing\n"
-        store.prepare()
+        sweep(store)
         assert len(list(store.staging().iterdir())) == 2, "a living writer is left alone"
         writer.kill()
-    store.prepare()
+    sweep(store)
     assert list(store.staging().iterdir()) == [mine]
 
 

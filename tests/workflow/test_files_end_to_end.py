@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from toil_core import File, Job, job, run
+from toil_core import File, Job, Toil, job, run
 from toil_core.workflow.files import Directory
 
 _names = (f"memory:files-end-to-end-{number}" for number in itertools.count())
@@ -145,3 +146,24 @@ def test_a_slot_learns_that_its_attempts_use_files(tmp_path: Path) -> None:
     assert len(found) == 6
     assert not found[0]
     assert found[-1]
+
+
+@job(cores=0.1, tries=2)
+def killed_while_it_writes(job: Job[Any], staging: str, before: str) -> list[str]:
+    """What lies half written at the second try."""
+    if os.path.exists(before):
+        return os.listdir(staging)
+    open(before, "w").close()
+    with job.files.create("half.txt") as out:
+        out.write(b"half")
+        assert os.listdir(staging)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return []
+
+
+def test_what_a_killed_job_left_half_written_is_gone_before_its_next_try(tmp_path: Path) -> None:
+    staging = tmp_path / "store" / "staging"
+    root = killed_while_it_writes(str(staging), str(tmp_path / "before"))
+    with Toil({"clean": "never", "retry_backoff_seconds": 0, "disable_progress": True}, job_store=f"file:{tmp_path}/store") as toil:
+        assert toil.start(root) == []
+    assert list(staging.iterdir()) == []

@@ -72,6 +72,11 @@ class FileJobStore(JobStore):
     def prepare(self) -> None:
         file_layout.prepare(self._root)
 
+    def tidy(self) -> None:
+        """See `CanTidy`."""
+        with suppress(OSError):
+            file_layout.sweep(self._root)
+
     def check_place(self) -> None:
         """See `ChecksPlace`."""
         file_layout.check_place(self._root)

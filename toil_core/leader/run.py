@@ -18,7 +18,7 @@ from toil_core import plugins
 from toil_core.batch_system import BatchSystem, HasCapacity, HasMisfits, HasSlots, Reason
 from toil_core.errors import Interrupted, JobStoreExists, NoSuchJobStore, StoreError, ToilError, WorkflowFailed
 from toil_core.events import RunEnded, RunStarted
-from toil_core.job_store import HasPace, HasWorkerLocator, JobStore
+from toil_core.job_store import HasPace, HasWorkerLocator, JobStore, tidy
 from toil_core.leader import checkpoints as folding
 from toil_core.leader import learned
 from toil_core.leader.checkpoints import Checkpoints
@@ -168,6 +168,7 @@ def lead(
                 with _signals(loop.stop, stopping) as received:
                     finish = loop.run()
                 batch.close()
+            tidy(store)
             checkpoints.write(graph, ended=True)
             learner.save(options.save_profile)
             watch.write(graph, around.now(), finish.outcome)

@@ -14,15 +14,14 @@ import io
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 
 import pytest
 
 from toil_core.errors import BadKey, KeyExists, NoSuchKey, ToilError
-from toil_core.job_store import CanCopy, CanSync, HasPaths, HasUrls, HasWorkerLocator, JobStore
+from toil_core.job_store import HasPaths, HasWorkerLocator, JobStore
+from toil_core.testing.job_store_abilities import SECONDS, JobStoreAbilities, read
 
 KEYS = [
     "a",
@@ -44,9 +43,6 @@ KEYS = [
 BAD_KEYS = ["", "/", "/absolute", "a//b", "a/", "..", "../a", "a/../b", "a/..", ".", "./a", "a/./b", "nul\0", "new\nline", "tab\t", "\ud800", "k" * 1025]
 """Keys that every driver refuses."""
 
-SECONDS = 60.0
-"""How long a case waits for another thread before it fails."""
-
 _RACER = """
 import sys
 from toil_core.errors import KeyExists
@@ -67,7 +63,7 @@ with open_job_store(sys.argv[1], Config()) as store:
 """
 
 
-class JobStoreContract:
+class JobStoreContract(JobStoreAbilities):
     """Every promise of `toil_core.job_store`, as one test each.
 
     Override `store`; where other processes can reach the same store, also `locator`, and
@@ -117,11 +113,11 @@ class JobStoreContract:
         if key not in self.keys:
             pytest.skip("the server behind this store has no such keys")
         store.create(key, b"one")
-        assert _read(store, key) == b"one"
+        assert read(store, key) == b"one"
         assert store.stat(key).key == key
         assert [(blob.key, blob.size) for blob in store.list()] == [(key, 3)]
         store.write(key, io.BytesIO(b"other"))
-        assert _read(store, key) == b"other"
+        assert read(store, key) == b"other"
         store.delete([key])
         assert list(store.list()) == []
 
@@ -130,7 +126,7 @@ class JobStoreContract:
         for key in keys:
             store.create(key, key.encode())
         assert sorted(blob.key for blob in store.list()) == sorted(keys)
-        assert [_read(store, key).decode() for key in keys] == keys
+        assert [read(store, key).decode() for key in keys] == keys
 
     @pytest.mark.parametrize("key", BAD_KEYS, ids=ascii)
     def test_bad_keys_are_refused(self, store: JobStore, key: str) -> None:
@@ -154,7 +150,7 @@ class JobStoreContract:
         store.create("created", data)
         store.write("written", io.BytesIO(data))
         for key in ("created", "written"):
-            assert _read(store, key) == data
+            assert read(store, key) == data
             assert store.stat(key).size == size
         assert {blob.size for blob in store.list()} == {size}
 
@@ -165,9 +161,9 @@ class JobStoreContract:
         with store.read("large") as stream:
             got = b"".join(iter(lambda: stream.read(100_000), b""))
         assert got == data
-        assert _read(store, "large", self.large - 3) == data[-3:]
-        assert _read(store, "large", 5, self.large - 5) == data[5:-5]
-        assert _read(store, "created") == data
+        assert read(store, "large", self.large - 3) == data[-3:]
+        assert read(store, "large", 5, self.large - 5) == data[5:-5]
+        assert read(store, "created") == data
 
     def test_a_stream_may_give_little_at_a_time(self, store: JobStore) -> None:
         class Drips(io.BytesIO):
@@ -175,7 +171,7 @@ class JobStoreContract:
                 return super().read(min(7, size) if size and size > 0 else size)
 
         store.write("k", Drips(_pattern(1000)))
-        assert _read(store, "k") == _pattern(1000)
+        assert read(store, "k") == _pattern(1000)
 
     @pytest.mark.parametrize(
         ("start", "stop", "want"),
@@ -183,7 +179,7 @@ class JobStoreContract:
     )
     def test_a_range_is_read(self, store: JobStore, start: int, stop: int | None, want: bytes) -> None:
         store.create("k", b"0123456789")
-        assert _read(store, "k", start, stop) == want
+        assert read(store, "k", start, stop) == want
 
     def test_missing_keys_are_named(self, store: JobStore) -> None:
         looks: list[Callable[[str], object]] = [store.read, store.stat, lambda key: store.read(key, 5, 6)]
@@ -203,7 +199,7 @@ class JobStoreContract:
         store.write("w", io.BytesIO(b"first"))
         with pytest.raises(KeyExists):
             store.create("w", b"second")
-        assert [_read(store, key) for key in ("k", "w")] == [b"first", b"first"]
+        assert [read(store, key) for key in ("k", "w")] == [b"first", b"first"]
 
     def test_one_of_many_racing_threads_wins(self, store: JobStore) -> None:
         def attempt(number: int) -> bool:
@@ -216,7 +212,7 @@ class JobStoreContract:
         with ThreadPoolExecutor(16) as pool:
             won = [number for number, ok in enumerate(pool.map(attempt, range(64))) if ok]
         assert len(won) == 1
-        assert _read(store, "new folder/race") == str(won[0]).encode() * 1000
+        assert read(store, "new folder/race") == str(won[0]).encode() * 1000
 
     def test_one_of_many_racing_processes_wins(self, store: JobStore, locator: str) -> None:
         keys, racers = 100, []
@@ -237,7 +233,7 @@ class JobStoreContract:
                 racer.communicate()
         assert sorted(int(number) for numbers in won.values() for number in numbers) == list(range(keys))
         for name, numbers in won.items():
-            assert {_read(store, f"race/{number}") for number in numbers} <= {name.encode()}
+            assert {read(store, f"race/{number}") for number in numbers} <= {name.encode()}
 
     def test_a_create_that_races_a_write_is_whole(self, store: JobStore) -> None:
         long, short = _pattern(200_000), b"short"
@@ -248,14 +244,14 @@ class JobStoreContract:
                 try:
                     creating.result(SECONDS)
                 except KeyExists:
-                    assert _read(store, f"race/{number}") == short
+                    assert read(store, f"race/{number}") == short
                 else:
-                    assert _read(store, f"race/{number}") in (long, short)
+                    assert read(store, f"race/{number}") in (long, short)
 
     def test_write_replaces(self, store: JobStore) -> None:
         store.write("k", io.BytesIO(b"older and longer"))
         store.write("k", io.BytesIO(b"new"))
-        assert _read(store, "k") == b"new"
+        assert read(store, "k") == b"new"
         assert store.stat("k").size == 3
         assert len(list(store.list())) == 1
 
@@ -272,7 +268,7 @@ class JobStoreContract:
         for key in ("old", "new"):
             with pytest.raises(Exception, match="pulled plug"):
                 store.write(key, Broken(_pattern(given)))
-        assert _read(store, "old") == b"old"
+        assert read(store, "old") == b"old"
         assert [blob.key for blob in store.list()] == ["old"]
 
     def test_readers_see_whole_blobs_while_one_writes(self, store: JobStore) -> None:
@@ -281,10 +277,10 @@ class JobStoreContract:
         begun, done = threading.Barrier(3, timeout=SECONDS), threading.Event()
 
         def watch() -> set[bytes]:
-            seen = {_read(store, "k")}
+            seen = {read(store, "k")}
             begun.wait()
             while not done.is_set():
-                seen.add(_read(store, "k"))
+                seen.add(read(store, "k"))
             return seen
 
         with ThreadPoolExecutor(2) as pool:
@@ -324,7 +320,7 @@ class JobStoreContract:
         assert [blob.key for blob in store.list()] == ["kept"]
         store.create("k", b"again")
         store.create("files/1/name", b"again")
-        assert _read(store, "files/1/name") == b"again"
+        assert read(store, "files/1/name") == b"again"
 
     def test_list_by_prefix(self, store: JobStore) -> None:
         keys = ["jobs/1", "jobs/2", "jobs/2/3", "jobsx", "files/1/2/3", "files/1/23", "files/12/3", "odd,/%/x"]
@@ -370,7 +366,7 @@ class JobStoreContract:
         def churn(name: str) -> None:
             for _ in range(50):
                 store.create(f"files/shared/{name}", b"x")
-                assert _read(store, f"files/shared/{name}") == b"x"
+                assert read(store, f"files/shared/{name}") == b"x"
                 store.delete([f"files/shared/{name}"])
 
         with ThreadPoolExecutor(4) as pool:
@@ -384,7 +380,7 @@ class JobStoreContract:
             with pytest.raises(NoSuchKey):
                 other.stat("k")
             store.create("k", b"1")
-            assert _read(other, "k") == b"1"
+            assert read(other, "k") == b"1"
             with pytest.raises(KeyExists):
                 other.create("k", b"2")
             other.write("k", io.BytesIO(b"333"))
@@ -398,7 +394,7 @@ class JobStoreContract:
         first.create("k", b"kept")
         first.close()
         first.close()
-        assert _read(store, "k") == b"kept"
+        assert read(store, "k") == b"kept"
 
     def test_destroy_and_prepare_begin_anew(self, store: JobStore) -> None:
         for key in ("a/b/c", "files/a/b", "d"):
@@ -408,7 +404,7 @@ class JobStoreContract:
         store.prepare()
         assert list(store.list()) == []
         store.create("d", b"new")
-        assert _read(store, "d") == b"new"
+        assert read(store, "d") == b"new"
 
     def test_many_may_prepare_and_destroy_at_once(self, store: JobStore) -> None:
         store.destroy()
@@ -417,81 +413,12 @@ class JobStoreContract:
                 for asked in [pool.submit(ask) for _ in range(8)]:
                     asked.result(SECONDS)
         store.create("k", b"1")
-        assert _read(store, "k") == b"1"
+        assert read(store, "k") == b"1"
 
     def test_prepare_keeps_what_is_stored(self, store: JobStore) -> None:
         store.create("k", b"kept")
         store.prepare()
-        assert _read(store, "k") == b"kept"
-
-    # Optional abilities
-
-    def test_paths_are_real(self, store: JobStore) -> None:
-        if not isinstance(store, HasPaths):
-            pytest.skip("no paths")
-        for key in ("k", "files/1-42/0.7/reads.fastq.gz"):
-            store.create(key, b"bytes")
-            assert store.path(key).read_bytes() == b"bytes"
-            assert not store.path(key).stat().st_mode & 0o222, "nobody should write through a path"
-        assert store.path("files/1-42/0.7/reads.fastq.gz").name == "reads.fastq.gz"
-        assert not store.path("files/absent").exists()
-
-    def test_a_staged_file_is_adopted(self, store: JobStore) -> None:
-        if not isinstance(store, HasPaths):
-            pytest.skip("no paths")
-        for content in (b"first", b"second"):
-            source = store.staging() / "a file.txt"
-            source.write_bytes(content)
-            store.adopt("files/1/a file.txt", source)
-            assert not source.exists()
-            assert _read(store, "files/1/a file.txt") == content
-            assert store.path("files/1/a file.txt").read_bytes() == content
-        assert [blob.key for blob in store.list()] == ["files/1/a file.txt"]
-        with pytest.raises(ToilError):
-            store.adopt("k", store.staging() / "absent")
-
-    def test_urls_give_the_bytes(self, store: JobStore) -> None:
-        if not isinstance(store, HasUrls):
-            pytest.skip("no urls")
-        for key in ("k", "uni-ß☃/sp ace,%2F?#"):
-            store.create(key, key.encode())
-            with urllib.request.urlopen(store.url(key, 60), timeout=SECONDS) as answer:
-                assert answer.read() == key.encode()
-
-    def test_a_url_of_nobody_is_not_copied(self, store: JobStore) -> None:
-        if not isinstance(store, CanCopy):
-            pytest.skip("no server-side copies")
-        with suppress(ToilError):
-            assert not store.copy_from("k", "nobody-knows-this:scheme")
-        assert list(store.list()) == []
-
-    def test_sync_keeps_everything(self, store: JobStore) -> None:
-        if not isinstance(store, CanSync):
-            pytest.skip("nothing to sync")
-        store.sync()
-        store.create("k", b"1")
-        store.sync()
-        assert _read(store, "k") == b"1"
-
-    def test_workers_reach_it_under_their_locator(self, store: JobStore) -> None:
-        if not isinstance(store, HasWorkerLocator):
-            pytest.skip("workers use the same locator")
-        from toil_core.options import Config
-        from toil_core.plugins import open_job_store
-
-        store.create("k", b"leader")
-        with open_job_store(store.worker_locator(), Config()) as worker:
-            assert _read(worker, "k") == b"leader"
-            worker.create("w", b"worker")
-            with pytest.raises(KeyExists):
-                worker.create("k", b"worker")
-        assert _read(store, "w") == b"worker"
-        assert store.worker_locator() == store.worker_locator()
-
-
-def _read(store: JobStore, key: str, start: int = 0, stop: int | None = None) -> bytes:
-    with store.read(key, start, stop) as stream:
-        return stream.read()
+        assert read(store, "k") == b"kept"
 
 
 def _pattern(size: int) -> bytes:

@@ -12,7 +12,7 @@ import msgspec
 
 from toil_core.batch_system import Reason
 from toil_core.errors import CorruptBlob, StoreError, ToilError, Transient
-from toil_core.job_store import JobStore
+from toil_core.job_store import JobStore, tidy
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Kind, Ref, Result
 from toil_core.worker import folders, logs
@@ -125,12 +125,13 @@ def discard(ended: Ended) -> None:
 
 
 def sweep(store: JobStore, files: str) -> None:
-    """Delete the files of an attempt that does not count, by the prefix of their keys.
+    """Delete the files of an attempt that does not count, by the prefix of their keys, and what it may have left half written.
 
     Raises:
         Transient: The store failed in a way that may pass.
     """
     store.delete([blob.key for blob in store.list(files)])
+    tidy(store)
 
 
 def failed(job: str, failure: Failure) -> Finished:
