@@ -115,7 +115,7 @@ def impurities(path: Path, seen: set[Path]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
+@pytest.mark.parametrize("path", [*MODULES, *PLUGIN_MODULES], ids=name)
 def test_modules_are_short_and_say_what_they_are(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 500
     assert ast.get_docstring(tree(path)), "write a docstring"

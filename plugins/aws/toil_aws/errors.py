@@ -132,10 +132,8 @@ def _answer(error: sdk.ClientError, where: str, key: str) -> ToilError:
     operation: Any = error.operation_name
     if code == "NoSuchBucket":
         return NoSuchJobStore(f"there is no job store at {where}: there is no such bucket")
-    if key and (code == "NoSuchKey" or (status == 404 and code in ("404", "NotFound", ""))):
-        return NoSuchKey(key)
-    if status == 404:
-        return UsageError(f"{where}: the server answers that there is nothing ({code or status} to {operation}); is it one of S3? Check --aws-endpoint-url, and the bucket")
+    if code == "NoSuchKey" or (status == 404 and code in ("404", "NotFound", "")):
+        return NoSuchKey(key) if key else UsageError(f"{where}: {operation} is answered that there is nothing; is that a server of S3? Check --aws-endpoint-url, and the bucket")
     if code == "PreconditionFailed" or status == 412:
         return KeyExists(key)
     if code in _REFUSED:

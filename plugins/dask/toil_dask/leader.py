@@ -9,18 +9,17 @@ import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
 import toil_core
-from distributed import Future
 from distributed.comm import get_address_host
 from toil_core.batch_system import Reason, Request, Requirement, State, Update
 from toil_core.errors import UsageError
 
 from toil_dask import messages, tasks
 from toil_dask.connection import UNREACHABLE, LosableClient, Target, cannot_reach, connect, plain
+from toil_dask.members import Flight, Member
 from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
 from toil_dask.node import task_key
 from toil_dask.placement import Placement
@@ -33,36 +32,6 @@ CLOSE_SECONDS = 20.0
 """How long nodes may take to end everything when the leader is done."""
 ANSWER_SECONDS = 2.0
 """How long the event loop may take to answer what can do without."""
-
-
-@dataclass(eq=False)
-class _Node:
-    """A node that has said hello.
-
-    Args:
-        hello: What it said.
-        preempted: Whether it will be taken away.
-    """
-
-    hello: Hello
-    preempted: bool = False
-
-
-@dataclass(eq=False)
-class _Flight:
-    """A request that was sent to a node.
-
-    Args:
-        node: The node.
-        future: Dask's name for it.
-        running: Whether the node has begun it.
-        unwanted: Whether it was cancelled.
-    """
-
-    node: str
-    future: Future[Any]
-    running: bool = False
-    unwanted: bool = False
 
 
 class Leader:
@@ -90,8 +59,8 @@ class Leader:
         self._join = join
         self._deliver = deliver
         self._placement = Placement()
-        self._nodes: dict[str, _Node] = {}
-        self._flights: dict[str, _Flight] = {}
+        self._nodes: dict[str, Member] = {}
+        self._flights: dict[str, Flight] = {}
         self._attending: dict[str, asyncio.Task[None]] = {}
         self._expected: set[str] = set()
         """Addresses of nodes that have not said hello yet."""
@@ -370,7 +339,7 @@ class Leader:
                 hello.name, hello.version, hello.python, *ours,
             )  # fmt: skip
             return
-        self._nodes[hello.node] = _Node(hello)
+        self._nodes[hello.node] = Member(hello)
         self._count()
         self._placement.join(hello.node, hello.offer)
         if hello.offer not in self._largest:
@@ -439,7 +408,7 @@ class Leader:
                 retries=0,
                 pure=False,
             )
-            self._flights[request.id] = _Flight(id, future)
+            self._flights[request.id] = Flight(id, future)
 
     def _cancel(self, ids: Iterable[str]) -> None:
         flights = []
@@ -452,7 +421,7 @@ class Leader:
         self._drop(flights)
         self._place()
 
-    def _drop(self, flights: Sequence[_Flight]) -> None:
+    def _drop(self, flights: Sequence[Flight]) -> None:
         """Have Dask drop what it has; the nodes then end it and say so."""
         if flights and self._client is not None:
             self._spawn(self._client.cancel([flight.future for flight in flights], force=True))

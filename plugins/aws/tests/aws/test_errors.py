@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from toil_core.errors import NoSuchKey, UsageError
+from botocore.exceptions import ClientError
+from toil_core.errors import NoSuchKey, Transient, UsageError
 from toil_core.options import Config
 
+from toil_aws.errors import verdict
 from toil_aws.job_store import S3JobStore
 
 
@@ -41,10 +43,15 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3JobStore]:
 
 
 def test_a_web_server_is_told_from_an_empty_bucket(store: S3JobStore) -> None:
-    with pytest.raises(UsageError, match="bucket.*is it one of S3.*aws-endpoint-url"):
+    with pytest.raises(UsageError, match="bucket.*a server of S3.*aws-endpoint-url"):
         list(store.list(""))
 
 
 def test_a_blob_is_just_not_there(store: S3JobStore) -> None:
     with pytest.raises(NoSuchKey, match="some/key"):
         store.read("some/key")
+
+
+def test_an_upload_that_is_gone_is_no_missing_blob() -> None:
+    error = ClientError({"Error": {"Code": "NoSuchUpload", "Message": "gone"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "UploadPart")  # type: ignore[typeddict-item]
+    assert isinstance(verdict(error, "aws:us-west-2:bucket", "some/key"), Transient)

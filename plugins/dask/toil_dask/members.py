@@ -1,0 +1,40 @@
+"""What a leader notes of its nodes, and of what it sent to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Future
+
+from toil_dask.messages import Hello
+
+
+@dataclass(eq=False)
+class Member:
+    """A node that has said hello.
+
+    Args:
+        hello: What it said.
+        preempted: Whether it will be taken away.
+    """
+
+    hello: Hello
+    preempted: bool = False
+
+
+@dataclass(eq=False)
+class Flight:
+    """A request that was sent to a node.
+
+    Args:
+        node: The node.
+        future: Dask's name for it.
+        running: Whether the node has begun it.
+        unwanted: Whether it was cancelled.
+    """
+
+    node: str
+    future: Future[Any]
+    running: bool = False
+    unwanted: bool = False
