@@ -9,6 +9,10 @@ from collections.abc import Iterator
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _EXITING = 0x4
 """The kernel's flag of a process that is on its way out (PF_EXITING)."""
+_START_CODE, _ENV_END = 23, 48
+"""Where the start of a process's program and the end of its variables are told among what follows its name (proc(5))."""
+_LOOKS = 10_000
+"""How often a process is looked at that is about to show its variables; a program is loaded within a few looks."""
 MARK = "TOIL_RUN_FOLDER"
 """The variable that every process below a fork server carries in its environment."""
 
@@ -99,9 +103,36 @@ def belonging(folder: str, mark: str = MARK) -> Iterator[int]:
     me = os.getpid()
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != me:
-            _, found, rest = _read(f"/proc/{name}/environ").partition(wanted)
+            _, found, rest = _environment(int(name)).partition(wanted)
             if found and rest[:1] in (b"\0", b"/"):
                 yield int(name)
+
+
+def _environment(pid: int) -> bytes:
+    """The variables that a process was started with; while it loads another program it has none to show, and is asked again."""
+    for _ in range(_LOOKS):
+        found = _read(f"/proc/{pid}/environ")
+        if found or not _will_show(pid):
+            return found
+        os.sched_yield()
+    return b""
+
+
+def _will_show(pid: int) -> bool:
+    """Whether a process that showed no variables has some or is yet to get them, and we may see them."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
+    if len(fields) <= _ENV_END or _read(f"/proc/{pid}/statm")[:2] in (b"", b"0 "):
+        return False
+    loading = fields[_START_CODE] == b"0"
+    return (loading or fields[_ENV_END] != fields[_ENV_END - 1]) and _readable(f"/proc/{pid}/environ")
+
+
+def _readable(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def end_all(folder: str, mark: str = MARK) -> None:
