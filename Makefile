@@ -13,7 +13,7 @@ demo: $(call ready,demo)
 
 test: export PYTHONDONTWRITEBYTECODE =   # thousands of processes start, which would compile all modules anew
 test: lint
-	$(BIN)/pytest -n 2 --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -n 2 -rs --cov --cov-report=term $(ARGS)
 
 lint: $(call ready,test)
 	$(BIN)/ruff check
