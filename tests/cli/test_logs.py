@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from io import BytesIO
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitor.stores import begun, committed, led
+from tests.monitor.stores import begun, committed, led, opened
 from tests.monitor.terminal import TOIL, environment
 from toil_core.cli import main
 from toil_core.job_store import JobStore
@@ -54,6 +55,59 @@ def test_any_attempt_can_be_asked_for(
 ) -> None:
     assert logs(tmp_path, "1-1.0.1", "--attempt", attempt) == 0
     assert capfdbinary.readouterr().out == shown
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> tuple[str, str]:
+    """A store in which request 1-4 ran twice; the executions, first the one that counts."""
+    store = begun(tmp_path / "s")
+    led(store)
+    committed(store, executions={"1-4": "1-4.c0ffee00"})
+    store.write(keys.log("1-1.0.2", "1-4.0badf00d"), BytesIO(b"the loser's\n"))
+    return "1-4.c0ffee00", "1-4.0badf00d"
+
+
+def test_of_two_executions_of_a_request_the_one_that_counts_is_shown(
+    twice: tuple[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    winner, loser = twice
+    for more in ([], ["--attempt", "1"], ["--attempt", "1-4"]):
+        assert logs(tmp_path, "1-1.0.2", *more) == 0
+        told = capfd.readouterr()
+        assert told.out == "log of 1-1.0.2\n"
+        assert told.err == (
+            "attempt 1 of 1-1.0.2 ran more than once; this is the log of the execution that counts "
+            f"(--attempt {loser} or all shows others)\n"
+        )
+    assert logs(tmp_path, "1-1.0.2", "--attempt", loser) == 0
+    assert capfd.readouterr() == ("the loser's\n", "")
+    assert logs(tmp_path, "1-1.0.2", "--attempt", winner) == 0
+    assert capfd.readouterr() == ("log of 1-1.0.2\n", "")
+    assert logs(tmp_path, "1-1.0.2", "--attempt", "all") == 0
+    heads = [line for line in capfd.readouterr().out.splitlines() if line.startswith("==>")]
+    assert heads == [f"==> attempt 1 of 1-1.0.2 ({loser}, which does not count) <==", "==> attempt 1 of 1-1.0.2 (request 1-4) <=="]
+
+
+def test_lists_tell_of_executions_that_do_not_count(twice: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    winner, loser = twice
+    assert logs(tmp_path) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "1-1.0.2" in line]
+    assert [row[2:5] for row in rows] == [["1", "as", loser], ["1", *rows[1][3:5]]]
+    assert [row[-1] for row in rows] == ["count", "time"]
+    assert logs(tmp_path, "1-1.0.2", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(log["execution"], log["request"], log["attempt"], log["counts"]) for log in told] == [(loser, "1-4", 1, False), (winner, "1-4", 1, True)]
+    assert [log["text"] for log in told] == ["the loser's\n", "log of 1-1.0.2\n"]
+
+
+def test_when_it_cannot_be_known_which_execution_counts_that_is_said(
+    twice: tuple[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    opened(tmp_path / "s").write(keys.commit("1-4", 0), BytesIO(b"damaged"))
+    assert logs(tmp_path, "1-1.0.2") == 0
+    told = capfd.readouterr()
+    assert told.out == "the loser's\n"
+    assert "ran more than once; it is not known which counts, this is the log of 1-4.0badf00d (--attempt 1-4.c0ffee00 or all shows others)" in told.err
 
 
 def test_a_name_will_do_when_one_job_with_a_log_has_it(store: JobStore, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,19 @@ def led(store: JobStore, epoch: int = 1, **changes: Any) -> None:
     store.write(keys.setup(epoch), BytesIO(work.encode(Setup(script="/home/me/words.py", options=Config().as_dict()))))
 
 
-def committed(store: JobStore) -> None:
-    """The first job ran and added leaves; leaf 0 ran, leaf 1 failed once, leaf 2 for good, leaf 3 waits."""
+def committed(store: JobStore, executions: Mapping[str, str] | None = None) -> None:
+    """The first job ran and added leaves; leaf 0 ran, leaf 1 failed once, leaf 2 for good, leaf 3 waits.
+
+    Args:
+        store: The job store.
+        executions: By request what its log goes by, if by more than the request.
+    """
     new = tuple(NewJob(f"1-1.0.{number}", 0, (0, 0), 0) for number in range(LEAVES))
     top = Result("0.0", kinds=(Kind("leaf", Requirement()),), jobs=new, children=tuple(job.id for job in new))
     _commit(store, "1-1", top, Usage(wall=2.0, cpu=1.0, memory=5 << 20))
     _commit(store, "1-2", Result("1-1.0.0"), Usage(wall=1.0, cpu=0.5, memory=9 << 20))
     for request, job, retry in (("1-3", "1-1.0.1", True), ("1-4", "1-1.0.2", False)):
-        log = keys.log(job, request)
+        log = keys.log(job, (executions or {}).get(request, request))
         store.write(log, BytesIO(f"log of {job}\n".encode()))
         _commit(store, request, Result(job, failure=Failure(Reason.OVER_TIME, "ran for 9 s", log=log, tail="the end", retry=retry)), Usage())
 

@@ -193,7 +193,7 @@ def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
         assert dashboard.url.startswith(f"http://127.0.0.1:{dashboard.port}/")
 
 
-@pytest.mark.parametrize("path", ["/", "/events", "/wrong/", "/wrong/events", "/wrong/log?job=a&request=b", "//", "/%2e%2e/"])
+@pytest.mark.parametrize("path", ["/", "/events", "/wrong/", "/wrong/events", "/wrong/log?job=a&execution=b", "//", "/%2e%2e/"])
 def test_nothing_is_told_without_the_token(tmp_path: Path, path: str) -> None:
     with served(begun(tmp_path / "s")) as dashboard:
         status, text, _ = ask(dashboard, path)
@@ -228,15 +228,15 @@ def test_logs_are_shown_by_their_end(tmp_path: Path) -> None:
     store.write(keys.log("1-1.0.2", "1-4"), BytesIO(b"\x1b[31mred\x1b[0m <b>line</b>\n"))
     store.write(keys.log("1-1.0.2", "1-5"), BytesIO(b"x" * LOG_SHOWN + b"the end"))
     with served(store) as dashboard:
-        status, text, headers = ask(dashboard, f"/{dashboard.token}/log?job=1-1.0.2&request=1-4")
+        status, text, headers = ask(dashboard, f"/{dashboard.token}/log?job=1-1.0.2&execution=1-4")
         assert (status, text, headers["content-type"]) == (200, "red <b>line</b>\n", "text/plain; charset=utf-8")
         assert headers["x-content-type-options"] == "nosniff"
-        text = ask(dashboard, f"/{dashboard.token}/log?job=1-1.0.2&request=1-5")[1]
+        text = ask(dashboard, f"/{dashboard.token}/log?job=1-1.0.2&execution=1-5")[1]
         assert text.startswith(f"… the last {LOG_SHOWN:,} of {LOG_SHOWN + 7:,} bytes\n")
         assert text.endswith("the end")
 
 
-@pytest.mark.parametrize("query", ["", "job=a", "job=..&request=../workflow", "job=..%2F..&request=workflow", "job=1-1.0.9&request=1-9"])
+@pytest.mark.parametrize("query", ["", "job=a", "job=..&execution=../workflow", "job=..%2F..&execution=workflow", "job=1-1.0.9&execution=1-9"])
 def test_only_logs_can_be_asked_for(tmp_path: Path, query: str) -> None:
     with served(begun(tmp_path / "s")) as dashboard:
         assert ask(dashboard, f"/{dashboard.token}/log?{query}")[0] == 404

@@ -22,6 +22,7 @@ from toil_core.options import Config
 from toil_core.testing import runners
 from toil_core.testing.batch_system import Run
 from toil_core.testing.runners import await_death, body, kind
+from toil_core.wire import keys
 from toil_core.wire.work import Setup
 from toil_core.worker import procfs, stores
 from toil_core.worker.folders import RunFolder
@@ -272,6 +273,19 @@ def test_a_request_that_is_delivered_twice_counts_once_and_keeps_its_files(run: 
     ended = subprocess.run(command, check=False, env={**os.environ, "TMPDIR": str(root)}, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 1 and "ran elsewhere too" in ended.stderr
     assert [blob.key for blob in run.store.list("files/")] == [file]
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_two_executions_of_one_request_keep_a_log_each(isolated: bool, run: Run, root: Path) -> None:
+    request = run.request(body("print and raise", "words"), of=kind(isolated=isolated))
+    counted = run.failure(request).log
+    run.store.create("work/one", request.work)
+    command = [sys.executable, "-m", "toil_core.worker", run.locator, "work/one"]
+    ended = subprocess.run(command, check=False, env={**os.environ, "TMPDIR": str(root)}, capture_output=True, text=True, timeout=SECONDS)
+    assert ended.returncode == 1 and "ran elsewhere too" in ended.stderr
+    kept = [blob.key for blob in run.store.list("logs/")]
+    assert counted in kept and len(kept) == 2
+    assert {keys.log_parts(key)[:2] for key in kept} == {keys.log_parts(counted)[:2]}
 
 
 def test_an_unusable_folder_is_a_clear_error(tmp_path: Path) -> None:

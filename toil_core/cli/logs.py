@@ -102,8 +102,12 @@ def _print_list(logs: list[Log]) -> None:
     if not logs:
         print("no logs: an attempt that succeeds leaves one only with --write-logs-from-all-jobs, and one that prints nothing leaves none", file=sys.stderr)
         return
-    rows = [(log.name or "-", log.job, str(log.attempt), about(log.size), log.reason or "-") for log in logs]
+    rows = [(log.name or "-", log.job, _which(log), about(log.size), log.reason or ("-" if log.counts else "does not count")) for log in logs]
     print(table(("job", "id", "attempt", "size", "failed by"), rows, right=(2, 3)))
+
+
+def _which(log: Log) -> str:
+    return str(log.attempt) if log.counts else f"{log.attempt} as {log.execution}"
 
 
 def _print_job(store: JobStore, logs: Logs, job: str, attempt: str | None) -> None:
@@ -119,20 +123,33 @@ def _print_job(store: JobStore, logs: Logs, job: str, attempt: str | None) -> No
         print(f"{job} left no log" + (f"; its last attempt: {why}" if why else " so far") + place, file=sys.stderr)
         return
     chosen = _chosen(found, attempt)
+    if len(chosen) > 1 and attempt != "all":
+        chosen, others = chosen[:1], chosen[1:]
+        _tell_others(chosen[0], [log.execution for log in others])
     for log in chosen:
         if len(chosen) > 1:
-            print(f"==> attempt {log.attempt} of {log.job} (request {log.request}) <==", flush=True)
+            which = f"request {log.request}" if log.counts else f"{log.execution}, which does not count"
+            print(f"==> attempt {log.attempt} of {log.job} ({which}) <==", flush=True)
         sys.stdout.flush()
         with logs.open(log) as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer, _CHUNK)
         sys.stdout.buffer.flush()
 
 
+def _tell_others(shown: Log, others: list[str]) -> None:
+    which = "this is the log of the execution that counts" if shown.counts else f"it is not known which counts, this is the log of {shown.execution}"
+    print(f"attempt {shown.attempt} of {shown.job} ran more than once; {which} (--attempt {' or '.join([*others, 'all'])} shows others)", file=sys.stderr)
+
+
 def _chosen(found: list[Log], attempt: str | None) -> list[Log]:
-    if attempt is None or not found:
-        return found[-1:]
-    chosen = found if attempt == "all" else [log for log in found if attempt in (str(log.attempt), log.request)]
+    """The logs of one attempt, or of all; first the one that counts."""
+    if not found:
+        return []
+    wanted = str(found[-1].attempt) if attempt is None else attempt
+    chosen = found if wanted == "all" else [log for log in found if wanted in (str(log.attempt), log.request, log.execution)]
+    if wanted != "all":
+        chosen.sort(key=lambda log: not log.counts)
     if not chosen:
-        known = ", ".join(str(log.attempt) for log in found)
+        known = ", ".join(dict.fromkeys(str(log.attempt) for log in found))
         raise BadOption(f"--attempt: {found[0].job} has no log of an attempt {attempt!r}; write `all`, or one of {known}")
     return chosen

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from toil_core.errors import CorruptBlob, NoSuchKey, UsageError
 from toil_core.job_store import JobStore
 from toil_core.leader import epoch
+from toil_core.leader.checkpoints import Found
 from toil_core.leader.graph import Graph
 from toil_core.locators import quoted
-from toil_core.monitor import status
+from toil_core.monitor import history, status
 from toil_core.wire import keys
 from toil_core.wire.run import WorkflowInfo
 
 
 @dataclass(frozen=True)
 class Log:
-    """What one attempt printed.
+    """What one attempt printed in one execution of its request.
 
     Args:
         job: The job's id.
         request: The request that made the attempt.
+        execution: Which execution of the request; a request that is delivered twice runs twice.
         attempt: Which of the job's attempts that left a log this is, from 1.
         size: Bytes.
         name: The job's name; empty when the job is done and forgotten.
         reason: Why the attempt failed; known of the last failure of each job that is not done.
+        counts: False when other executions of the request left a log too, and nothing tells that this is the one that counted.
     """
 
     job: str
     request: str
+    execution: str
     attempt: int
     size: int
     name: str = ""
     reason: str = ""
+    counts: bool = True
 
 
 class Logs:
@@ -53,18 +59,19 @@ class Logs:
         self._store = store
         self.locator = locator
         self._info: WorkflowInfo | None = status.workflow_info(store, locator)
-        self._graph: Graph | None = None
+        self._read: tuple[Graph, Found] | None = None
+        self._counted: frozenset[str] | None = None
 
     def all(self) -> list[Log]:
         """Every log, oldest job first."""
         failures = self._known().failures
         jobs = self._known().jobs
         found = []
-        for log in _numbered(self._store, keys.LOGS):
+        for log in self._judged(keys.LOGS):
             failure = failures.get(log.job)
-            known = failure is not None and failure.log == keys.log(log.job, log.request)
+            known = failure is not None and failure.log == keys.log(log.job, log.execution)
             name = jobs[log.job].kind.name if log.job in jobs else ""
-            found.append(Log(log.job, log.request, log.attempt, log.size, name, failure.reason.value if failure and known else ""))
+            found.append(replace(log, name=name, reason=failure.reason.value if failure and known else ""))
         return found
 
     def of(self, job: str) -> list[Log]:
@@ -76,8 +83,8 @@ class Logs:
         Raises:
             UsageError: There is no such job, or several have the name.
         """
-        found = _numbered(self._store, f"{keys.LOGS}{job}/")
-        return found or _numbered(self._store, f"{keys.LOGS}{self._named(job)}/")
+        found = self._judged(f"{keys.LOGS}{job}/")
+        return found or self._judged(f"{keys.LOGS}{self._named(job)}/")
 
     def id_of(self, job: str) -> str:
         """The id of a job given by its id or its name.
@@ -94,7 +101,7 @@ class Logs:
             UsageError: It was removed meanwhile.
         """
         try:
-            return self._store.read(keys.log(log.job, log.request))
+            return self._store.read(keys.log(log.job, log.execution))
         except NoSuchKey:
             raise UsageError(f"the log of {log.job} has just been removed; look again") from None
 
@@ -143,33 +150,50 @@ class Logs:
         close = difflib.get_close_matches(job, dict.fromkeys([*names, *ids]), 3)
         return f"; did you mean {_listed(close, ' or ')}?" if close else f"; `toil logs {quoted(self.locator)}` lists those that are"
 
+    def _judged(self, prefix: str) -> list[Log]:
+        """The logs under the prefix; of those that share a request it is told which one counts."""
+        found = _numbered(self._store, prefix)
+        executions = Counter((log.job, log.request) for log in found)
+        if len(executions) == len(found):
+            return found
+        return [
+            replace(log, counts=keys.log(log.job, log.execution) in self._told()) if executions[log.job, log.request] > 1 else log for log in found
+        ]
+
+    def _told(self) -> frozenset[str]:
+        """The keys of all logs that commits tell of."""
+        if self._counted is None:
+            self._counted = frozenset(attempt.log for attempt in history.of(self._store, *self._graph(), []) if attempt.log)
+        return self._counted
+
     def _known(self) -> Graph:
         """The graph as far as the store tells; an empty one when it cannot be read."""
-        if self._graph is None:
-            self._graph = _read_graph(self._store, self._info)
-        return self._graph
+        return self._graph()[0]
+
+    def _graph(self) -> tuple[Graph, Found]:
+        if self._read is None:
+            self._read = _read_graph(self._store, self._info)
+        return self._read
 
 
-def _read_graph(store: JobStore, info: WorkflowInfo | None) -> Graph:
+def _read_graph(store: JobStore, info: WorkflowInfo | None) -> tuple[Graph, Found]:
     if info is not None:
         setup = status.setup(store, epoch.last_epoch(store))
         try:
-            return status.load(store, setup.options if setup else info.options)[0]
+            return status.load(store, setup.options if setup else info.options)
         except (CorruptBlob, NoSuchKey):  # logs are wanted most when something is broken
             pass
-    return status.empty_graph()
+    return status.empty_graph(), Found()
 
 
 def _numbered(store: JobStore, prefix: str) -> list[Log]:
-    found: list[tuple[str, tuple[int, int], str, int]] = []
-    for blob in store.list(prefix):
-        job, _, request = blob.key.removeprefix(keys.LOGS).rpartition("/")
-        found.append((job, keys.request_order(request), request, blob.size))
-    found.sort(key=lambda item: (_age(item[0]), item[1]))
+    found = [(*keys.log_parts(blob.key), blob.size) for blob in store.list(prefix)]
+    found.sort(key=lambda item: (_age(item[0]), keys.request_order(item[1]), item[2]))
     logs: list[Log] = []
-    for job, _, request, size in found:
-        attempt = logs[-1].attempt + 1 if logs and logs[-1].job == job else 1
-        logs.append(Log(job, request, attempt, size))
+    for job, request, execution, size in found:
+        last = logs[-1] if logs and logs[-1].job == job else None
+        attempt = 1 if last is None else last.attempt + (last.request != request)
+        logs.append(Log(job, request, execution, attempt, size))
     return logs
 
 

@@ -69,9 +69,20 @@ def code(digest: str) -> str:
     return f"code/{digest}"
 
 
-def log(job: str, request: str) -> str:
-    """The key of what one attempt printed."""
-    return f"{LOGS}{job}/{request}"
+def execution(request: str, mark: str) -> str:
+    """One execution of a request: one that is delivered twice runs twice, and one of them counts."""
+    return f"{request}.{mark}" if mark else request
+
+
+def log(job: str, execution: str) -> str:
+    """The key of what an attempt printed in one execution of its request."""
+    return f"{LOGS}{job}/{execution}"
+
+
+def log_parts(key: str) -> tuple[str, str, str]:
+    """Job, request and execution of a log's key."""
+    job, _, execution = key.removeprefix(LOGS).rpartition("/")
+    return job, execution.partition(".")[0], execution
 
 
 def attempt_files(request: str, job: str) -> str:
@@ -80,8 +91,8 @@ def attempt_files(request: str, job: str) -> str:
 
 
 def execution_files(request: str, job: str, mark: str) -> str:
-    """The prefix of those that it writes in one execution: a request that is delivered twice runs twice, and one of them counts."""
-    return f"{attempt_files(request, job)}{mark}"
+    """The prefix of those that it writes in one execution, which the mark tells from any other."""
+    return f"{attempt_files(request, job)}{mark}-" if mark else attempt_files(request, job)
 
 
 def request(epoch: int, sequence: int) -> str:

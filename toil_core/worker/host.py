@@ -265,7 +265,7 @@ class WorkerHost:
 
     def _settle_shared(self, epoch: Epoch, running: Running, item: Item, finished: Finished) -> None:
         def settling() -> None:
-            result = with_log(epoch.store, running.id, decode_result(item.result), item.log, epoch.keeping)
+            result = with_log(epoch.store, running.execution, decode_result(item.result), item.log, epoch.keeping)
             self._loop.call(lambda: settled((encode(result), finished[1], finished[2])))
 
         def settled(kept: Finished) -> None:
@@ -303,7 +303,7 @@ class WorkerHost:
         kind = running.kinds[running.tasks[index].kind]
 
         def settling() -> None:
-            finished = settle(epoch.store, running.id, job, running.files(job), kind, ended, item, epoch.keeping)
+            finished = settle(epoch.store, running.execution, job, running.files(job), kind, ended, item, epoch.keeping)
             self._loop.call(lambda: settled(finished))
 
         def settled(finished: Finished) -> None:

@@ -80,7 +80,7 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag=2):
         environment: Variables to add.
         kinds: The kinds of the tasks.
         specs: The tasks.
-        mark: What the keys of their files have in front of their numbers.
+        mark: Tells this execution of the request from any other.
     """
 
     work: int

@@ -33,7 +33,7 @@ class Place(msgspec.Struct):
         say: Passes a message (level and text) to the user at once; None when only the commit can carry it.
         defer: Notes a function (its name, and its pickled call) that is to run when the attempt has ended.
         up: For a service: commits that it is up, at once, with what its users are given.
-        mark: What the keys of its files have in front of their numbers.
+        mark: Tells this execution of the request from any other.
     """
 
     request: str

@@ -30,12 +30,12 @@ class Running:
         work: What to run.
         requirement: What the request was promised.
         environment: Variables to add.
-        mark: Tells the files of this execution of the request from those of any other; random if not given.
+        mark: Tells this execution of the request from any other; random if not given.
     """
 
     def __init__(self, number: int, work: Work, requirement: Requirement, environment: Mapping[str, str], mark: str = "") -> None:
         self.number = number
-        self.mark = mark or f"{os.urandom(4).hex()}-"
+        self.mark = mark or os.urandom(4).hex()
         self.work = work
         self.requirement = requirement
         self.environment = dict(environment)
@@ -74,6 +74,11 @@ class Running:
     def id(self) -> str:
         """The request's id."""
         return self.work.request
+
+    @property
+    def execution(self) -> str:
+        """What its logs go by."""
+        return keys.execution(self.id, self.mark)
 
     @property
     def isolated(self) -> bool:

@@ -75,7 +75,7 @@ def told(ended: Ended) -> Item | None:
         return None
 
 
-def settle(store: JobStore, request: str, job: str, files: str, kind: Kind, ended: Ended, item: Item | None, keeping: Keeping) -> Finished:
+def settle(store: JobStore, execution: str, job: str, files: str, kind: Kind, ended: Ended, item: Item | None, keeping: Keeping) -> Finished:
     """What came of an attempt with a process of its own, once its log and its folder are seen to; `files` is where it put files.
 
     Raises:
@@ -94,12 +94,12 @@ def settle(store: JobStore, request: str, job: str, files: str, kind: Kind, ende
     assert item is not None or result is not None
     known = result if result is not None else decode_result(item.result)  # type: ignore[union-attr]
     text = logs.bounded(ended.log, keeping.most)
-    known = with_log(store, request, known, text, keeping)
+    known = with_log(store, execution, known, text, keeping)
     os.unlink(ended.log)
     return encode(known), b"" if item is None else item.payload, usage
 
 
-def with_log(store: JobStore, request: str, result: Result, text: bytes, keeping: Keeping) -> Result:
+def with_log(store: JobStore, execution: str, result: Result, text: bytes, keeping: Keeping) -> Result:
     """The result, with the log kept in the store where it is to be.
 
     Raises:
@@ -108,7 +108,7 @@ def with_log(store: JobStore, request: str, result: Result, text: bytes, keeping
     failure = result.failure
     if not text or (failure is None and not keeping.all):
         return result
-    key = keys.log(result.job, request)
+    key = keys.log(result.job, execution)
     store.write(key, io.BytesIO(logs.cut(text, keeping.most)))
     if failure is None:
         return msgspec.structs.replace(result, log=key)

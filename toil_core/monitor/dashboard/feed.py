@@ -203,19 +203,19 @@ def encoded(status: Status, running: Mapping[str, int]) -> bytes:
     return msgspec.json.encode({**msgspec.structs.asdict(status), "outcome": outcome(status), "now": time.time(), "told": running, "detailed": status.total <= DETAILED})
 
 
-def log_tail(store: JobStore, job: str, request: str, most: int) -> tuple[bytes, int]:
+def log_tail(store: JobStore, job: str, execution: str, most: int) -> tuple[bytes, int]:
     """The end of an attempt's log, and how long the log is.
 
     Args:
         store: The job store.
         job: The job's id.
-        request: The request of the attempt.
+        execution: The execution of the attempt's request; see `toil_core.wire.keys.execution`.
         most: Bytes.
 
     Raises:
         StoreError: There is none.
     """
-    key = keys.log(job, request)
+    key = keys.log(job, execution)
     size = store.stat(key).size
     with store.read(key, max(0, size - most)) as stream:
         return stream.read(most), size

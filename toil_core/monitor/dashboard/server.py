@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._events()
         elif name == "log":
             asked = parse_qs(where.query)
-            self._log("".join(asked.get("job", [])[:1]), "".join(asked.get("request", [])[:1]))
+            self._log("".join(asked.get("job", [])[:1]), "".join(asked.get("execution", [])[:1]))
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is no such page")
 
@@ -128,9 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(message or b": still here\n\n")
                 self.wfile.flush()
 
-    def _log(self, job: str, request: str) -> None:
+    def _log(self, job: str, execution: str) -> None:
         try:
-            tail, size = log_tail(self.dashboard.store, job, request, LOG_SHOWN)
+            tail, size = log_tail(self.dashboard.store, job, execution, LOG_SHOWN)
         except ToilError as error:
             self._refuse(HTTPStatus.NOT_FOUND, str(error))
             return

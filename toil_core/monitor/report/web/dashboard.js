@@ -137,12 +137,12 @@ class Live {
   // The log of a failed attempt, fetched when it is asked for; what was opened stays open when the list is drawn anew.
   log(item) {
     if (!item.log) return null;
-    const [job, request] = item.log.split("/").slice(-2), shown = this.logs.get(item.log);
+    const [job, execution] = item.log.split("/").slice(-2), shown = this.logs.get(item.log);
     const pre = el("pre", {}, shown || ""), details = el("details", { open: shown !== undefined || null }, el("summary", { class: "small" }, "its log"), pre);
     details.addEventListener("toggle", async () => {
       if (!details.open) { this.logs.delete(item.log); return; }
       if (this.logs.has(item.log)) return;
-      const answer = await fetch(`${this.address}log?job=${encodeURIComponent(job)}&request=${encodeURIComponent(request)}`).catch(() => null);
+      const answer = await fetch(`${this.address}log?job=${encodeURIComponent(job)}&execution=${encodeURIComponent(execution)}`).catch(() => null);
       const text = answer ? await answer.text() : "It could not be fetched.";
       this.logs.set(item.log, text);
       pre.textContent = text;
