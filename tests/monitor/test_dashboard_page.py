@@ -13,6 +13,9 @@ import pytest
 
 from tests.monitor.browser import OVERLAPS, Browser, opened, waiting
 from tests.monitor.terminal import TOIL, WORKFLOW, environment
+from toil_core.drivers.file import FileJobStore
+from toil_core.options import Config
+from toil_core.wire import keys
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,13 @@ def program(*command: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+SLOW_FETCH = """(() => {
+  const fetched = window.fetch;
+  window.fetch = (...what) => new Promise((done) => { window.answered = () => done(fetched(...what)); });
+})()"""
+"""JavaScript after which what is fetched comes only once `answered` is called."""
 
 
 def test_a_run_is_followed_to_its_end(browser: Browser, tmp_path: Path) -> None:
@@ -47,7 +57,14 @@ def test_a_run_is_followed_to_its_end(browser: Browser, tmp_path: Path) -> None:
             assert "1-1.0.0" in browser.text("#running")
             browser.wait("document.querySelectorAll('#graph .box').length === 2")
             assert "ValueError: one is bad" in browser.text("#failures")
+            browser.ask(SLOW_FETCH)
             browser.ask("document.querySelector('#failures summary').click()")
+            browser.wait("window.answered !== undefined")
+            browser.ask("document.querySelector('#failures').dataset.old = 'yes'")
+            os.utime(FileJobStore(str(tmp_path / "s"), Config()).path(keys.page(1)))  # as if the leader had told more
+            browser.wait("document.querySelector('#failures').dataset.old === undefined")
+            assert browser.ask("document.querySelector('#failures details').open"), "what is drawn anew while a log is fetched stays open"
+            browser.ask("window.answered()")
             browser.wait("document.querySelector('#failures pre').innerText.includes('leaf says 1')")
             gate.touch()
             browser.wait("document.body.dataset.done === '6'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from tests.fake_plugins import add_plugin
 
-CANARY = "canary-bird-4711"
+CANARY = f"canary-bird-{secrets.token_hex(8)}"
+"""One of its own for each process that runs tests: another may show its own in a command line meanwhile."""
 
 WORKFLOW = """
 import os
@@ -61,9 +63,9 @@ def test_settings_reach_jobs_and_secrets_reach_nothing_else(tmp_path: Path) -> N
     assert CANARY not in done.stderr
 
 
-@pytest.mark.parametrize("setting", ["MY_API_TOKEN", f"MY_API_TOKEN={CANARY}", f"DB_PASSWORD={CANARY}"])
+@pytest.mark.parametrize("setting", ["MY_API_TOKEN", "MY_API_TOKEN={canary}", "DB_PASSWORD={canary}"])
 def test_a_secret_is_refused_as_a_setting_and_not_repeated(tmp_path: Path, setting: str) -> None:
-    done = program(tmp_path, "--set-env", setting)
+    done = program(tmp_path, "--set-env", setting.format(canary=CANARY))
     assert done.returncode == 2
     assert "is a secret, and what is set here is stored with the workflow" in done.stderr
     assert CANARY not in done.stdout + done.stderr

@@ -142,10 +142,12 @@ class Live {
     details.addEventListener("toggle", async () => {
       if (!details.open) { this.logs.delete(item.log); return; }
       if (this.logs.has(item.log)) return;
+      this.logs.set(item.log, "");
       const answer = await fetch(`${this.address}log?job=${encodeURIComponent(job)}&execution=${encodeURIComponent(execution)}`).catch(() => null);
       const text = answer ? await answer.text() : "It could not be fetched.";
+      if (!this.logs.has(item.log)) return;
       this.logs.set(item.log, text);
-      pre.textContent = text;
+      this.put("failures", this.failures(this.status));
     });
     return details;
   }
