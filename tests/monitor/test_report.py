@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,9 +16,10 @@ from toil_core.leader.history import Attempt
 from toil_core.monitor.report.advice import advice, rounded_up
 from toil_core.monitor.report.columns import pack, unpack
 from toil_core.monitor.report.distribution import BINS, distribution, quantile
-from toil_core.monitor.report.kinds import kind_uses
+from toil_core.monitor.report.kinds import KindUse, Uses
 from toil_core.monitor.report.lanes import crowd, lanes
-from toil_core.monitor.report.model import LISTED, build, outcome
+from toil_core.monitor.report.model import build, outcome
+from toil_core.monitor.report.shortfalls import LISTED
 from toil_core.monitor.status import FailedJob, LeaderStatus
 
 PLAIN = Attempt(
@@ -27,6 +30,13 @@ FAILED = FailedJob("0.0", "align", True, "out of memory", "used 2.1 GiB of 2 GiB
 
 def attempt(**changes: Any) -> Attempt:
     return msgspec.structs.replace(PLAIN, **changes)
+
+
+def kind_uses(attempts: Iterable[Attempt]) -> list[KindUse]:
+    uses = Uses()
+    for each in attempts:
+        uses.add(each)
+    return uses.found()
 
 
 def told(*attempts: Attempt) -> list[str]:
@@ -80,6 +90,7 @@ def test_the_crowd_is_counted_and_who_was_alone() -> None:
     assert found.busy == pytest.approx(13.0, abs=0.01)
     assert found.alone == {0: pytest.approx(8.0, abs=0.01), 2: pytest.approx(2.0, abs=0.01), 3: pytest.approx(1.0, abs=0.01)}
     assert crowd([]).peak == 0
+    assert crowd([(0, 1.0, 1.0), (0, 2.0, 3.0), (0, 4.0, 5.0)]).busy == pytest.approx(2.0, abs=0.01)  # what took no time does not last either
 
 
 # What kinds used
@@ -222,3 +233,17 @@ def test_runs_of_the_generator_keep_their_own_rules() -> None:
     assert all(done[before] <= a.started for a in attempts for before in (*a.child_of, *a.needs))
     report = build(synthetic.status(attempts), random.Random(1).sample(attempts, len(attempts)))
     assert report.facts.peak <= 8
+
+
+def test_attempts_are_not_held_while_they_are_read() -> None:
+    many = 20_000
+    attempts = (attempt(job=f"0.{number}", request=f"1-{number}", started=START + number, wall=1.0 + number) for number in range(many))
+    status = synthetic.status([])
+    tracemalloc.start()
+    try:
+        report = build(status, attempts)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert report.facts.attempts == many
+    assert peak < 400 * many

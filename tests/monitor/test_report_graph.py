@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 from tests.monitor import synthetic
 from tests.monitor.stores import begun, committed, led
+from toil_core.leader.graph import Graph
+from toil_core.leader.history import Attempt
 from toil_core.monitor import history
-from toil_core.monitor.report.graph import MOST, Edge, edges, picture
+from toil_core.monitor.report.graph import MOST, Edge, Relations, picture
 from toil_core.monitor.report.layout import Box, layered
 from toil_core.monitor.status import examine_graph
 
@@ -61,14 +64,32 @@ def test_arrows_that_need_not_cross_do_not() -> None:
     assert sorted("wxyz", key=lambda name: x[name]) == [{"a": "z", "b": "y", "c": "x", "d": "w"}[name] for name in order]
 
 
-def test_relations_are_counted_by_names() -> None:
+def edges(attempts: Iterable[Attempt], graph: Graph | None = None) -> list[Edge]:
+    names: dict[str, str] = {}
+    relations = Relations(names)
+    for attempt in attempts:
+        if attempt.job not in names:
+            names[attempt.job] = attempt.name
+            relations.add(attempt)
+    return relations.found(graph)
+
+
+@pytest.mark.parametrize("order", [list, reversed])
+def test_relations_are_counted_by_names(order: Callable[[list[Attempt]], Iterable[Attempt]]) -> None:
     jobs = synthetic.planned(10)
-    found = edges(synthetic.run(jobs, nodes=1, slots=1))
+    found = edges(order(synthetic.run(jobs, nodes=1, slots=1)))
     many = sum(job.sort is synthetic.ALIGN for job in jobs)
     assert Edge("split", "align", "child", many) in found
     assert Edge("align", "sort_reads", "value", many) in found
     assert Edge("prepare", "merge", "follow-on", 1) in found
     assert not [edge for edge in found if edge.source == edge.target]
+
+
+def test_what_is_told_of_in_many_parts_is_counted_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = synthetic.run(synthetic.planned(200), nodes=1, slots=4)
+    whole = edges(attempts)
+    monkeypatch.setattr("toil_core.monitor.report.graph._GROUPS", 3)
+    assert set(edges(attempts)) == set(edges(attempts[::-1])) == set(whole)
 
 
 def test_jobs_that_wait_are_in_the_graph_too(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import base64
 import sys
 import zlib
 from array import array
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 
 import msgspec
 
@@ -30,15 +30,15 @@ class Packed(msgspec.Struct, frozen=True):
     data: str
 
 
-def pack(columns: Mapping[str, Sequence[int]], texts: Sequence[str], *, growing: Sequence[str] = ()) -> Packed:
+def pack(columns: Mapping[str, Iterable[int]], texts: Sequence[str], *, growing: Sequence[str] = ()) -> Packed:
     """Pack columns of numbers from 0 to 2 ** 53.
 
     Args:
-        columns: By name, all of one length.
+        columns: By name, all of one length; each is gone through once.
         texts: As many, without line breaks.
         growing: Names of columns in which no number is below the one before.
     """
-    described, planes = [], []
+    described, parts, squeezed = [], [], zlib.compressobj(6)
     for name, column in columns.items():
         steps = name in growing
         data = array("Q", _steps(column) if steps else column)
@@ -47,9 +47,9 @@ def pack(columns: Mapping[str, Sequence[int]], texts: Sequence[str], *, growing:
         content = data.tobytes()
         width = (max(data, default=0).bit_length() + 7) // 8
         described.append((name, width, steps))
-        planes += [content[plane::8] for plane in range(width)]
-    planes.append("\n".join(texts).encode())
-    return Packed(len(texts), tuple(described), base64.b64encode(zlib.compress(b"".join(planes), 6)).decode())
+        parts += [squeezed.compress(content[plane::8]) for plane in range(width)]
+    parts += [squeezed.compress("\n".join(texts).encode()), squeezed.flush()]
+    return Packed(len(texts), tuple(described), base64.b64encode(b"".join(parts)).decode())
 
 
 def unpack(packed: Packed) -> tuple[dict[str, list[int]], list[str]]:
@@ -68,5 +68,5 @@ def unpack(packed: Packed) -> tuple[dict[str, list[int]], list[str]]:
     return columns, data[place:].decode().split("\n") if packed.rows else []
 
 
-def _steps(column: Sequence[int]) -> list[int]:
-    return [number - before for number, before in zip(column, chain((0,), column), strict=False)]
+def _steps(column: Iterable[int]) -> Iterator[int]:
+    return (number - before for before, number in pairwise(chain((0,), column)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -47,12 +49,11 @@ def distribution(numbers: Sequence[float]) -> Distribution:
     if not numbers:
         return Distribution()
     ordered = sorted(numbers)
-    positive = [number for number in ordered if number > 0]
-    log = math.log2
-    bins = Counter([math.floor(log(number) * BINS) for number in positive])
+    zeros = bisect_right(ordered, 0)
+    bins = Counter(math.floor(math.log2(number) * BINS) for number in islice(ordered, zeros, None))
     return Distribution(
         len(ordered), ordered[0], quantile(ordered, 0.25), quantile(ordered, 0.5), quantile(ordered, 0.75), ordered[-1],
-        math.fsum(ordered), len(ordered) - len(positive), tuple(sorted(bins.items())), tuple(ordered) if len(ordered) <= SHOWN else (),
+        math.fsum(ordered), zeros, tuple(sorted(bins.items())), tuple(ordered) if len(ordered) <= SHOWN else (),
     )  # fmt: skip
 
 

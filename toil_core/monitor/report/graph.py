@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,8 @@ from toil_core.monitor.report.layout import Drawing, layered
 
 MOST = 200
 """Graphs with more names than that are not drawn: nobody could read them."""
+_GROUPS = 10_000
+"""Siblings are counted together; no more groups of them than that are held."""
 _LETTER, _SMALL_LETTER, _PADDING, _HEIGHT, _LONGEST = 7.6, 6.7, 26.0, 46.0, 30
 
 
@@ -63,44 +65,70 @@ class Picture(msgspec.Struct, frozen=True):
     down: Drawing
 
 
-def edges(attempts: Iterable[Attempt], graph: Graph | None = None) -> list[Edge]:
-    """Who makes, precedes and feeds whom.
+class Relations:
+    """Takes in jobs, and tells who makes, precedes and feeds whom.
 
     Args:
-        attempts: The attempts that ended.
-        graph: The graph as it is, for jobs that have not run yet.
+        names: Of each job that was attempted its name; it may grow until `found` is asked.
     """
-    known = {attempt.job: attempt for attempt in attempts}
-    names = {job: attempt.name for job, attempt in known.items()}
-    groups: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
-    for attempt in known.values():
-        name = attempt.name
-        if attempt.child_of:
-            groups["child", name, attempt.child_of] += 1
-        if attempt.follows:
-            groups["follow-on", name, attempt.follows] += 1
-        if attempt.needs:
-            groups["value", name, attempt.needs] += 1
-    if graph is not None:
-        _waiting(graph, names, groups)
-    pairs: Counter[tuple[str, str, str]] = Counter()
-    for (how, name, before), many in groups.items():
-        for job in before:
-            if job in names:
-                pairs[names[job], name, how] += many
-    return [Edge(*pair, many) for pair, many in pairs.items()]
 
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self._groups: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+        self._pairs: Counter[tuple[str, str, str]] = Counter()
+        self._unknown: Counter[tuple[str, str, str]] = Counter()
 
-def _waiting(graph: Graph, names: dict[str, str], groups: Counter[tuple[str, str, tuple[str, ...]]]) -> None:
-    waiting = [job for job in graph.jobs.values() if job.id not in names and not job.ran]
-    following = {(above.id, below.id) for above in graph.jobs.values() for below in above.follow_ons}
-    names.update((job.id, job.kind.name) for job in graph.jobs.values())
-    for job in waiting:
-        follows = tuple(above.id for above in job.above if above.stage is FOLLOWING or (above.id, job.id) in following)
-        children = tuple(above.id for above in job.above if above.id not in follows)
-        for how, before in (("child", children), ("follow-on", follows), ("value", tuple(need.id for need in job.needs))):
-            if before:
-                groups[how, job.kind.name, before] += 1
+    def add(self, attempt: Attempt) -> None:
+        """Take in a job by one of its attempts."""
+        self._add(attempt.name, attempt.child_of, attempt.follows, attempt.needs)
+
+    def found(self, graph: Graph | None = None) -> list[Edge]:
+        """The relations between names.
+
+        Args:
+            graph: The graph as it is, for jobs that have not run yet.
+        """
+        if graph is not None:
+            self._add_waiting(graph)
+        self._resolve()
+        for (job, name, how), many in self._unknown.items():
+            source = self._names.get(job)
+            if source is None and graph is not None and job in graph.jobs:
+                source = graph.jobs[job].kind.name
+            if source is not None:
+                self._pairs[source, name, how] += many
+        return [Edge(*pair, many) for pair, many in self._pairs.items()]
+
+    def _add(self, name: str, child_of: tuple[str, ...], follows: tuple[str, ...], needs: tuple[str, ...]) -> None:
+        groups = self._groups
+        if child_of:
+            groups["child", name, child_of] += 1
+        if follows:
+            groups["follow-on", name, follows] += 1
+        if needs:
+            groups["value", name, needs] += 1
+        if len(groups) >= _GROUPS:
+            self._resolve()
+
+    def _add_waiting(self, graph: Graph) -> None:
+        following = {(above.id, below.id) for above in graph.jobs.values() for below in above.follow_ons}
+        for job in graph.jobs.values():
+            if job.ran or job.id in self._names:
+                continue
+            follows = tuple(above.id for above in job.above if above.stage is FOLLOWING or (above.id, job.id) in following)
+            children = tuple(above.id for above in job.above if above.id not in follows)
+            self._add(job.kind.name, children, follows, tuple(need.id for need in job.needs))
+
+    def _resolve(self) -> None:
+        """Count what was taken in by names; what speaks of jobs that were not seen yet waits."""
+        for (how, name, before), many in self._groups.items():
+            for job in before:
+                source = self._names.get(job)
+                if source is None:
+                    self._unknown[job, name, how] += many
+                else:
+                    self._pairs[source, name, how] += many
+        self._groups.clear()
 
 
 def picture(jobs: Mapping[str, int], edges: Sequence[Edge]) -> Picture | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from operator import attrgetter
+from collections.abc import Mapping
 
 import msgspec
 
 from toil_core.leader.history import Attempt
 from toil_core.monitor.report.distribution import Distribution, distribution
+from toil_core.monitor.report.rows import DONE
 
-DONE = "done"
-"""The outcome of an attempt that succeeded."""
 BRIEF = 0.05
 """Seconds; what an attempt that took less used of a processor is too coarsely measured to be judged."""
 
@@ -81,38 +80,81 @@ class KindUse(msgspec.Struct, frozen=True):
     lost: float
 
 
-def kind_uses(attempts: Iterable[Attempt]) -> list[KindUse]:
-    """What each kind used, the one that took most time first."""
-    groups: dict[str, list[Attempt]] = {}
-    for attempt in attempts:
-        groups.setdefault(attempt.name, []).append(attempt)
-    found = [_use(name, group) for name, group in groups.items()]
-    return sorted(found, key=lambda kind: -kind.wall.used.total)
+class Uses:
+    """Takes in attempts, and tells what each kind used.
+
+    Attributes:
+        names: Of each job that was attempted its name.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self._kinds: dict[str, _Use] = {}
+
+    def add(self, attempt: Attempt) -> bool:
+        """Take in one more; whether it is the first of its job."""
+        name = attempt.name
+        use = self._kinds.get(name)
+        if use is None:
+            use = self._kinds[name] = _Use()
+        use.add(attempt)
+        first = attempt.job not in self.names
+        if first:
+            self.names[attempt.job] = name
+            use.jobs += 1
+        return first
+
+    def found(self) -> list[KindUse]:
+        """What each kind used, the one that took most time first."""
+        return sorted((use.told(name) for name, use in self._kinds.items()), key=lambda kind: -kind.wall.used.total)
 
 
-def _use(name: str, group: list[Attempt]) -> KindUse:
-    timed = [attempt for attempt in group if attempt.wall > 0]
-    measured = [attempt for attempt in timed if attempt.cpu > 0]  # what was lost with its node has told nothing
-    long = [attempt for attempt in measured if attempt.wall >= BRIEF]
-    return KindUse(
-        name,
-        len({attempt.job for attempt in group}),
-        len(group),
-        dict(Counter(attempt.outcome for attempt in group if attempt.outcome != DONE).most_common()),
-        Resource(distribution([attempt.wall for attempt in timed])),
-        Resource(distribution([attempt.cpu / attempt.wall for attempt in long]), _requested(group, "cores")),
-        Resource(distribution([attempt.memory for attempt in measured]), _requested(group, "requested_memory")),
-        max((attempt.memory for attempt in measured if attempt.outcome == DONE), default=0),
-        Resource(distribution([attempt.disk for attempt in measured]), _requested(group, "requested_disk")),
-        sum(attempt.cpu for attempt in group),
-        sum(attempt.read for attempt in group),
-        sum(attempt.written for attempt in group),
-        sum(max(0.0, attempt.cores * attempt.wall - attempt.cpu) for attempt in measured),
-        sum(max(0, attempt.requested_memory - attempt.memory) * attempt.wall for attempt in measured),
-        sum(attempt.wall for attempt in group if attempt.outcome != DONE),
-    )
+class _Use:
+    """What is kept of the attempts of a name: 8 bytes for each resource of each."""
+
+    def __init__(self) -> None:
+        self.jobs = self.attempts = self.enough = self.read = self.written = 0
+        self.failed: Counter[str] = Counter()
+        self.wall, self.cores, self.memory, self.disk = array("d"), array("d"), array("q"), array("q")
+        self.asked_cores: Counter[float] = Counter()
+        self.asked_memory: Counter[float] = Counter()
+        self.asked_disk: Counter[float] = Counter()
+        self.cpu = self.idle_cores = self.idle_memory = self.lost = 0.0
+
+    def add(self, attempt: Attempt) -> None:
+        self.attempts += 1
+        self.cpu += attempt.cpu
+        self.read += attempt.read
+        self.written += attempt.written
+        self.asked_cores[attempt.cores] += 1
+        self.asked_memory[attempt.requested_memory] += 1
+        self.asked_disk[attempt.requested_disk] += 1
+        if attempt.outcome != DONE:
+            self.failed[attempt.outcome] += 1
+            self.lost += attempt.wall
+        if attempt.wall > 0:
+            self.wall.append(attempt.wall)
+            if attempt.cpu > 0:  # what was lost with its node has told nothing
+                self._measured(attempt)
+
+    def _measured(self, attempt: Attempt) -> None:
+        self.memory.append(attempt.memory)
+        self.disk.append(attempt.disk)
+        self.idle_cores += max(0.0, attempt.cores * attempt.wall - attempt.cpu)
+        self.idle_memory += max(0, attempt.requested_memory - attempt.memory) * attempt.wall
+        if attempt.wall >= BRIEF:
+            self.cores.append(attempt.cpu / attempt.wall)
+        if attempt.outcome == DONE:
+            self.enough = max(self.enough, attempt.memory)
+
+    def told(self, name: str) -> KindUse:
+        return KindUse(
+            name, self.jobs, self.attempts, dict(self.failed.most_common()), Resource(distribution(self.wall)),
+            Resource(distribution(self.cores), _requested(self.asked_cores)), Resource(distribution(self.memory), _requested(self.asked_memory)),
+            self.enough, Resource(distribution(self.disk), _requested(self.asked_disk)), self.cpu, self.read, self.written,
+            self.idle_cores, self.idle_memory, self.lost,
+        )  # fmt: skip
 
 
-def _requested(group: list[Attempt], field: str) -> Requested:
-    counts = Counter(map(attrgetter(field), group))
+def _requested(counts: Counter[float]) -> Requested:
     return Requested(counts.most_common(1)[0][0], min(counts), max(counts))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from toil_core.monitor.report.rows import ordered
 
 TOLERANCE = 0.002
 """Seconds by which a job may seem to start before the one whose place it takes: two clocks measured them."""
 
 
-def lanes(spans: Sequence[tuple[int, float, float]]) -> tuple[list[int], list[int]]:
+def lanes(spans: Iterable[tuple[int, float, float]]) -> tuple[list[int], list[int]]:
     """Give each span the lowest lane of its node that is free.
 
     Args:
@@ -55,30 +58,39 @@ class Crowd(NamedTuple):
     alone: dict[int, float]
 
 
-def crowd(spans: Sequence[tuple[int, float, float]]) -> Crowd:
+def crowd(spans: Iterable[tuple[int, float, float]]) -> Crowd:
     """Follow how many spans there are at a time.
 
     Args:
         spans: Node, start and end of each.
     """
-    steps = []
-    for number, (_, start, end) in enumerate(spans):
-        begin = start + min(TOLERANCE, (end - start) / 2)
-        steps += [(begin, 1, number), (end, 0, number)]  # of one moment, ends come before starts
-    steps.sort()
+    begins, ends = array("d"), array("d")
+    for _, start, end in spans:
+        begins.append(start + min(TOLERANCE, (end - start) / 2))
+        ends.append(end)
     active: set[int] = set()
     peak, busy, last = 0, 0.0, 0.0
     alone: dict[int, float] = {}
-    for when, starts, number in steps:
+    for when, starts, number in _steps(begins, ends):
         if active:
             busy += when - last
             if len(active) == 1:
                 only = next(iter(active))
                 alone[only] = alone.get(only, 0.0) + when - last
         last = when
-        if starts:
+        if starts and ends[number] > when:  # else it took no time at all
             active.add(number)
             peak = max(peak, len(active))
         else:
             active.discard(number)
     return Crowd(peak, busy, alone)
+
+
+def _steps(begins: array[float], ends: array[float]) -> Iterator[tuple[float, bool, int]]:
+    """When which span begins or ends; of one moment, ends come before starts."""
+    starting, place = ordered(range(len(begins)), begins), 0
+    for ending in ordered(range(len(ends)), ends):
+        while place < len(starting) and begins[starting[place]] < ends[ending]:
+            yield begins[starting[place]], True, starting[place]
+            place += 1
+        yield ends[ending], False, ending

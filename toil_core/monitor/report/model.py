@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import heapq
-import re
+import math
 import time
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from toil_core.leader.graph import Graph
 from toil_core.leader.history import Attempt
-from toil_core.monitor.progress import logs_command
 from toil_core.monitor.report.advice import Advice, advice, incomplete
-from toil_core.monitor.report.columns import Packed, pack
-from toil_core.monitor.report.graph import Picture, edges, picture
-from toil_core.monitor.report.kinds import DONE, KindUse, kind_uses
-from toil_core.monitor.report.lanes import crowd, lanes
-from toil_core.monitor.status import FailedJob, Status
+from toil_core.monitor.report.graph import Picture, Relations, picture
+from toil_core.monitor.report.kinds import KindUse, Uses
+from toil_core.monitor.report.lanes import Crowd, crowd
+from toil_core.monitor.report.rows import Rows, picked
+from toil_core.monitor.report.shortfalls import Shortfall, shortfalls
+from toil_core.monitor.report.timeline import Timeline, timeline
+from toil_core.monitor.status import Status
 
-LISTED = 200
-"""Of failed attempts, so many are listed one by one."""
 SLOWEST = 20
-_TICKS = 100_000
-"""Of a second; times in the timeline are whole numbers of them."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -67,36 +65,6 @@ class Facts(msgspec.Struct, frozen=True):
     written: int
 
 
-class Shortfall(msgspec.Struct, frozen=True):
-    """An attempt that did not succeed.
-
-    Args:
-        job: The job's id.
-        name: The job's name.
-        attempt: Which attempt.
-        fate: What came of the job: `failed`, `open` or `done`.
-        reason: Why the attempt did not succeed.
-        message: The error in a line; empty when it is not kept.
-        exit_code: Of its process; None when it is not known.
-        node: Where it ran.
-        wall: Seconds it took.
-        log: The command that shows its log; empty when there is none.
-        tail: The last lines of the log, when they are kept.
-    """
-
-    job: str
-    name: str
-    attempt: int
-    fate: str
-    reason: str
-    message: str
-    exit_code: int | None
-    node: str
-    wall: float
-    log: str
-    tail: str
-
-
 class Slow(msgspec.Struct, frozen=True):
     """One of the attempts that took longest.
 
@@ -119,31 +87,6 @@ class Slow(msgspec.Struct, frozen=True):
     cpu: float
     memory: int
     outcome: str
-
-
-class Timeline(msgspec.Struct, frozen=True):
-    """Every attempt whose time is known.
-
-    Args:
-        ticks: How many units of time make a second.
-        kinds: Table of names.
-        nodes: Table of nodes.
-        lanes: Of each node, how many attempts at once it had.
-        outcomes: Table of outcomes; the first is `done`.
-        requests: Table of requested cores, memory and disk.
-        left_out: Attempts whose time is not known.
-        packed: Columns `start`, `wall`, `cpu` (in units from the start of the first attempt), `memory` (in KiB), `kind`, `node`,
-            `lane`, `outcome`, `request`, `attempt`; the texts are the jobs' ids.
-    """
-
-    ticks: int
-    kinds: tuple[str, ...]
-    nodes: tuple[str, ...]
-    lanes: tuple[int, ...]
-    outcomes: tuple[str, ...]
-    requests: tuple[tuple[float, int, int], ...]
-    left_out: int
-    packed: Packed
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -179,33 +122,29 @@ def build(
 
     Args:
         status: How far the workflow is.
-        attempts: The attempts that ended.
+        attempts: The attempts that ended; each is forgotten when its numbers are taken.
         graph: The graph as it is, for jobs that have not run yet.
         now: The time, in seconds since 1970; None for the clock's.
         damaged: What is wrong with what told of further attempts; it may grow while `attempts` are read.
     """
-    ended = sorted(attempts, key=lambda attempt: attempt.started)
-    timed = [attempt for attempt in ended if attempt.started > 0]
-    kinds = kind_uses(ended)
-    names = _numbered([kind.name for kind in kinds])
-    nodes = _numbered(sorted({attempt.node for attempt in timed}, key=_natural))
-    spans = [(nodes[attempt.node], attempt.started, attempt.started + attempt.wall) for attempt in timed]
-    beside = crowd(spans)
-    last = max((end for _, _, end in spans), default=0.0)
-    first = timed[0].started if timed else 0.0
-    alone = [(timed[number].job, timed[number].name, seconds) for number, seconds in beside.alone.items()]
-    facts = Facts(
-        outcome(status), status.total, status.done, status.failed, len(ended), sum(attempt.outcome != DONE for attempt in ended),
-        first, last, beside.busy, sum(attempt.wall for attempt in ended), sum(attempt.cpu for attempt in ended),
-        sum(attempt.cores * attempt.wall for attempt in ended if attempt.cpu > 0), beside.peak, len(nodes),
-        sum(attempt.read for attempt in ended), sum(attempt.written for attempt in ended),
-    )  # fmt: skip
+    rows, uses = Rows(), Uses()
+    relations = Relations(uses.names)
+    for attempt in attempts:
+        rows.add(attempt)
+        if uses.add(attempt):
+            relations.add(attempt)
+    kinds, edges = uses.found(), relations.found(graph)
+    del uses, relations  # the largest that there is, beside the rows
+    order = rows.by_start()
+    timed = order[bisect_right(order, 0.0, key=rows.started.__getitem__) :]
+    beside = crowd(rows.spans(timed))
+    alone = [(rows.job[timed[number]], rows.names.entries[rows.name[timed[number]]], seconds) for number, seconds in beside.alone.items()]
     jobs = {kind.name: kind.total for kind in status.kinds} or {kind.name: kind.jobs for kind in kinds}
     return Report(
-        time.time() if now is None else now, status, facts, tuple(kinds), picture(jobs, edges(ended, graph)),
-        tuple(_shortfalls(status, ended)), tuple(map(_slow, heapq.nlargest(SLOWEST, ended, key=lambda attempt: attempt.wall))),
+        time.time() if now is None else now, status, _facts(status, rows, timed, kinds, beside), tuple(kinds), picture(jobs, edges),
+        tuple(shortfalls(status, rows, order)), tuple(_slowest(rows, order)),
         (*map(incomplete, damaged), *advice(kinds, beside.busy, heapq.nlargest(3, alone, key=lambda job: job[2]))),
-        _timeline(timed, spans, names, nodes, len(ended) - len(timed)),
+        timeline(rows, timed, [kind.name for kind in kinds]),
     )  # fmt: skip
 
 
@@ -220,78 +159,21 @@ def outcome(status: Status) -> str:
     return {"stopped": "stopped", "dead": "died", "unknown": "unknown"}.get(status.leader.state, "not started")
 
 
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Sorts `node-2` before `node-10`."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"([0-9]+)", name)]
-
-
-def _numbered(names: Sequence[str]) -> dict[str, int]:
-    return {name: number for number, name in enumerate(names)}
-
-
-def _timeline(
-    timed: Sequence[Attempt], spans: Sequence[tuple[int, float, float]], names: dict[str, int], nodes: dict[str, int], left_out: int
-) -> Timeline:
-    first = timed[0].started if timed else 0.0
-    lane, made = lanes(spans)
-    outcomes = _numbered(list(dict.fromkeys([DONE, *(attempt.outcome for attempt in timed)])))
-    requests: dict[tuple[float, int, int], int] = {}
-    columns = {
-        "start": [round((attempt.started - first) * _TICKS) for attempt in timed],
-        "wall": [round(attempt.wall * _TICKS) for attempt in timed],
-        "cpu": [round(attempt.cpu * _TICKS) for attempt in timed],
-        "memory": [attempt.memory >> 10 for attempt in timed],
-        "kind": [names[attempt.name] for attempt in timed],
-        "node": [span[0] for span in spans],
-        "lane": lane,
-        "outcome": [outcomes[attempt.outcome] for attempt in timed],
-        "request": [requests.setdefault((a.cores, a.requested_memory, a.requested_disk), len(requests)) for a in timed],
-        "attempt": [attempt.attempt for attempt in timed],
-    }
-    packed = pack(columns, [attempt.job for attempt in timed], growing=("start",))
-    return Timeline(_TICKS, tuple(names), tuple(nodes), tuple(made), tuple(outcomes), tuple(requests), left_out, packed)
-
-
-def _slow(attempt: Attempt) -> Slow:
-    return Slow(
-        attempt.job, attempt.name, attempt.node, attempt.started, attempt.wall, attempt.cpu, attempt.memory, attempt.outcome
+def _facts(status: Status, rows: Rows, timed: Sequence[int], kinds: Sequence[KindUse], beside: Crowd) -> Facts:
+    cores = [cores for cores, _, _ in rows.requests.entries]
+    return Facts(
+        outcome(status), status.total, status.done, status.failed, len(rows), sum(number != 0 for number in rows.outcome),
+        rows.started[timed[0]] if timed else 0.0, max((end for _, _, end in rows.spans(timed)), default=0.0), beside.busy,
+        math.fsum(rows.wall), math.fsum(rows.cpu),
+        math.fsum(cores[request] * wall for request, wall, cpu in zip(rows.request, rows.wall, rows.cpu, strict=True) if cpu > 0),
+        beside.peak, len(set(picked(rows.node, timed))), sum(kind.read for kind in kinds), sum(kind.written for kind in kinds),
     )  # fmt: skip
 
 
-def _shortfalls(status: Status, ended: Sequence[Attempt]) -> list[Shortfall]:
-    known = {failure.job: failure for failure in status.failures}
-    newest: dict[str, Attempt] = {}
-    found = []
-    for attempt in ended:
-        if attempt.outcome == DONE:
-            continue
-        newest[attempt.job] = attempt
-    done = {attempt.job for attempt in ended if attempt.outcome == DONE}
-    for attempt in ended:
-        if attempt.outcome == DONE:
-            continue
-        failure = known.get(attempt.job) if newest[attempt.job] is attempt else None
-        fate = "failed" if attempt.job in known and known[attempt.job].final else "done" if attempt.job in done else "open"
-        found.append(_shortfall(attempt, fate, failure, status.job_store))
-    untold = [failure for failure in status.failures if failure.job not in newest]  # before its first attempt was recorded
-    found += [
-        Shortfall(
-            failure.job, failure.name, 0, "failed" if failure.final else "open", failure.reason, failure.message, failure.exit_code, "", 0.0,
-            logs_command(status.job_store, failure.job) if failure.log else "", failure.tail,
-        )
-        for failure in untold
-    ]  # fmt: skip
-    order = ("failed", "open", "done")
-    found.sort(key=lambda item: (order.index(item.fate), not item.message))
-    return found[:LISTED]
-
-
-def _shortfall(attempt: Attempt, fate: str, failure: FailedJob | None, locator: str) -> Shortfall:
-    log = failure.log if failure else attempt.log
-    command = logs_command(locator, attempt.job) if log else ""
-    if log and failure is None:
-        command += f" --attempt {log.rpartition('/')[2]}"
-    return Shortfall(
-        attempt.job, attempt.name, attempt.attempt, fate, attempt.outcome, failure.message if failure else "",
-        failure.exit_code if failure else None, attempt.node, attempt.wall, command, failure.tail if failure else "",
-    )  # fmt: skip
+def _slowest(rows: Rows, order: Iterable[int]) -> Iterator[Slow]:
+    names, nodes, outcomes = rows.names.entries, rows.nodes.entries, rows.outcomes.entries
+    for row in heapq.nlargest(SLOWEST, order, key=rows.wall.__getitem__):
+        yield Slow(
+            rows.job[row], names[rows.name[row]], nodes[rows.node[row]], rows.started[row], rows.wall[row], rows.cpu[row], rows.memory[row],
+            outcomes[rows.outcome[row]],
+        )  # fmt: skip
