@@ -57,7 +57,7 @@ class Clusters:
         for path in Path("/proc").iterdir():
             try:
                 is_ours = path.name.isdigit() and f"HOME={self.folder}".encode() in (path / "environ").read_bytes()
-                command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 if is_ours or str(self.folder / "state" / "local-cloud") in command:
                     lines.append(command)
             except OSError:

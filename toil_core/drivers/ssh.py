@@ -24,6 +24,7 @@ from toil_core.drivers.ssh_verdicts import IN_THE_WAY, NO_RSYNC
 from toil_core.errors import CannotCopy, Transient
 from toil_core.options import Config
 from toil_core.provisioner import Node
+from toil_core.relays import relay
 from toil_core.sync_transport import Place, SyncTransport, TransportOptions
 
 _VANISHED = 24
@@ -145,20 +146,19 @@ class SshTransport(SyncTransport):
     @contextmanager
     def forward(self, node: Node, port: int, host: str = "localhost") -> Iterator[int]:
         connection = self._connected(node)
-        far = bracketed(host)
-        for _ in range(5):
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                local: int = server.getsockname()[1]
-            done = connection.control("forward", "-L", f"127.0.0.1:{local}:{far}:{port}")
-            if done.returncode == 0:
-                break
-        else:
-            raise Transient(f"node {node.name}: port {port} cannot be forwarded: {done.stderr.decode(errors='replace').strip()}")
-        try:
-            yield local
-        finally:
-            with suppress(subprocess.TimeoutExpired):
-                connection.control("cancel", "-L", f"127.0.0.1:{local}:{far}:{port}")
+        with connection.forwarded(port, host) as near:
+
+            def connect() -> socket.socket:
+                far = socket.socket(socket.AF_UNIX)
+                try:
+                    far.connect(str(near))
+                except OSError:
+                    far.close()
+                    raise
+                return far
+
+            with relay(connect) as local:
+                yield local
 
     def rsync(self, node: Node, arguments: Sequence[str]) -> int:
         connection = self._connected(node)

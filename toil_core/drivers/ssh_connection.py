@@ -10,12 +10,13 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from toil_core.drivers import ssh_verdicts
-from toil_core.drivers.ssh_config import config_text, environment, flags, is_pinned
+from toil_core.drivers.ssh_config import bracketed, config_text, environment, flags, is_pinned
 from toil_core.errors import Transient
 from toil_core.sync_transport import Place, TransportOptions
 
@@ -58,6 +59,7 @@ class Connection:
         self._ssh, self._place, self._options = ssh, place, options
         self._config, self._socket, self._said = base.with_suffix(".conf"), base.with_suffix(".sock"), base.with_suffix(".err")
         self._known = base.with_suffix(".keys") if place.keys else known
+        self._base, self._numbers = base, count(1)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self.slots = threading.BoundedSemaphore(SESSIONS)
@@ -74,6 +76,31 @@ class Connection:
         """Have the process that keeps the connection do something."""
         words = [self._ssh, "-F", str(self._config), "-O", order, *more, self._place.address]
         return subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+
+    @contextmanager
+    def forwarded(self, port: int, host: str) -> Iterator[Path]:
+        """While open, who connects to the socket at the path that is given reaches a port beyond the node.
+
+        A path is ours alone; a port that was free may be another's by the time ssh listens at it.
+
+        Args:
+            port: What it connects to.
+            host: Where, as seen from the node.
+
+        Raises:
+            Transient: The connection was lost meanwhile.
+        """
+        near = self._base.with_suffix(f".{next(self._numbers)}")
+        way = ("-L", f"{near}:{bracketed(host)}:{port}")
+        done = self.control("forward", *way)
+        if done.returncode:
+            raise Transient(f"node {self._place.name}: port {port} cannot be forwarded: {done.stderr.decode(errors='replace').strip()}")
+        try:
+            yield near
+        finally:
+            with suppress(subprocess.TimeoutExpired):
+                self.control("cancel", *way)
+            near.unlink(missing_ok=True)
 
     def is_open(self) -> bool:
         """Whether the process that keeps it is there."""

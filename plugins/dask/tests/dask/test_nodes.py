@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -315,7 +316,10 @@ def test_nothing_listens_without_encryption(with_one: Here) -> None:
 
 def listening(pid: int) -> list[str]:
     """The TCP sockets of a process that listen."""
-    inodes = {path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir() if str(path.readlink()).startswith("socket:")}
+    inodes = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            inodes.add(str(path.readlink()))
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
     return [f"tcp LISTEN 0 {row[1]}" for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
 

@@ -86,7 +86,7 @@ def marked(text: str) -> list[int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                if text in (folder / "cmdline").read_text().replace("\0", " "):
+                if text.encode() in (folder / "cmdline").read_bytes():
                     found.append(int(folder.name))
             except OSError:
                 continue
