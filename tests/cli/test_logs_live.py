@@ -14,6 +14,7 @@ from tests.monitor import stores
 from tests.monitor.terminal import TOIL, Terminal, environment, piped
 from toil_core.cli import main
 from toil_core.leader import page
+from toil_core.testing.runners import await_file
 from toil_core.wire import keys
 
 TALKING = Path(__file__).parent.parent / "monitor" / "talking.py"
@@ -22,7 +23,7 @@ TALKING = Path(__file__).parent.parent / "monitor" / "talking.py"
 def test_a_job_is_followed_to_its_end(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     terminal = Terminal([*TOIL, "run", TALKING, "s", "--gate", gate, "--retry-count", "0"], tmp_path)
-    terminal.until(r"talk +0/1")
+    await_file(f"{gate}.open")
     following = subprocess.Popen([*TOIL, "logs", "s", "talk", "--follow"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
     assert following.stdout is not None
     assert following.stdout.readline() == "before the gate\n"

@@ -44,12 +44,16 @@ cd "$HOME/.toil/runs" 2>/dev/null || exit 0
 for run in */; do
     run=${run%/}
     [ -e "$run/command" ] || continue
-    if [ -e "$run/exit-code" ]; then state=ended; elif [ -e "$run/alive" ] && ! flock -n "$run/alive" true; then state=running; else state=lost; fi
+    state=lost
+    [ -e "$run/alive" ] && ! flock -n "$run/alive" true && state=running
+    [ -e "$run/exit-code" ] && state=ended
     printf '%s\t%s\t%s\t' "$run" "$(cat "$run/exit-code" 2>/dev/null)" "$state"
     printf '%s\t%s\n' "$(stat -c %Y "$run/log" 2>/dev/null || echo 0)" "$(cat "$run/command")"
 done
 """
-"""Prints a line for each run: name, exit code, `running`, `ended` or `lost`, when its log was last written to, command."""
+"""Prints a line for each run: name, exit code, `running`, `ended` or `lost`, when its log was last written to, command.
+
+The lock is looked at first: a run that ends between the two looks has ended, and is not lost."""
 
 FOLLOW = r"""
 cd "$HOME/.toil/runs/$1" 2>/dev/null || { echo "there is no run $1" >&2; exit 66; }
