@@ -15,6 +15,7 @@ import pytest
 
 from toil_core.drivers.file import FileJobStore
 from toil_core.drivers.memory import MemoryJobStore
+from toil_core.errors import NoSuchKey
 from toil_core.job_store import JobStore
 from toil_core.leader.watch_options import WatchOptions
 from toil_core.options import Config
@@ -41,7 +42,7 @@ def beat(store: JobStore, number: int) -> None:
 
 
 def test_a_leader_is_gone_when_it_was_silent_for_too_long(store: JobStore) -> None:
-    watch = LeaderWatch(store, 3)
+    watch = LeaderWatch(store, 3, keys.setup(3))
     beat(store, 1)
     assert watch.gone(10.0, 100.0) == "" == watch.gone(10.0, 109.0)
     beat(store, 2)
@@ -51,14 +52,21 @@ def test_a_leader_is_gone_when_it_was_silent_for_too_long(store: JobStore) -> No
 
 
 def test_a_leader_that_shows_no_sign_at_all_is_not_judged(store: JobStore) -> None:
-    watch = LeaderWatch(store, 3)
+    store.create(keys.setup(3), b"{}")
+    watch = LeaderWatch(store, 3, keys.setup(3))
     assert watch.gone(10.0, 100.0) == "" == watch.gone(10.0, 1e9)
+
+
+def test_a_store_that_lost_what_it_had_is_no_silent_leader(store: JobStore) -> None:
+    with pytest.raises(NoSuchKey):
+        LeaderWatch(store, 3, keys.setup(3)).gone(10.0, 100.0)
 
 
 def test_a_leader_is_gone_when_another_took_over_or_it_was_killed(store: JobStore) -> None:
     store.create(keys.leader(3), b"{}")
     store.create(keys.kill(2), b"{}")
-    watch = LeaderWatch(store, 3)
+    store.create(keys.setup(3), b"{}")
+    watch = LeaderWatch(store, 3, keys.setup(3))
     assert watch.gone(10.0, 0.0) == ""
     store.create(keys.kill(3), b"{}")
     assert watch.gone(10.0, 0.0) == "the run was ended by `toil kill`"
@@ -110,6 +118,31 @@ def test_a_store_that_stays_away_ends_the_work(tmp_path: Path, capsys: pytest.Ca
     late.start()
     lease.wait(ended, asked, options, ended.set)
     late.cancel()
+    assert "s was not there for 0 seconds; this worker ends" in capsys.readouterr().err
+
+
+def test_a_store_that_is_removed_while_it_is_watched_ends_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Config([WatchOptions(kill_check_interval=0.05, leader_lease=0.2)])
+    store, asked = written(tmp_path, options=options)
+    looks = []
+
+    class Watched(LeaderWatch):
+        """Has the store removed after the first look."""
+
+        def gone(self, lease: float, now: float) -> str:
+            looks.append(super().gone(lease, now))
+            store.destroy()
+            return looks[-1]
+
+    monkeypatch.setattr(lease, "LeaderWatch", Watched)
+    ended = threading.Event()
+    late = threading.Timer(60, ended.set)
+    late.start()
+    lease.wait(ended, asked, options, ended.set)
+    late.cancel()
+    assert looks == [""], "it was open before it was removed, and told nothing"
     assert "s was not there for 0 seconds; this worker ends" in capsys.readouterr().err
 
 

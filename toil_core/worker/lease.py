@@ -39,7 +39,7 @@ def wait(ended: threading.Event, work: Work, config: Config, end: Callable[[], o
                 from toil_core.worker.stores import open_with_setup
 
                 store, setup = open_with_setup(work.store, work.setup, config)
-                watch = LeaderWatch(store, keys.request_order(work.request)[0])
+                watch = LeaderWatch(store, keys.request_order(work.request)[0], work.setup)
                 if setup.options:
                     options = Config.from_dict(setup.options)[WatchOptions]
             reason, away = watch.gone(options.leader_lease, time.monotonic()), 0.0
@@ -65,10 +65,12 @@ class LeaderWatch:
     Args:
         store: The job store.
         epoch: The leader's epoch.
+        setup: The key of what workers must know about the workflow in that epoch.
     """
 
-    def __init__(self, store: JobStore, epoch: int) -> None:
+    def __init__(self, store: JobStore, epoch: int, setup: str) -> None:
         self._store = store
+        self._setup = setup
         self._epoch = epoch
         self._lease: bytes | None = None
         self._changed = 0.0
@@ -81,6 +83,7 @@ class LeaderWatch:
             now: Seconds of any clock that does not go back.
 
         Raises:
+            NoSuchKey: The store has not even what it had when the work began.
             ToilError: The store does not tell.
         """
         if self._there(keys.leader(self._epoch + 1)):
@@ -90,6 +93,8 @@ class LeaderWatch:
         beat = self._beat()
         if beat is not None and beat != self._lease:
             self._lease, self._changed = beat, now
+        if beat is None and self._lease is None:  # a store that was removed looks like that too
+            self._store.stat(self._setup)
         if lease and self._lease is not None and now - self._changed >= lease:
             return f"nothing was heard from the leader for {now - self._changed:.0f} seconds"
         return ""
