@@ -176,7 +176,8 @@ class Graph:
                 self._serving.told(request, job, entry, event)
                 continue
             self.past.committed(job, commit.request, request.node, entry.result, entry.usage)
-            self._messages(job, entry.result)
+            for level, text in entry.result.messages:
+                self._commands.append(Said(job.id, job.kind.name, level, text))
             if entry.result.failure is None:
                 if job.kind is request.kind:
                     spent, count = spent + entry.usage.wall, count + 1
@@ -198,10 +199,6 @@ class Graph:
             return job
         job = self.jobs.get(entry.result.job)  # chained within this very commit
         return job if job is not None and job.stage is READY else None
-
-    def _messages(self, job: JobState, result: Result) -> None:
-        for level, text in result.messages:
-            self._commands.append(Said(job.id, job.kind.name, level, text))
 
     def _succeeded(self, job: JobState, entry: Entry, key: str, start: int, payload: bytes | None) -> None:
         result = entry.result
@@ -420,14 +417,17 @@ class Graph:
     def _close(self, id: str, request: OpenRequest, reason: Reason | None, message: str, now: float) -> None:
         """End the request; jobs that it never told of are given back."""
         del self.requests[id]
+        kind, left = request.kind, [*request.jobs.values()]
+        if not (kind.service or self._apart(kind)):
+            self.issuer.landed(kind)
+        if not (left or kind.service):  # as of most
+            return
         reason = Reason.NODE_LOST if reason is None else reason
         failure = Failure(reason, message or reason.value)
-        if request.kind.service:
-            self.services.closed(id, failure, now, told=not request.jobs)
+        if kind.service:
+            self.services.closed(id, failure, now, told=not left)
             return
-        if not self._apart(request.kind):
-            self.issuer.landed(request.kind)
-        for job in [*request.jobs.values()]:
+        for job in left:
             if self.jobs.get(job.id) is not job:  # dropped with another that failed just now
                 continue
             if request.started or reason is not Reason.CANCELLED:
@@ -479,7 +479,7 @@ class Graph:
         for job in jobs:
             job.stage = ISSUED
         self.requests[id] = OpenRequest(kind, jobs)
-        tasks = tuple(self._task(job) for job in jobs)
+        tasks = tuple([self._task(job) for job in jobs])
         chain = self.chain and len(jobs) == 1 and not kind.service and not jobs[0].children and jobs[0].id not in self.services.crews
         self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), (kind,), tasks, chain))
 

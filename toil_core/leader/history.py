@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,8 @@ from toil_core.batch_system import Usage
 from toil_core.errors import CorruptBlob
 from toil_core.leader.state import FOLLOWING, JobState, Stage
 from toil_core.wire.jobs import Failure, Kind, Result
+
+T = TypeVar("T")
 
 PART = 2048
 """So many attempts are compressed together; memory holds no more than that uncompressed."""
@@ -140,23 +143,17 @@ class Past:
         self._clear()
 
     def _clear(self) -> None:
-        self._jobs: list[str] = []
-        self._usages: list[Usage] = []
-        self._kind: list[int] = []
-        self._request: list[int] = []
-        self._edge: list[int] = []
+        self._rows: list[tuple[str, Usage, Kind, tuple[str, str], int]] = []
         self._attempts: dict[int, int] = {}
         self._outcomes: dict[int, str] = {}
         self._logs: dict[int, str] = {}
-        self._kinds: dict[int, tuple[int, Kind]] = {}  # by identity, which is quicker than by value; holding it keeps that one's own
-        self._requests: dict[tuple[str, str], int] = {}
         self._edges: dict[Edges, int] = {}
         self._last: tuple[JobState | None, Stage | None, int] = (None, None, 0)
 
     def committed(self, job: JobState, request: str, node: str, result: Result, usage: Usage) -> None:
         """An attempt has ended with a result; to be told before the graph takes it in."""
         failure = result.failure
-        row = len(self._jobs)
+        row = len(self._rows)
         if failure is not None:
             self._outcomes[row] = failure.reason.value
             if failure.log:
@@ -167,24 +164,15 @@ class Past:
 
     def given_up(self, job: JobState, request: str, node: str, failure: Failure, usage: Usage) -> None:
         """A request has ended without a result of the job; to be told before the graph takes it in."""
-        self._outcomes[len(self._jobs)] = failure.reason.value
+        self._outcomes[len(self._rows)] = failure.reason.value
         self._add(job, request, node, usage)
 
     def _add(self, job: JobState, request: str, node: str, usage: Usage) -> None:
         attempt = job.tries + job.losses
         if attempt:
-            self._attempts[len(self._jobs)] = attempt + 1
-        self._jobs.append(job.id)
-        self._usages.append(usage)
-        kind = job.kind
-        known = self._kinds.get(id(kind))
-        if known is None:
-            known = self._kinds[id(kind)] = (len(self._kinds), kind)
-        self._kind.append(known[0])
-        requests = self._requests
-        self._request.append(requests.setdefault((request, node), len(requests)))
-        self._edge.append(self._edges_of(job))
-        if len(self._jobs) >= PART:
+            self._attempts[len(self._rows)] = attempt + 1
+        self._rows.append((job.id, usage, job.kind, (request, node), self._edges_of(job)))
+        if len(self._rows) >= PART:
             self._pack()
 
     def _edges_of(self, job: JobState) -> int:
@@ -202,17 +190,19 @@ class Past:
 
     def _pack(self) -> None:
         """Compress what was taken in since the last time."""
-        usages = self._usages
+        jobs, usages, of_kind, of_request, edges = zip(*self._rows, strict=True)
+        kinds = {id(kind): kind for kind in of_kind}  # by identity, which is quicker than by value
+        kind_numbers, requests = _numbered(kinds), _numbered(of_request)
         base = min((usage.started for usage in usages if usage.started), default=0.0)
         columns = Columns(
-            [(k.name, k.requirement.cores, k.requirement.memory, k.requirement.disk, k.requirement.preemptible) for _, k in self._kinds.values()],
-            list(self._requests),
+            [(k.name, k.requirement.cores, k.requirement.memory, k.requirement.disk, k.requirement.preemptible) for k in kinds.values()],
+            list(requests),
             list(self._edges),
             base,
-            self._jobs,
-            self._kind,
-            self._request,
-            self._edge,
+            list(jobs),
+            [kind_numbers[id(kind)] for kind in of_kind],
+            [requests[each] for each in of_request],
+            list(edges),
             [round((usage.started - base) * 1e5) if usage.started else -1 for usage in usages],
             _floats([usage.wall for usage in usages]),
             _floats([usage.cpu for usage in usages]),
@@ -230,7 +220,7 @@ class Past:
 
     def blob(self) -> bytes:
         """All that was taken in since `written`; empty when nothing was."""
-        if self._jobs:
+        if self._rows:
             self._pack()
         return b"".join(self._parts)
 
@@ -290,6 +280,11 @@ def _edges(job: JobState) -> Edges:
         tuple(each.id for each in above if each.stage is FOLLOWING),
         tuple(each.id for each in job.needs[:MOST_EDGES]),
     )
+
+
+def _numbered(entries: Iterable[T]) -> dict[T, int]:
+    """The number of each in a table of those that differ, which are in the order in which they come first."""
+    return {entry: number for number, entry in enumerate(dict.fromkeys(entries))}
 
 
 def _floats(values: list[float]) -> bytes:

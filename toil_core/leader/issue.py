@@ -148,8 +148,7 @@ class Issuer:
         return min(self.sizing.backlog, 3 * self._slots(queue.kind))
 
     def _size(self, queue: _Queue) -> int:
-        pace = self._paces.get(queue.kind.name)
-        if pace is None or len(queue.jobs) == 1:
+        if len(queue.jobs) == 1 or (pace := self._paces.get(queue.kind.name)) is None:
             return 1
         each = pace + (self.sizing.overhead if queue.kind.isolated else 0.0)
         fair = -(-len(queue.jobs) // (2 * self._slots(queue.kind)))

@@ -144,14 +144,14 @@ def decode(data: bytes, key: str) -> tuple[Commit, int]:
         CorruptBlob: The header is truncated or not what was written.
     """
     end = header_size(data, key)
-    header = memoryview(data)[_FRAME.size : end]
-    if len(header) != end - _FRAME.size or zlib.crc32(header) != int.from_bytes(data[10:14], "little"):
+    header = data[_FRAME.size : end]
+    if len(data) < end or zlib.crc32(header) != int.from_bytes(data[10:14], "little"):
         raise CorruptBlob(key, "truncated or altered commit")
     try:
         commit = _decoder.decode(header)
     except msgspec.MsgspecError as error:
         raise CorruptBlob(key, f"unreadable commit ({error})") from error
-    if not key.endswith(f"{commit.request}/{commit.number:06}"):
+    if not key.endswith(f"{commit.request}/{str(commit.number).zfill(6)}"):
         raise CorruptBlob(key, f"commit {commit.number} of request {commit.request} under another's key")
     return commit, end
 
