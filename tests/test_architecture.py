@@ -19,7 +19,7 @@ CORE = ROOT / "toil_core"
 MODULES = sorted(CORE.rglob("*.py"))
 PLUGIN_MODULES = sorted((ROOT / "plugins").glob("*/toil*/**/*.py"))
 
-CONTRACTS = ("job_store", "batch_system", "provisioner", "sync_transport", "cluster_engine", "hookspecs", "events", "errors", "options")
+CONTRACTS = ("job_store", "batch_system", "provisioner", "provisioner_options", "sync_transport", "cluster_engine", "hookspecs", "events", "errors", "options")
 """The plugin surface; nothing of it may need the engine."""
 ENGINE = ("workflow", "leader", "worker", "cluster", "monitor", "drivers", "cli", "wire", "testing")
 PURE = ("leader/graph.py", "cluster/phases.py", "cluster/scaling.py", "cluster/wanted.py")

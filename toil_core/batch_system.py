@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Protocol, runtime_checkable
+
+import msgspec
 
 from toil_core.closing import Closing
 
@@ -56,8 +58,7 @@ class Requirement:
     wall_time: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """What was used, as measured where it ran.
 
     Args:
@@ -105,8 +106,7 @@ class Reason(Enum):
     """No machine of this batch system is, or can become, large enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One attempt at one job, or at a batch of small ones.
 
     Args:
@@ -120,12 +120,14 @@ class Request:
     id: str
     name: str
     requirement: Requirement
-    work: bytes = field(repr=False)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    work: bytes
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Request(id={self.id!r}, name={self.name!r}, requirement={self.requirement!r}, environment={self.environment!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """News of one request.
 
     Args:
@@ -152,10 +154,14 @@ class Update:
     message: str = ""
     node: str = ""
     usage: Usage | None = None
-    commit: bytes | None = field(default=None, repr=False)
+    commit: bytes | None = None
     number: int = 0
     commits: int | None = None
     messages: tuple[tuple[str, str, int, str], ...] = ()
+
+    def __repr__(self) -> str:
+        told = ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "commit")
+        return f"Update({', '.join(f'{name}={value!r}' for name, value in told)})"
 
 
 class BatchSystem(Closing):

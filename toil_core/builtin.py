@@ -28,7 +28,7 @@ def toil_options() -> Iterable[Group]:
     from toil_core.leader.options import EngineOptions
     from toil_core.leader.watch_options import WatchOptions
     from toil_core.options import Group
-    from toil_core.provisioner import ClusterOptions
+    from toil_core.provisioner_options import ClusterOptions
     from toil_core.sync_transport import TransportOptions
 
     clusters = Group("cluster", ClusterOptions, commands=CLUSTER_COMMANDS)

@@ -22,7 +22,8 @@ from toil_core.drivers.local_options import LocalCloudOptions
 from toil_core.drivers.single_machine_engine import SingleMachineEngine
 from toil_core.errors import ToilError, UsageError
 from toil_core.options import Config
-from toil_core.provisioner import ClusterOptions, NodeRequest, Shortage
+from toil_core.provisioner import NodeRequest, Shortage
+from toil_core.provisioner_options import ClusterOptions
 
 SECRET = b"certificate-5d1f"
 

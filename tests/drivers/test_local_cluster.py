@@ -16,7 +16,8 @@ from toil_core.drivers.local_catalog import node_types
 from toil_core.drivers.local_options import LocalCloudOptions
 from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config
-from toil_core.provisioner import ClusterOptions, NodeRequest, NodeType, Provisioner
+from toil_core.provisioner import NodeRequest, NodeType, Provisioner
+from toil_core.provisioner_options import ClusterOptions
 from toil_core.testing.provisioner import ProvisionerContract
 from toil_core.worker import procfs
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 def _found(arguments: argparse.Namespace, config: Config) -> Iterator[Summary]:
     from toil_core.cluster.listing import known_here, only_in_cloud
-    from toil_core.provisioner import ClusterOptions
+    from toil_core.provisioner_options import ClusterOptions
 
     chosen = config[ClusterOptions].provisioner
     here = list(known_here(arguments, chosen))

@@ -16,7 +16,8 @@ from toil_core.errors import UsageError
 from toil_core.option_parser import config_from
 from toil_core.options import Config
 from toil_core.plugins import open_provisioner, open_sync_transport
-from toil_core.provisioner import ClusterOptions, HasTransport, Node, Provisioner
+from toil_core.provisioner import HasTransport, Node, Provisioner
+from toil_core.provisioner_options import ClusterOptions
 from toil_core.sync_transport import SyncTransport, TransportOptions
 
 

@@ -26,7 +26,8 @@ from toil_core.cluster.wanted import ALL, HALF, LEADER, Offer, Share, WantedNode
 from toil_core.errors import Interrupted, ToilError, UsageError
 from toil_core.options import Config
 from toil_core.plugins import open_engine, open_provisioner, open_sync_transport
-from toil_core.provisioner import ClusterOptions, Provisioner
+from toil_core.provisioner import Provisioner
+from toil_core.provisioner_options import ClusterOptions
 from toil_core.sync_transport import TransportOptions
 
 _COMPARED = ("provisioner", "engine", "nodes", "workers", "version")

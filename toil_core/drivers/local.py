@@ -26,7 +26,8 @@ from toil_core.drivers.local_options import LocalCloudOptions
 from toil_core.drivers.local_records import Record, Records
 from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config
-from toil_core.provisioner import ClusterOptions, Node, NodeRequest, NodeType, Provisioner, Resource, Shortage
+from toil_core.provisioner import Node, NodeRequest, NodeType, Provisioner, Resource, Shortage
+from toil_core.provisioner_options import ClusterOptions
 from toil_core.state_folder import state_folder
 
 _MONTH = 30 * 86400.0

@@ -39,7 +39,7 @@ from toil_core.leader.serving import Serving
 from toil_core.leader.state import CHILDREN, DELAYED, DONE, FAILED, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Tally, closure
 from toil_core.wire import keys
 from toil_core.wire.commits import Commit, Entry
-from toil_core.wire.jobs import Failure, Kind, Ref, Result
+from toil_core.wire.jobs import Failure, Kind, Ref
 from toil_core.wire.work import Task
 
 

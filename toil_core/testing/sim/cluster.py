@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from toil_core.batch_system import BatchSystem, Reason, Request, Requirement, State, Update
 from toil_core.testing.sim.broken import need
@@ -256,14 +257,14 @@ class SimulatedBatch(BatchSystem):
             case "lost" if update.state is not State.ENDED:
                 return
             case "not carried" if update.commit is not None:
-                update = replace(update, commit=None)
+                update = structs.replace(update, commit=None)
             case "prefix only" if update.commit is not None:
-                update = replace(update, commit=update.commit[: 14 + int.from_bytes(update.commit[6:10], "little")])
+                update = structs.replace(update, commit=update.commit[: 14 + int.from_bytes(update.commit[6:10], "little")])
             case "altered" if update.commit is not None:
                 place = int(len(update.commit) * chance.draw(f"place {site}"))
-                update = replace(update, commit=update.commit[:place] + bytes([update.commit[place] ^ 1]) + update.commit[place + 1 :])
+                update = structs.replace(update, commit=update.commit[:place] + bytes([update.commit[place] ^ 1]) + update.commit[place + 1 :])
             case "count unknown":
-                update = replace(update, commit=None, commits=None)
+                update = structs.replace(update, commit=None, commits=None)
             case _:
                 pass
         told = update

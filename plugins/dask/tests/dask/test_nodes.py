@@ -260,13 +260,12 @@ def test_a_later_leader_ends_what_an_earlier_one_left(with_one: Here) -> None:
     with later.system:
         later.await_node("one")
         request = here.run.request(body("nothing"))
-        from dataclasses import replace
 
         from toil_core.wire import work
 
         newer = "2-" + request.id.partition("-")[2]
         record = msgspec.structs.replace(work.decode_work(request.work), request=newer)
-        later.system.submit([replace(request, id=newer, work=work.encode(record))])
+        later.system.submit([msgspec.structs.replace(request, id=newer, work=work.encode(record))])
         await_death(pid, SECONDS)
         assert later.end(newer).reason is None
         assert here.end(id).reason is Reason.CANCELLED
