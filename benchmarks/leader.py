@@ -29,7 +29,7 @@ from toil_core.leader.collector import rare
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.loop import Loop
-from toil_core.leader.moves import Finish
+from toil_core.leader.moves import Finish, Submit
 from toil_core.leader.retries import Policy
 from toil_core.leader.tell import Teller
 from toil_core.wire import commits, keys
@@ -148,6 +148,10 @@ class InlineLoop(Loop):
     def finish(self) -> Finish | None:
         """How the run ended."""
         return self._finish
+
+    def requests(self, submits: Iterable[Submit]) -> list[Request]:
+        """What is sent for each."""
+        return [self._request(submit) for submit in submits]
 
     def run_inline(self, machine: BatchSystem) -> None:
         self._carry_out(self._graph.resume())

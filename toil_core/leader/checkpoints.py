@@ -162,9 +162,10 @@ class Checkpoints:
         self._files.extend(found.deleted)
 
     def _collectable(self, graph: Graph) -> list[str]:
-        garbage = list(dict.fromkeys(graph.garbage))
-        graph.garbage = [key for key in garbage if keys.commit_parts(key)[0] in graph.requests]
-        return [key for key in garbage if keys.commit_parts(key)[0] not in graph.requests]
+        garbage = dict.fromkeys(graph.garbage)
+        needed = {key for key in garbage if keys.commit_parts(key)[0] in graph.requests}
+        graph.garbage = [key for key in garbage if key in needed]
+        return [key for key in garbage if key not in needed]
 
 
 def start_again(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, readers: int = 16) -> Found:

@@ -128,9 +128,15 @@ def header_size(start: bytes, key: str) -> int:
     Raises:
         CorruptBlob: These are not the first bytes of a commit.
     """
-    if len(start) < _FRAME.size or start[:6] != _MAGIC:
+    return _frame(start, key)[0]
+
+
+def _frame(start: bytes, key: str) -> tuple[int, int]:
+    """Where the header ends, and its CRC-32."""
+    if len(start) < _FRAME.size or not start.startswith(_MAGIC):
         raise CorruptBlob(key, "not a commit")
-    return _FRAME.size + int.from_bytes(start[6:10], "little")
+    _, size, crc = _FRAME.unpack_from(start)
+    return _FRAME.size + size, crc
 
 
 def decode(data: bytes, key: str) -> tuple[Commit, int]:
@@ -143,9 +149,9 @@ def decode(data: bytes, key: str) -> tuple[Commit, int]:
     Raises:
         CorruptBlob: The header is truncated or not what was written.
     """
-    end = header_size(data, key)
+    end, crc = _frame(data, key)
     header = data[_FRAME.size : end]
-    if len(data) < end or zlib.crc32(header) != int.from_bytes(data[10:14], "little"):
+    if len(data) < end or zlib.crc32(header) != crc:
         raise CorruptBlob(key, "truncated or altered commit")
     try:
         commit = _decoder.decode(header)
@@ -213,7 +219,7 @@ def sound(commit: Commit, payload: bytes, key: str) -> bytes:
     """
     for entry in commit.entries:
         base, result = entry.base, entry.result
-        for span, crc in ((result.value, result.crc), *((job.body, job.crc) for job in result.jobs)):
+        for span, crc in [(result.value, result.crc), *[(job.body, job.crc) for job in result.jobs]]:
             if zlib.crc32(payload[base + span[0] : base + span[1]]) != crc:
                 raise CorruptBlob(key, f"altered commit: bytes {base + span[0]} to {base + span[1]} of its payload")
     return payload
