@@ -14,7 +14,7 @@ from botocore.config import Config as Tuning
 from toil_core.errors import UsageError
 
 import toil_aws
-from toil_aws.errors import one_line, translated
+from toil_aws.errors import no_region, one_line, translated
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def s3(options: AwsOptions, region: str | None = None, *, anonymous: bool = Fals
         anonymous: Whether to ask as nobody, for what is public.
 
     Raises:
-        UsageError: There is no such profile, or no such endpoint.
+        UsageError: There is no such profile, no such endpoint, or AWS has no such region.
     """
     if not anonymous:
         with _lock:
@@ -96,4 +96,6 @@ def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
     )
     maker = session(options)
     with translated(server or "S3"), readable():
+        if region and server is None and (wrong := no_region(region, maker)):
+            raise UsageError(wrong)
         return maker.client("s3", region_name=region, endpoint_url=server, config=tuning)  # type: ignore[no-any-return]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 from toil_core.errors import BadLocator, KeyExists, NoSuchJobStore, NoSuchKey, StoreError, StoreFull, ToilError, Transient, UsageError
 
 TRIED = (
@@ -122,6 +124,16 @@ def renewed() -> Iterator[None]:
         raise UsageError(f"AWS: the credentials were renewed, and those that came have expired too; check what gives them, and the clock; {HOW}") from error
 
 
+def no_region(region: str, session: Session) -> str:
+    """What is wrong with the name of a region; empty when it is one, or may be one that is newer than the SDK."""
+    try:
+        session.get_partition_for_region(region)
+    except sdk.UnknownRegionError:
+        near = get_close_matches(region, session.get_available_regions("s3"), 1)
+        return f"AWS has no region {region}; " + (f"did you mean {near[0]}" if near else "its regions have names like us-west-2")
+    return ""
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
@@ -131,7 +143,8 @@ def _answer(error: sdk.ClientError, where: str, key: str) -> ToilError:
     code, status = code_of(error), status_of(error)
     operation: Any = error.operation_name
     if code == "NoSuchBucket":
-        return NoSuchJobStore(f"there is no job store at {where}: there is no such bucket")
+        hint = no_region(where.split(":")[1], Session()) if where.startswith("aws:") else ""
+        return NoSuchJobStore(f"there is no job store at {where}: there is no such bucket{hint and f' ({hint}, unless your server calls one so)'}")
     if code == "NoSuchKey" or (status == 404 and code in ("404", "NotFound", "")):
         return NoSuchKey(key) if key else UsageError(f"{where}: {operation} is answered that there is nothing; is that a server of S3? Check --aws-endpoint-url, and the bucket")
     if code == "PreconditionFailed" or status == 412:

@@ -24,6 +24,8 @@ Verdict = Callable[[Exception], ToilError]
 _FAILURES = (ClientError, BotoCoreError, HTTPClientError, HTTPError, OSError)
 _TRIES = 6
 _BUFFER = 1 << 18
+_PIECE = 1 << 18
+"""Bytes that are taken from a connection at a time: few enough to stay in the processor's cache until they are in their place."""
 
 
 def opened(
@@ -31,8 +33,8 @@ def opened(
 ) -> BinaryIO:
     """Open bytes of an object.
 
-    At most `several` parts are held in memory. A part that breaks off goes on where it was, and
-    only with the same version of the object.
+    At most `several` parts are held in memory, and the one that is being read. A part that breaks off goes on where it was,
+    and only with the same version of the object.
 
     Args:
         client: The client.
@@ -58,10 +60,10 @@ def opened(
     source = _Source(client, {**request, "IfMatch": answer["ETag"]}, verdict)
     first = _Part(source, start, start + min(length, part), answer["Body"])
     if length <= part:
-        data = io.BytesIO(first.read())
+        data = io.BytesIO(first.read(bytearray(length)))
         data.size = length  # type: ignore[attr-defined]
         return data
-    return cast("BinaryIO", io.BufferedReader(_Parts(source, first, start + length, part, several, length), _BUFFER))
+    return cast("BinaryIO", io.BufferedReader(_Parts(source, first, start, start + length, part, several), _BUFFER))
 
 
 class _Source:
@@ -101,13 +103,19 @@ class _Part:
     def __init__(self, source: _Source, start: int, stop: int, body: Any = None) -> None:
         self._source, self._at, self._stop, self._body = source, start, stop, body
 
-    def read(self) -> bytes:
-        """All of them.
+    def read(self, place: bytearray) -> memoryview:
+        """Read all of them.
+
+        Args:
+            place: Where to put them: as long as they are, or longer.
+
+        Returns:
+            What they fill of the place.
 
         Raises:
             ToilError: They cannot be read.
         """
-        pieces: list[bytes] = []
+        start, room = self._at, memoryview(place)
         tries = 0
         while self._at < self._stop:
             if self._source.closing.is_set():
@@ -115,7 +123,7 @@ class _Part:
             try:
                 body = self._body or self._source.open(self._at, self._stop)
                 self._body = body
-                piece = body.read(min(1 << 20, self._stop - self._at))
+                piece = body.read(min(_PIECE, self._stop - self._at))
                 if not piece:
                     raise EOFError
             except (*_FAILURES, EOFError) as error:
@@ -126,11 +134,11 @@ class _Part:
                     raise found from error
                 self._source.closing.wait(min(5.0, 0.05 * 2**tries) * random.uniform(0.5, 1.0))
                 continue
-            pieces.append(piece)
+            room[self._at - start : self._at - start + len(piece)] = piece
             self._at += len(piece)
             tries = 0
         self._drop()
-        return b"".join(pieces)
+        return room[: self._at - start]
 
     def _drop(self) -> None:
         body, self._body = self._body, None
@@ -139,18 +147,18 @@ class _Part:
 
 
 class _Parts(io.RawIOBase):
-    """Parts in turn, each fetched by a thread before it is needed."""
+    """Parts in turn, each fetched by a thread before it is needed, into memory in which one before it was."""
 
-    def __init__(self, source: _Source, first: _Part, stop: int, part: int, several: int, size: int) -> None:
-        self.size = size
+    def __init__(self, source: _Source, first: _Part, start: int, stop: int, part: int, several: int) -> None:
+        self.size = stop - start
         self._source = source
         self._pool = ThreadPoolExecutor(several, "toil-s3")
-        self._coming: deque[Future[bytes]] = deque([self._pool.submit(first.read)])
-        self._next, self._stop, self._size, self._several = first._stop, stop, part, several
-        self._data = memoryview(b"")
-        while len(self._coming) < several:
-            if not self._order():
-                break
+        self._coming: deque[tuple[bytearray, Future[memoryview]]] = deque()
+        self._next, self._stop, self._size = start, stop, part
+        self._place, self._data = bytearray(part), memoryview(b"")
+        self._order(bytearray(part), first)
+        while len(self._coming) < several and self._next < stop:
+            self._order(bytearray(part))
 
     def readable(self) -> bool:
         return True
@@ -159,9 +167,12 @@ class _Parts(io.RawIOBase):
         if not self._data:
             if not self._coming:
                 return 0
-            self._data = memoryview(self._coming[0].result())  # one that failed stays: what comes after it must not take its place
+            place, read = self._coming[0]
+            self._data = read.result()  # one that failed stays: what comes after it must not take its place
             self._coming.popleft()
-            self._order()
+            free, self._place = self._place, place
+            if self._next < self._stop:
+                self._order(free)
         count = min(len(buffer), len(self._data))
         buffer[:count] = self._data[:count]
         self._data = self._data[count:]
@@ -174,10 +185,8 @@ class _Parts(io.RawIOBase):
             self._coming.clear()
         super().close()
 
-    def _order(self) -> bool:
-        if self._next >= self._stop:
-            return False
+    def _order(self, place: bytearray, part: _Part | None = None) -> None:
         end = min(self._next + self._size, self._stop)
-        self._coming.append(self._pool.submit(_Part(self._source, self._next, end).read))
+        part = part or _Part(self._source, self._next, end)
+        self._coming.append((place, self._pool.submit(part.read, place)))
         self._next = end
-        return True

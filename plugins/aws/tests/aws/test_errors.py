@@ -55,3 +55,22 @@ def test_a_blob_is_just_not_there(store: S3JobStore) -> None:
 def test_an_upload_that_is_gone_is_no_missing_blob() -> None:
     error = ClientError({"Error": {"Code": "NoSuchUpload", "Message": "gone"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "UploadPart")  # type: ignore[typeddict-item]
     assert isinstance(verdict(error, "aws:us-west-2:bucket", "some/key"), Transient)
+
+
+@pytest.mark.parametrize(("region", "said"), [("nowhere-9", "AWS has no region nowhere-9; its .*like us-west-2"), ("useast1", "did you mean us-east-1")])
+def test_a_region_that_amazon_cannot_have_is_refused(region: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        S3JobStore(f"{region}:bucket", Config())
+
+
+def test_regions_that_are_newer_than_the_sdk_are_not_refused() -> None:
+    S3JobStore("eu-north-77:bucket", Config()).close()
+
+
+def test_other_servers_may_have_regions_of_their_own(store: S3JobStore) -> None:
+    S3JobStore("garage:bucket", Config()).close()
+    error = ClientError({"Error": {"Code": "NoSuchBucket", "Message": "none"}}, "GetObject")
+    assert str(verdict(error, "aws:garage:bucket")).endswith(
+        "there is no such bucket (AWS has no region garage; its regions have names like us-west-2, unless your server calls one so)"
+    )
+    assert str(verdict(error, "aws:us-west-2:bucket")).endswith("there is no such bucket")

@@ -174,6 +174,14 @@ def test_memory_is_bounded_while_parts_of_a_stream_move(real: Server, name: str)
             tracemalloc.stop()
         assert store.stat("k").size == 150 << 20
         assert peak < 110 << 20
+        tracemalloc.start()
+        try:
+            with store.read("k") as stream:
+                assert sum(map(len, iter(lambda: stream.read(1 << 20), b""))) == 150 << 20
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 36 << 20  # two parts that come and one that is read, which take turns in the same memory
         store.destroy()
 
 

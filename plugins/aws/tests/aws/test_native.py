@@ -5,15 +5,17 @@ It is run in a process of its own: its threads outlive what they were made for.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 
-import pytest
 from tests.servers import Server
+from toil_core.testing.needs import need
 
-pytest.importorskip("awscrt", reason="an extra of the plugin: it makes each process that imports the SDK some MiB larger")
+APART = Path(sys.prefix) / "native"
+"""Where `tools/setup test` puts it: in the environment, each process that imports the SDK would be some MiB larger for it."""
 
 # The SDK gives the native client TLS only, takes it on large machines only, and in one process of the machine at a time.
 NATIVE = """
@@ -50,8 +52,9 @@ NATIVE = """
 
 def run(folder: Path, bucket: str, script: str) -> str:
     """What a script says that has the native client and a store."""
+    need("" if (APART / "awscrt").is_dir() else f"awscrt is not in {APART}: run tools/setup test")
     command = [sys.executable, "-c", dedent(NATIVE) + dedent(script), str(folder), bucket]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(APART)}, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
