@@ -58,7 +58,7 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         with closing(socket.socket()) as probe, closing(socket.socket()) as second:
-            port = 10_000 + secrets.randbelow(12_000)
+            port = 10_000 + secrets.randbelow(10_000)  # so that none is another's with what is added
             try:
                 probe.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 10_000))

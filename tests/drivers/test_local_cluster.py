@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -87,6 +88,14 @@ class TestWhatHappensToNodes:
         assert [node.name for node in cloud.nodes("demo")] == ["leader"]
         cloud.launch("demo", [NodeRequest("worker-1", "local.small", "worker")])
         assert [node.name for node in cloud.nodes("demo")] == ["leader", "worker-1"]
+
+
+def test_a_port_is_held_for_the_ssh_server_alone() -> None:
+    with local_node.hold_port("127.0.0.1") as held, socket.socket() as stranger:
+        with pytest.raises(OSError, match="in use"):
+            stranger.bind(held.getsockname())
+        with socket.create_server(held.getsockname()) as server:  # it asks for the address to be used again, as sshd does
+            socket.create_connection(server.getsockname(), 60).close()
 
 
 def test_other_node_types(tmp_path: Path) -> None:

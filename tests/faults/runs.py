@@ -24,6 +24,7 @@ from toil_core.leader.issue import Sizing
 from toil_core.leader.retries import Policy
 from toil_core.options import Config
 from toil_core.wire import commits, keys
+from toil_core.worker import procfs
 
 SCRIPT = Path(workflow.__file__)
 DEADLINE = 180.0
@@ -50,7 +51,7 @@ class Run:
         self.orders = folder / "orders"
         self._arguments = ["--folder", str(folder), "--seed", str(seed), "--size", str(size)]
         self._options = ["--clean", "never", "--retry-backoff-seconds", "0", *options]
-        self._mark = f"{MARK}={secrets.token_hex(8)}"
+        self._mark = secrets.token_hex(8)
         self._leaders: list[subprocess.Popen[str]] = []
         self.tmp.mkdir(parents=True)
         self.orders.mkdir()
@@ -69,7 +70,6 @@ class Run:
 
     def start(self, *options: str, restart: bool = False, script: Path = SCRIPT, **variables: str) -> subprocess.Popen[str]:
         """Start a leader, in a process group of its own."""
-        name, _, value = self._mark.partition("=")
         mode = ["--restart"] if restart else self._arguments
         leader = subprocess.Popen(
             [sys.executable, str(script), f"file:{self.store}", *mode, *self._options, *options],
@@ -77,7 +77,7 @@ class Run:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            env={**os.environ, name: value, "TMPDIR": str(self.tmp), **variables},
+            env={**os.environ, MARK: self._mark, "TMPDIR": str(self.tmp), **variables},
             start_new_session=True,
         )
         self._leaders.append(leader)
@@ -92,17 +92,7 @@ class Run:
 
     def processes(self) -> list[int]:
         """Every living process of the workflow but zombies."""
-        found = []
-        for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) != os.getpid():
-                try:
-                    environment = Path(f"/proc/{name}/environ").read_bytes()
-                    state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
-                except OSError:
-                    continue
-                if self._mark.encode() in environment.split(b"\0") and state != "Z":
-                    found.append(int(name))
-        return found
+        return [pid for pid in procfs.belonging(self._mark, MARK) if procfs.start_time(pid)]
 
     def await_no_process(self) -> None:
         """Fail unless every process of the workflow ends soon."""

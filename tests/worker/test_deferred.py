@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -229,6 +230,22 @@ def test_no_file_nothing_to_do(tmp_path: Path) -> None:
     assert deferred.run_all(str(tmp_path / "none"), SECONDS, lambda: None) == []
     assert deferred.claim(str(tmp_path / "none")) == ""
     assert deferred.left(str(tmp_path)) == []
+
+
+def test_nothing_is_left_to_do_when_another_has_just_removed_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_folder = tmp_path / "toil-run-1-2"
+    run_folder.mkdir(mode=0o700)
+    deferred.append(deferred.path_of(str(run_folder), f"{run_folder}/0", 0), Setup(), "name", b"call")
+    listdir = os.listdir
+
+    def late(path: str) -> list[str]:
+        shutil.rmtree(run_folder)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", late)
+    assert deferred.left(str(run_folder)) == []
+    monkeypatch.undo()
+    assert not run_folder.exists()
 
 
 @job(**SMALL)

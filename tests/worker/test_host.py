@@ -17,6 +17,7 @@ from toil_core.batch_system import Reason
 from toil_core.drivers.file import FileJobStore
 from toil_core.drivers.single_machine import SingleMachine
 from toil_core.errors import StoreFull, Transient
+from toil_core.leader.local import LocalJobs
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.testing import runners
@@ -50,8 +51,8 @@ def setup_with(run: Run, **options: Any) -> str:
 
 def fork_servers(root: Path) -> list[int]:
     (folder,) = root.iterdir()
-    found = procfs.belonging(str(folder))
-    return [pid for pid in found if os.getpgid(pid) == pid and b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes() and parent(pid) == os.getpid()]
+    found = set(procfs.belonging(str(folder)))
+    return [pid for pid in procfs.children(os.getpid()) if pid in found and b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def parent(pid: int) -> int:
@@ -149,6 +150,16 @@ def test_what_outlives_leader_and_fork_server_is_ended_by_the_next_host(
     for pid in attempts:
         await_death(pid, SECONDS)
     assert len(list(root.iterdir())) == 1
+
+
+@pytest.mark.parametrize("batch_system", [SingleMachine, LocalJobs])
+def test_what_a_killed_leader_left_is_swept_also_when_nothing_is_left_to_run(root: Path, batch_system: type[SingleMachine | LocalJobs]) -> None:
+    program = "import os, sys; from pathlib import Path; from toil_core.worker.folders import RunFolder; RunFolder(Path(sys.argv[1])); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", program, str(root)], check=False).returncode == 9
+    (left,) = root.iterdir()
+    assert os.listdir(left) == ["lock"]
+    batch_system(Config([EngineOptions(work_dir=str(root))])).close()
+    assert not list(root.iterdir())
 
 
 class Troubled(FileJobStore):

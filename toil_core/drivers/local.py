@@ -186,13 +186,14 @@ class LocalProvisioner(Provisioner):
         record = Record(request.name, request.type, request.role, request.preemptible, address, time.time())
         files = {"boot": (request.boot, 0o600)}
         home, about = self._records.home(cluster, request.name), self._records.about(cluster, request.name)
-        if self._sshd:
-            port = local_node.free_port(address)
+        if not self._sshd:
+            self._records.add(cluster, record, files)
+            return
+        with local_node.hold_port(address) as held:
+            port: int = held.getsockname()[1]
             private, public = local_node.make_host_key(self._records.folder(cluster))
             files |= {"host_key": (private, 0o600), **local_node.server_files(home, about, address, port, request.ssh_key)}
-            record = msgspec.structs.replace(record, port=port, host_key=public)
-        self._records.add(cluster, record, files)
-        if self._sshd:
+            self._records.add(cluster, msgspec.structs.replace(record, port=port, host_key=public), files)
             local_node.start(self._sshd, home, about)
 
     def _end(self, cluster: str, name: str) -> None:

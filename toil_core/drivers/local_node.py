@@ -100,11 +100,12 @@ def make_host_key(folder: Path) -> tuple[bytes, str]:
     return private, " ".join(public.split()[:2])
 
 
-def free_port(address: str) -> int:
-    """A port of the address on which nobody listens."""
-    with socket.create_server((address, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+def hold_port(address: str) -> socket.socket:
+    """A socket that holds a port of the address: nobody else is given it, but the ssh server may listen there."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Linux lets two sockets that both say so have a port, as long as one listens
+    held.bind((address, 0))
+    return held
 
 
 def start(sshd: str, home: Path, about: Path) -> None:

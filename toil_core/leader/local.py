@@ -14,6 +14,7 @@ from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 from toil_core.update_queue import UpdateQueue
 from toil_core.wire.work import decode_work
+from toil_core.worker.folders import sweep_all
 from toil_core.worker.host import WorkerHost
 
 
@@ -58,6 +59,8 @@ class LocalJobs(BatchSystem):
             host, self._host = self._host, None
         if host is not None:
             host.close()
+        else:  # an earlier leader may have been killed when all was done but the sweeping
+            sweep_all(self._root)
 
     def _end(self, ids: set[str], end: Callable[[WorkerHost, str], None]) -> None:
         with self._lock:

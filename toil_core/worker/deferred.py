@@ -115,7 +115,11 @@ def left(run: str, prefix: str = "") -> list[str]:
     folder = f"{run}/{FOLDER}"
     if not (_own(run, stat.S_ISDIR) and _own(folder, stat.S_ISDIR)):
         return []
-    paths = [f"{folder}/{name}" for name in sorted(os.listdir(folder)) if name.startswith(prefix)]
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:  # another has just run them, and removed it
+        return []
+    paths = [f"{folder}/{name}" for name in names if name.startswith(prefix)]
     return [path for path in paths if _own(path, stat.S_ISREG)]
 
 

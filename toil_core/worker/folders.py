@@ -24,8 +24,7 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        for path in root.resolve().glob(f"{_PREFIX}*"):
-            sweep(path)
+        sweep_all(root)
         pid = os.getpid()
         base = f"{_PREFIX}{pid}-{procfs.start_time(pid)}"
         for attempt in range(1000):
@@ -109,6 +108,12 @@ def _open_up(path: str) -> None:
                 os.chmod(name, 0o700)
             except OSError:
                 pass
+
+
+def sweep_all(root: Path) -> None:
+    """Sweep after every host that made its folder there and is no more."""
+    for path in root.resolve().glob(f"{_PREFIX}*"):
+        sweep(path)
 
 
 def sweep(path: Path) -> None:

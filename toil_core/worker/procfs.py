@@ -9,8 +9,10 @@ from collections.abc import Iterator
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _EXITING = 0x4
 """The kernel's flag of a process that is on its way out (PF_EXITING)."""
-_START_CODE, _ENV_END = 23, 48
-"""Where the start of a process's program and the end of its variables are told among what follows its name (proc(5))."""
+_KILLED = 1 << (signal.SIGKILL - 1)
+"""That signal among those that a thread has yet to take."""
+_FLAGS, _START_CODE, _PENDING, _ENV_END = 6, 23, 28, 48
+"""Where a process's flags, the start of its program, its pending signals and the end of its variables are told among what follows its name (proc(5))."""
 _LOOKS = 10_000
 """How often a process is looked at that is about to show its variables; a program is loaded within a few looks."""
 MARK = "TOIL_RUN_FOLDER"
@@ -67,7 +69,9 @@ def start_time(pid: int) -> str:
 def exiting(pid: int) -> bool:
     """Whether the process has ended or is about to: one that was killed closes its files some time before it counts as ended."""
     fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
-    return len(fields) <= 6 or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & _EXITING)
+    if len(fields) <= _PENDING or fields[0] in (b"Z", b"X"):
+        return True
+    return bool(int(fields[_FLAGS]) & _EXITING or int(fields[_PENDING]) & _KILLED)  # its other threads may be gone before its first one begins to end
 
 
 def out_of_memory_kills() -> int:
