@@ -18,6 +18,6 @@ def test_every_word_is_counted_as_a_shell_counts_it(tmp_path: Path, parts: int) 
     shell = subprocess.run(f"tr -s ' ' '\\n' < '{text}' | grep . | sort | uniq -c", shell=True, check=True, capture_output=True, text=True)
     expected = {word: int(number) for number, word in (line.split() for line in shell.stdout.splitlines())}
     command = [sys.executable, str(EXAMPLE / "words.py"), f"file:{tmp_path / 'store'}", "--text", str(text), "--parts", str(parts)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == expected

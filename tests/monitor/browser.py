@@ -12,6 +12,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.servers import free_ports
 from toil_core.testing.needs import need
 
 _FLAGS = (
@@ -87,7 +88,7 @@ def opened(profile: Path) -> Iterator[Browser]:
         options.add_argument(flag)
     options.binary_location = program
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(driver))
+    made = webdriver.Chrome(options=options, service=Service(driver, port=free_ports(1)[0]))  # by itself it takes one that others may get first
     try:
         yield Browser(made)
     finally:

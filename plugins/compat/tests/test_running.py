@@ -325,7 +325,7 @@ def test_an_interrupted_script_is_gone_on_with(tmp_path: Path) -> None:
     leader = subprocess.Popen(script, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     with leader, (tmp_path / "pipe").open():  # waits for the job
         leader.send_signal(signal.SIGINT)
-        errors = leader.communicate(timeout=60)[1]
+        errors = leader.communicate(timeout=200)[1]
     assert leader.returncode == -signal.SIGINT
     assert "KeyboardInterrupt" in errors and "--restart" in errors
     (tmp_path / "again").touch()
