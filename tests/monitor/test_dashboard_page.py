@@ -56,6 +56,7 @@ def test_a_run_is_followed_to_its_end(browser: Browser, tmp_path: Path) -> None:
             assert browser.text("#head .badge") == "running"
             assert "1-1.0.0" in browser.text("#running")
             browser.wait("document.querySelectorAll('#graph .box').length === 2")
+            browser.wait("document.querySelector('#failures') !== null")  # it may end after those that end well
             assert "ValueError: one is bad" in browser.text("#failures")
             browser.ask(SLOW_FETCH)
             browser.ask("document.querySelector('#failures summary').click()")
