@@ -1,8 +1,11 @@
 """What runs ask of S3, counted by a proxy before a real server, and what that costs at list prices.
 
-    python -m plugins.aws.benchmarks.costs [--jobs 10000] [--large 100000] [--phases PHASE,PHASE] [--document]
+    python -m plugins.aws.benchmarks.costs [--jobs 10000] [--restarted 20000] [--document]
+    python -m plugins.aws.benchmarks.costs --phases large [--large 100000] [--document]
 
-The figures of each phase are kept in build/, in the place of those of the last time; the table is made of all that are there. Every run is a process of its own, as a user starts it. What goes by time is counted with a clock that is set, not waited for.
+The second takes long, and has a phase of its own. The figures of each phase are kept in build/, in the place of those of the last time;
+the table is made of all that are there. Every run is a process of its own, as a user starts it.
+What goes by time is counted with a clock that is set, not waited for.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ from tests import servers
 
 ROOT = Path(__file__).parents[3]
 HEAD = ("phase", "writes", "reads", "listings", "deletions", "$ per million jobs")
-PHASES = ("chains", "time", "isolated", "shared", "killed")
+PHASES = ("chains", "time", "isolated", "shared", "killed", "large")
+USUAL = PHASES[:-1]
 SAVED = ROOT / "build" / "aws-costs.json"
 KINDS = ("write", "read", "listing", "deletion")
 PRICES = {"write": 5e-6, "listing": 5e-6, "read": 0.4e-6, "deletion": 0.0}
@@ -89,8 +93,11 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         """The line's cells."""
-        dollars = sum(PRICES[kind] * self.asked[kind] for kind in KINDS) * 1e6 / self.jobs if self.jobs else 0.0
-        return (self.phase, *(f"{self.asked[kind]:g}" for kind in KINDS), f"{dollars:.3f}" if self.jobs else "")
+        return (self.phase, *(f"{self.asked[kind]:g}" for kind in KINDS), f"{self.dollars():.3f}" if self.jobs else "")
+
+    def dollars(self) -> float:
+        """What a million of its jobs cost."""
+        return sum(PRICES[kind] * self.asked[kind] for kind in KINDS) * 1e6 / self.jobs
 
 
 class Bench:
@@ -156,7 +163,7 @@ class Bench:
         return [
             Row(f"restart, after the leader was killed at {at:,} of {jobs:,} jobs: until the first commit of a job", counted(restarted[:first])),
             Row(f"{jobs:,} tiny jobs that share processes, with that kill and restart: all that was asked", counted([*whole, *restarted]), jobs),
-            Row(f"clean of that store, in which {blobs} blobs were left", counted(self._proxy.asked[done:])),
+            Row(f"clean of the store of those {jobs:,} jobs, in which {blobs} blobs were left", counted(self._proxy.asked[done:])),
         ]
 
     def by_time(self) -> list[Row]:
@@ -202,7 +209,7 @@ class Bench:
             return sum(1 for _ in store.list())
 
 
-def measure(folder: Path, jobs: int, large: int, phases: Collection[str]) -> None:
+def measure(folder: Path, jobs: int, restarted: int, large: int, phases: Collection[str]) -> None:
     """Start the server, go through the phases, and keep what was counted."""
     with servers.seaweedfs(folder / "server") as server, proxy_to(server.url) as proxy:
         os.environ.update({**server.environment, "AWS_ENDPOINT_URL": proxy.url, "XDG_CONFIG_HOME": str(folder)})
@@ -212,7 +219,8 @@ def measure(folder: Path, jobs: int, large: int, phases: Collection[str]) -> Non
             "time": bench.by_time,
             "isolated": lambda: bench.tiny(jobs, isolated=True),
             "shared": lambda: bench.tiny(jobs, isolated=False),
-            "killed": lambda: bench.killed(large),
+            "killed": lambda: bench.killed(restarted),
+            "large": lambda: bench.killed(large),
         }
         for phase in PHASES:
             if phase in phases:
@@ -241,23 +249,38 @@ def counted(asked: Iterable[Asked]) -> Counter[str]:
     return Counter(each.kind for each in asked)
 
 
+def budgets(rows: Sequence[Row]) -> str:
+    """Which of the rows of jobs keep to what they may cost: 2 writes and 1 read if they run alone, else 0.1 of each and a dollar a million."""
+    told = []
+    for row in rows:
+        if row.phase.startswith("a job that runs alone"):
+            kept = row.asked["write"] <= 2 and row.asked["read"] <= 1 and not row.asked["listing"]
+        elif row.jobs:
+            kept = max(row.asked["write"], row.asked["read"]) <= row.jobs / 10 and row.dollars() <= 1
+        else:
+            continue
+        told.append(f"* {'met' if kept else 'NOT met'}: {row.phase}")
+    return "The budgets (2 writes and 1 read for a job that runs alone; 0.1 of each and $1 a million for tiny ones):\n\n" + "\n".join(told)
+
+
 def main() -> None:
     parsing = argparse.ArgumentParser(
         prog="python -m plugins.aws.benchmarks.costs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parsing.add_argument("--jobs", type=int, default=10_000, help="of the runs of tiny jobs")
-    parsing.add_argument("--large", type=int, default=100_000, help="jobs of the run that is killed and restarted")
-    parsing.add_argument("--phases", default=",".join(PHASES), help="which to run (all)")
+    parsing.add_argument("--restarted", type=int, default=20_000, help="jobs of the run that is killed and restarted")
+    parsing.add_argument("--large", type=int, default=100_000, help="jobs of the phase `large`, which is the same with more")
+    parsing.add_argument("--phases", default=",".join(USUAL), help=f"which of {', '.join(PHASES)} to run (all but the last)")
     parsing.add_argument("--document", action="store_true", help="write the table into docs/aws.md")
     given = parsing.parse_args()
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     with tempfile.TemporaryDirectory(prefix="toil-costs-") as folder:
-        measure(Path(folder), given.jobs, given.large, given.phases.split(","))
+        measure(Path(folder), given.jobs, given.restarted, given.large, given.phases.split(","))
     kept = saved()
     rows = [Row(each["phase"], Counter(each["asked"]), each["jobs"]) for phase in PHASES for each in kept.get(phase, [])]
     text = table.markdown(HEAD, [row.cells() for row in rows], right=(1, 2, 3, 4, 5))
     if given.document:
-        document.put(f"{text}\n\nCounted on {os.cpu_count()} cores, load {machine.load()} after.", ROOT / "docs" / "aws.md", "costs")
+        document.put(f"{text}\n\n{budgets(rows)}\n\nCounted on {os.cpu_count()} cores, load {machine.load()} after.", ROOT / "docs" / "aws.md", "costs")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A large file into an S3 store and out of it, beside the AWS CLI, and `cp` into the same server's file system.
 
-    python -m plugins.aws.benchmarks.throughput --cli PATH/TO/aws [--size 1GiB] [--rounds 3] [--folder FOLDER] [--document]
+    python -m plugins.aws.benchmarks.throughput --cli PATH/TO/aws [--size 1GiB] [--rounds 3] [--seconds 240] [--folder FOLDER] [--document]
 
 Each moves the same file by a process of its own, from its start to its end, through one SeaweedFS that is started here.
 The order changes from round to round; what came back is compared with what was sent. The server's own time is in the wall
@@ -92,8 +92,9 @@ def ways(bucket: str, cli: str, source: Path, target: Path, *, mounts: bool) -> 
     return found
 
 
-def measure(cli: str, size: int, rounds: int, folder: Path) -> list[Way]:
-    """Start the server, and let each of them move the file, in turns."""
+def measure(cli: str, size: int, rounds: int, seconds: float, folder: Path) -> list[Way]:
+    """Start the server, and let each of them move the file, in turns; no round begins that would likely end after the seconds."""
+    began = time.perf_counter()
     source, target, data = folder / "source", folder / "target", folder / "server"
     with source.open("wb") as out:
         for _ in range(size // MIB):
@@ -107,6 +108,9 @@ def measure(cli: str, size: int, rounds: int, folder: Path) -> list[Way]:
             store.prepare()
             entrants = ways(bucket, cli, source, target, mounts=mounts)
             for number in range(rounds):
+                passed = time.perf_counter() - began
+                if number and passed + passed / number > seconds:
+                    break
                 for direction in ("up", "down"):
                     some = [way for way in entrants if way.direction == direction]
                     for way in some[number % len(some) :] + some[: number % len(some)]:
@@ -153,18 +157,19 @@ def main() -> None:
     parsing.add_argument("--cli", default="aws", help="the program of the AWS CLI")
     parsing.add_argument("--size", type=parse_size, default=1 << 30, help="of the file")
     parsing.add_argument("--rounds", type=int, default=3)
+    parsing.add_argument("--seconds", type=float, default=240.0, help="after which no further round is begun")
     parsing.add_argument("--folder", help="where the file and the server's data are")
     parsing.add_argument("--document", action="store_true", help="write the table into docs/aws.md")
     given = parsing.parse_args()
     before = machine.load()
     with tempfile.TemporaryDirectory(prefix="toil-throughput-", dir=given.folder) as folder:
-        entrants = measure(given.cli, given.size, given.rounds, Path(folder))
+        entrants = measure(given.cli, given.size, given.rounds, given.seconds, Path(folder))
         text = table.markdown(HEAD, rows(entrants, given.size), right=(1, 2, 3, 4))
         print(text)
         if given.document:
             about = machine.describe(os.cpu_count() or 1, Path(folder))
             version = subprocess.run([given.cli, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
-            told = f"{given.size // MIB} MiB, {given.rounds} rounds; {about['Processor']}; files on {about['Job stores on']}; {version}; "
+            told = f"{given.size // MIB} MiB, {len(entrants[0].wall)} rounds; {about['Processor']}; files on {about['Job stores on']}; {version}; "
             document.put(f"{text}\n\n{told}load {before} before, {machine.load()} after.", ROOT / "docs" / "aws.md", "throughput")
 
 
