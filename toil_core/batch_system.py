@@ -137,7 +137,8 @@ class Update(msgspec.Struct, frozen=True):
             node was lost, it can never fit, its host died); the fate of each job is in the commit.
         exit_code: Of the worker or command, when there was one.
         message: A line for the user, when there is something to say.
-        node: Address or name of the machine.
+        node: Address or name of the machine. When a request was cancelled and nobody told that it was running, then a node, an
+            exit code, a usage or a number of commits say that it had started all the same; without any of these it never did.
         usage: What the request used, when known.
         commit: The bytes of the commit blob just made, when the engine can carry them.
         number: Which of the request's commits that is, from 0; when `commit` is None and the

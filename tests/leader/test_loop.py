@@ -8,13 +8,14 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.leader.machine import Behaviour, Machine, carried, ended, failing
 from tests.leader.world import Plan
-from toil_core.batch_system import Reason, State, Update
+from toil_core.batch_system import Reason, State, Update, Usage
 from toil_core.drivers.memory import MemoryJobStore
 from toil_core.errors import LeaderReplaced, NoSuchKey, Transient
 from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdded, JobStarted
@@ -189,6 +190,40 @@ def test_an_execution_that_lost_against_another_of_its_request_takes_nothing_bac
     machine = Machine(store, three(), {"a": [delivered_twice]})
     assert machine.run().outcome == "succeeded"
     assert machine.ran == ["root", "a", "b"]
+
+
+@pytest.mark.parametrize("sign", [{"node": "n1"}, {"exit_code": -15}, {"usage": Usage(wall=1.0)}, {"commits": 0}], ids=str)
+def test_a_cancelled_request_is_fenced_though_nobody_told_that_it_ran(store: JobStore, sign: dict[str, Any]) -> None:
+    """When news that it ran were lost and its commits are not known, its worker may still live."""
+    def wrote_and_was_cancelled(machine: Machine, work: Work) -> None:
+        store.create(keys.attempt_files(work.request, work.tasks[0].job) + "half", b"x")
+        machine.put(Update(work.request, State.ENDED, Reason.CANCELLED, **sign))
+
+    machine = Machine(store, three(), {"a": [wrote_and_was_cancelled]})
+    assert machine.run().outcome == "succeeded"
+    assert void_of(store, machine.works[1]) is Reason.CANCELLED
+    machine.checkpoints.write(machine.graph)
+    assert not list(store.list(keys.FILES))
+
+
+def test_a_request_that_was_cancelled_before_it_ran_costs_no_fence(store: JobStore) -> None:
+    machine = Machine(store, three(), {"a": [ended(Reason.CANCELLED, running=False)]})
+    assert machine.run().outcome == "succeeded"
+    assert machine.ran == ["root", "a", "b"] and void_of(store, machine.works[1]) is None
+
+
+def test_what_a_cancelled_request_committed_counts_in_a_run_that_stops_though_nobody_told_that_it_ran(store: JobStore) -> None:
+    def commits_and_stops(machine: Machine, work: Work) -> None:
+        machine.keep(work, machine.make(work))
+        machine.loop.stop()
+
+    class Deaf(Machine):
+        def cancel(self, ids: Iterable[str]) -> None:
+            self.put(*(Update(id, State.ENDED, Reason.CANCELLED, node="n1") for id in ids))
+
+    machine = Deaf(store, three(), {"a": [commits_and_stops]})
+    assert machine.run().outcome == "interrupted"
+    assert machine.graph.ran == 2
 
 
 def test_an_end_without_commits_and_without_a_reason_is_a_loss(store: JobStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -199,7 +199,7 @@ class Loop:
                 break
         if update.id in self._graph.requests:
             reason = update.reason or Reason.NODE_LOST
-            ran = update.id in self._running or update.commits is not None  # who ran it says how often it committed; another may run it too
+            ran = update.id in self._running or _says_it_ran(update)
             may_live = ran or reason not in (Reason.CANCELLED, Reason.TOO_BIG)
             if may_live and not self._graph.stopping:
                 self._void(update.id, reason)
@@ -318,6 +318,11 @@ class Loop:
     def _request(self, submit: Submit) -> Request:
         task = work.Work(submit.request, self._worker_locator, self._setup, submit.kinds, submit.tasks, submit.chain)
         return Request(submit.request, submit.name, submit.requirement, work.encode(task))
+
+
+def _says_it_ran(update: Update) -> bool:
+    """Whether the news of an end come from somebody who ran it, though perhaps nobody heard of its beginning; another may run it too."""
+    return update.commits is not None or update.exit_code is not None or update.usage is not None or bool(update.node)
 
 
 def _files(store: JobStore, prefixes: Collection[str]) -> list[str]:

@@ -347,6 +347,8 @@ class BatchSystemContract(InterruptCases):
         run.system.cancel([request.id, "1-999999"])
         (update,) = run.ends([request])
         assert update.reason is Reason.CANCELLED
+        told = any(each.state is State.RUNNING for each in run.updates[request.id])
+        assert told or update.node or update.commits is not None, "it ran, and nothing says so"
         await_death(pid, self.seconds)
         run.system.cancel([request.id])
         assert not Path(run.path("ran")).exists()
