@@ -34,10 +34,36 @@ def test_code_is_changed_in_one_place_each() -> None:
         "a < b -> a <= b", "a < b and (not a) -> a < b or not a", "a < b and (not a) -> a < b", "a += 1 -> a -= 1", "a += 1 -> pass",
         "1 -> 2", "for x if x -> for x", "True -> False", "if a < b and (not a) -> if not (a < b and (not a))",
     }  # fmt: skip
-
-
     changed = [ast.unparse(mutation.apply(source)) for mutation in found]
     assert len(set(changed)) == len(changed) and ast.unparse(ast.parse(source)) not in changed
+    for mutation in found:  # what is no code at all would count as killed
+        compile(mutation.apply(source), "source", "exec")
+
+
+_TAKEN = """
+from tools.mutants import every, patch
+from toil_core.leader.state import JobState, Stage
+job, read = JobState("1", None, None), JobState.resolved.fget
+job.stage = Stage.DONE
+print(read(job))
+patch(next(mutant for mutant in every() if mutant.name == "toil_core.leader.state JobState.resolved: self.unresolved == 0 -> self.unresolved != 0"))
+print(read(job))
+"""
+_UNTRIED = "from tools.mutants import every, run; next(run(None, every()[:1], 1))"
+"""Without tests there is nothing to try it with."""
+
+
+def python(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_mutant_takes_the_place_of_code_that_is_imported_already() -> None:
+    done = python(_TAKEN)
+    assert done.stdout.split() == ["True", "False"], done.stderr
+
+
+def test_what_could_not_be_tried_is_no_kill() -> None:
+    assert "could not be tried" in python(_UNTRIED).stderr
 
 
 def test_what_is_logged_asserted_or_annotated_is_left_alone() -> None:

@@ -2,14 +2,18 @@
 
     python -m tools.mutants [--sample 300] [--seed 1] [--workers 2] [--list]
 
-Each mutant is tried in a forked process that imports the altered module in the place of the real one and runs
-the tests which are to notice, the quickest first, until one fails. Those that no test notices are held against
+The tests are collected once. Each mutant is tried in a forked process, in which the altered code takes the place of
+the real one, by the tests which are to notice, the quickest first, until one fails. Those that no test notices are held against
 `tools/survivors.toml`, which says why they do no harm; one that it does not explain is an error.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
+import inspect
+import itertools
 import os
 import random
 import resource
@@ -17,14 +21,12 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 
-import pytest  # before any mutant's process is forked, so that none has to
+import pytest
 from hypothesis import Phase, settings
 
 from tools.mutations import Mutation, mutations
@@ -35,6 +37,8 @@ CPU_SECONDS = 90
 """No set of tests takes so much processor time, unless a mutant goes round in circles."""
 WALL_SECONDS = 900
 MEMORY = 4 << 30
+_PASSED, _FAILED, _STRANGE = 0, 1, 70
+"""How a mutant's process ends: no test failed, one did, or they were not tried; any other end is a kill."""
 _LEADER = "tests/leader"
 _SLOW = ("chain_is_no_recursion", "fan_out_and_in_is_forgotten")
 """What large graphs cost is measured elsewhere; these tests know nothing else."""
@@ -108,62 +112,113 @@ def every() -> list[Mutant]:
     return [Mutant(subject, found) for subject in SUBJECTS for found in mutations(subject.path.read_text(), subject.functions)]
 
 
-def attempt(mutant: Mutant | None, tests: Sequence[str]) -> int:
-    """Run the tests in this process, with the mutant in place; the exit code."""
-    class Loader(SourceFileLoader):
-        def get_code(self, fullname: str) -> CodeType | None:
-            assert mutant is not None
-            return compile(mutant.mutation.apply(Path(self.path).read_text()), self.path, "exec")
-
-    class Finder(MetaPathFinder):
-        def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
-            if mutant is None or fullname != mutant.subject.module:
-                return None
-            spec = PathFinder.find_spec(fullname, path)
-            assert spec is not None and spec.origin is not None
-            spec.loader = Loader(fullname, spec.origin)
-            return spec
-
-    sys.meta_path.insert(0, Finder())
-    settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
-    settings.load_profile("mutants")
-    quick = f"not {' and not '.join(_SLOW)}"
-    loaded = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is
-    plain = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-o", "timeout=60", "-k", quick]
-    return int(pytest.main([*tests, *plain]))
+def patch(mutant: Mutant) -> None:
+    """Put the mutant's code into the functions of the module, which everybody has imported already."""
+    path = mutant.subject.path
+    module = importlib.import_module(mutant.subject.module)
+    changed = _codes(compile(mutant.mutation.apply(path.read_text()), str(path), "exec"))
+    found = [function for function in _defined(module) if changed[function.__qualname__] != function.__code__]
+    for function in found:
+        function.__code__ = changed[function.__qualname__]
+    if len(found) != 1:
+        raise LookupError(f"{mutant} changes {len(found)} functions")
 
 
-def start(mutant: Mutant | None, tests: Sequence[str]) -> int:
+def _codes(code: CodeType) -> dict[str, CodeType]:
+    """The code of each function of a module that is no part of another function, by its qualified name."""
+    found: dict[str, CodeType] = {}
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            found |= {each.co_qualname: each} if each.co_flags & inspect.CO_OPTIMIZED else _codes(each)
+    return found
+
+
+def _defined(within: object) -> Iterator[FunctionType]:
+    """The functions that a module defines, and the methods of its classes."""
+    module = within.__name__ if isinstance(within, ModuleType) else getattr(within, "__module__", "")
+    for each in vars(within).values():
+        if isinstance(each, type) and each.__module__ == module and each is not within:
+            yield from _defined(each)
+            continue
+        function = each.fget if isinstance(each, property) else getattr(each, "__func__", each)
+        function = inspect.unwrap(function) if callable(function) else function
+        if isinstance(function, FunctionType) and function.__module__ == module and function.__code__.co_filename == inspect.getsourcefile(sys.modules[module]):
+            yield function
+
+
+class Tries:
+    """A pytest plugin that does with the tests, once they are collected, what it is told, in the place of running them.
+
+    Args:
+        mutants: What is to be tried.
+        workers: How many at a time.
+        each: Told of each mutant whether it was killed.
+    """
+
+    def __init__(self, mutants: Sequence[Mutant], workers: int, each: Callable[[Mutant, bool], None]) -> None:
+        self.mutants, self.workers, self.each = mutants, workers, each
+        self.sound = False
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try the tests as they are, and then every mutant, in processes of their own."""
+        gc.freeze()
+        every = start(session, None, list(dict.fromkeys(test for mutant in self.mutants for test in mutant.subject.tests)))
+        self.sound = bool(session.items) and os.waitstatus_to_exitcode(os.waitpid(every, 0)[1]) == _PASSED
+        if self.sound:
+            for mutant, killed in run(session, self.mutants, self.workers):
+                self.each(mutant, killed)
+        return True
+
+
+def attempt(session: pytest.Session, mutant: Mutant | None, tests: Sequence[str]) -> int:
+    """Run the tests in this process, with the mutant in place, until one fails; the exit code."""
+    if mutant is not None:
+        patch(mutant)
+    items = [item for test in tests for item in session.items if item.nodeid.startswith(test)]
+    for item, after in itertools.zip_longest(items, items[1:]):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+        if session.testsfailed:
+            return _FAILED
+    return _PASSED if items else _STRANGE
+
+
+def start(session: pytest.Session, mutant: Mutant | None, tests: Sequence[str]) -> int:
     """Begin in a process of its own; its id."""
     pid = os.fork()
     if pid:
         return pid
-    code = 70
+    code = _STRANGE
     try:
         os.setsid()
-        os.chdir(ROOT)
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        code = attempt(mutant, tests)
+        code = attempt(session, mutant, tests)
     finally:
         os._exit(code)
 
 
-def run(mutants: Iterable[Mutant], workers: int) -> Iterator[tuple[Mutant, bool]]:
-    """Try all of them, some at a time; each with whether it was killed."""
+def run(session: pytest.Session, mutants: Iterable[Mutant], workers: int) -> Iterator[tuple[Mutant, bool]]:
+    """Try all of them, some at a time; each with whether it was killed.
+
+    Raises:
+        RuntimeError: One could not be tried, or its tests did not come to a result.
+    """
     left = iter(mutants)
     busy: dict[int, tuple[Mutant, float]] = {}
     while True:
         while len(busy) < workers and (mutant := next(left, None)) is not None:
-            busy[start(mutant, mutant.subject.tests)] = mutant, time.monotonic() + WALL_SECONDS
+            busy[start(session, mutant, mutant.subject.tests)] = mutant, time.monotonic() + WALL_SECONDS
         if not busy:
             return
         pid, status = _wait(busy)
         mutant, _ = busy.pop(pid)
-        yield mutant, status != 0
+        code = os.waitstatus_to_exitcode(status)
+        if code == _STRANGE:
+            raise RuntimeError(f"{mutant} could not be tried")
+        yield mutant, code != _PASSED
 
 
 def _wait(busy: dict[int, tuple[Mutant, float]]) -> tuple[int, int]:
@@ -206,22 +261,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*mutants, sep="\n")
         return 0
     signal.signal(signal.SIGALRM, _late)
-    if os.waitstatus_to_exitcode(os.waitpid(start(None, list(dict.fromkeys(test for m in mutants for test in m.subject.tests))), 0)[1]):
+    known, killed, survivors = explained(), 0, list[str]()
+
+    def tell(mutant: Mutant, dead: bool) -> None:
+        nonlocal killed
+        killed += dead
+        why = known.get(mutant.name, "")
+        if not dead:
+            survivors.append(why)
+            print(f"survived: {mutant}" + (f"  ({why})" if why else "  NOT EXPLAINED"), flush=True)
+        elif options.verbose:
+            print(f"killed: {mutant}", flush=True)
+
+    tries = Tries(mutants, options.workers, tell)
+    collect(tries)
+    if not tries.sound:
         print("the tests fail without any mutant", file=sys.stderr)
         return 2
-    known, killed, survived, strange = explained(), 0, 0, 0
-    for mutant, dead in run(mutants, options.workers):
-        killed += dead
-        if options.verbose and dead:
-            print(f"killed: {mutant}", flush=True)
-        survived += not dead
-        if not dead:
-            why = known.get(mutant.name, "")
-            strange += not why
-            print(f"survived: {mutant}" + (f"  ({why})" if why else "  NOT EXPLAINED"), flush=True)
-    total = killed + survived
-    print(f"{killed} of {total} mutants killed ({100 * killed / max(total, 1):.1f} %), {survived} survived, {strange} of them not explained")
+    strange, total = survivors.count(""), killed + len(survivors)
+    print(f"{killed} of {total} mutants killed ({100 * killed / max(total, 1):.1f} %), {len(survivors)} survived, {strange} of them not explained")
     return 1 if strange else 0
+
+
+def collect(tries: Tries) -> None:
+    """Have pytest collect what is needed, and go on with that."""
+    os.chdir(ROOT)
+    settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
+    settings.load_profile("mutants")
+    quick = f"not {' and not '.join(_SLOW)}"
+    loaded = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is
+    files = list(dict.fromkeys(test for mutant in tries.mutants for test in mutant.subject.tests))
+    plain = ["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-o", "timeout=60", "-k", quick]
+    pytest.main([*files, *plain], plugins=[tries])
 
 
 if __name__ == "__main__":

@@ -42,7 +42,15 @@ class Mutation:
         node = _nth(tree, self.node)
         _, change = list(_changes(node))[self.number]
         change()
-        return ast.fix_missing_locations(tree)
+        return ast.fix_missing_locations(_Lone().visit(tree))
+
+
+class _Lone(ast.NodeTransformer):
+    """Of a conjunction or disjunction of one nothing stays but that one: Python knows none."""
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        self.generic_visit(node)
+        return node if len(node.values) > 1 else node.values[0]
 
 
 def mutations(source: str, functions: Collection[str] = ()) -> Iterator[Mutation]:

@@ -45,6 +45,14 @@ def test_many_runs_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0 and out.startswith("20 runs, ") and out.endswith("everything held\n")
 
 
+def test_each_small_workflow_is_told_when_all_its_deaths_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = main(capsys, "--crashes", "2", "--sample", "3", "--scenario", "shape:single,chain")
+    first, second, total, *_ = out.splitlines()
+    assert code == 0 and total.startswith("6 runs, ")
+    for name, line in (("single", first), ("chain", second)):
+        assert re.fullmatch(rf"{name}: 3 ways, \d+\.\d s of processor time", line)
+
+
 @pytest.mark.parametrize("arguments", [["--seed", "81"], ["--seed", "77", "--scenario", "leaders"], ["--seed", "3", "--scenario", "machines"]])
 def test_the_same_seed_is_the_same_run_whatever_python_s_hashes_are(arguments: list[str]) -> None:
     first, second = (toil_sim(*arguments, "--trace", PYTHONHASHSEED=seed).stdout for seed in ("1", "2"))

@@ -145,6 +145,8 @@ def _many(parts: Iterator[many.Sum]) -> int:
         every.add(part)
         for name, broken in part.broken:
             print(f"{'' if not live else chr(13)}BROKEN {name}: {broken}", flush=True)
+        if part.of:
+            print(f"{'' if not live else chr(13)}{part.of}: {part.runs:,} ways, {part.cost:.1f} s of processor time", flush=True)
         if live:
             print(f"\r{every.runs:,} runs", end="", file=sys.stderr, flush=True)
     if live:

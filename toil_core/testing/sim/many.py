@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class Sum:
         leaders: How many leaders there were.
         seconds: Simulated time in all.
         broken: Those that went wrong: what tells the run, and what was wrong.
+        of: The small workflow that these are all runs of; empty when they are not of one.
+        cost: Processor seconds that they took, where that is of one workflow.
     """
 
     runs: int = 0
@@ -38,6 +41,8 @@ class Sum:
     leaders: int = 0
     seconds: float = 0.0
     broken: list[tuple[str, str]] = field(default_factory=list)
+    of: str = ""
+    cost: float = 0.0
 
     def count(self, name: str, report: Report) -> None:
         """Count one more run."""
@@ -79,6 +84,9 @@ def deaths(number: int, processes: int = 1, sample: int | None = None, shapes: I
         processes: How many processes to use.
         sample: How many ways to try of each workflow; all if not given.
         shapes: The names of the workflows.
+
+    Returns:
+        What became of each workflow.
     """
     yield from _spread(partial(_deaths, number, sample), shapes, processes, 1)
 
@@ -101,10 +109,11 @@ def _seeds(scenario: str, which: Sequence[int]) -> Sum:
 
 
 def _deaths(number: int, sample: int | None, shapes: Sequence[str]) -> Sum:
-    found = Sum()
+    found, begun = Sum(of=", ".join(shapes)), time.process_time()
     for shape in shapes:
         for faults in crashes.placements(shape, number) if sample is None else sampled(shape, number, sample):
             found.count(f"{shape} with {', '.join(f'{fault.kind}: {fault.site}' for fault in faults)}", crashes.crashed(shape, faults))
+    found.cost = time.process_time() - begun
     return found
 
 
