@@ -339,6 +339,17 @@ def test_a_store_without_a_workflow_has_nothing_to_load(store: JobStore) -> None
         folding.load(store, Graph(1, World(Plan()).policy, World(Plan()).sizing))
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_of_the_user_s_own_graph_small_bodies_are_taken_along_unless_it_is_large(store: JobStore, monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
+    world = World(Plan())
+    store.create(INITIAL, world.blobs[INITIAL])
+    monkeypatch.setattr(folding, "_WHOLE", len(world.blobs[INITIAL]) - (not whole))
+    graph = Graph(1, world.policy, world.sizing)
+    folding.load_initial(store, graph)
+    assert graph.root is not None and isinstance(graph.root.body, bytes) is whole
+    assert graph.held == ({} if whole else {INITIAL: 1})
+
+
 @pytest.mark.parametrize("change", [lambda data: data[:-1], flip(3), flip(40), flip(-1), lambda data: b""])
 def test_a_damaged_commit_is_named_and_its_job_runs_again(store: JobStore, change: Callable[[bytes], bytes]) -> None:
     world = Stored(store, Plan("root", children=[Plan("child", adds_children=[Plan("new")])]))

@@ -245,6 +245,27 @@ def test_files_of_a_lost_attempt_are_swept(store: JobStore) -> None:
     assert not list(store.list(keys.FILES))
 
 
+def test_files_of_what_a_lost_batch_had_committed_stay(store: JobStore) -> None:
+    files: list[str] = []
+
+    def lost_half_way(machine: Machine, work: Work) -> None:
+        if len(work.tasks) < 2:
+            carried(machine, work)
+            return
+        machine.behaviour.clear()
+        files.extend(keys.attempt_files(work.request, task.job) + "made" for task in work.tasks[:2])
+        for file in files:
+            store.create(file, b"x")
+        first = machine.make(work, 0, slice(0, 1), final=False)
+        machine.keep(work, first)
+        machine.put(Update(work.request, State.COMMITTED, commit=first, number=0), Update(work.request, State.ENDED, Reason.NODE_LOST))
+
+    machine = Machine(store, Plan("root", children=[Plan("leaf") for _ in range(500)]), {"leaf": [lost_half_way] * 500})
+    assert machine.run().outcome == "succeeded"
+    machine.checkpoints.write(machine.graph)
+    assert [blob.key for blob in store.list(keys.FILES)] == files[:1]
+
+
 def test_files_of_an_attempt_that_was_dropped_and_killed_before_it_told_are_swept(store: JobStore) -> None:
     """They stayed for ever: no job of the request was known any more (found when the swarm's check of seed 5987 was read again)."""
     slow: list[Work] = []

@@ -271,6 +271,20 @@ def test_a_worker_does_not_chain_past_services() -> None:
     assert not world.requests[0].chain
 
 
+def test_a_worker_chains_only_where_that_is_wished() -> None:
+    assert [World(Plan(), chain=chain).requests[0].chain for chain in (True, False)] == [True, False]
+
+
+def test_users_that_run_beside_the_leader_wait_for_their_service_too() -> None:
+    user = Plan("user", local=True)
+    world = World(Plan("root", services=[service("db")], children=[user]), sizing=Sizing(slots=4, apart=True))
+    finish(world, "root")
+    assert running(world) == {"db"}
+    up(world, "db")
+    assert running(world) == {"db", "user"}
+    assert world.run().outcome == "succeeded"
+
+
 # Limits
 
 

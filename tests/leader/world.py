@@ -67,6 +67,7 @@ class Plan:
     adds_services: list[Plan] = field(default_factory=list)
     service: bool = False
     checkpoint: bool = False
+    local: bool = False
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -268,7 +269,7 @@ class World:
             body = f"body of {id} ".encode() + b"." * plan.size
             services = tuple(ids[p] for p in plan.services)
             node = self.nodes[id] = Node(plan, tuple(ids.get(need, adder) for need in plan.needs), body, adder=adder, services=services)
-            kind = kinds.setdefault(Kind(plan.name, plan.requirement, True, plan.tries, plan.service, plan.checkpoint), len(kinds))
+            kind = kinds.setdefault(Kind(plan.name, plan.requirement, True, plan.tries, plan.service, plan.checkpoint, plan.local), len(kinds))
             span = (len(payload), len(payload) + len(body))
             payload += body
             children, follow_ons = (tuple(ids[p] for p in plans) for plans in (plan.children, plan.follow_ons))

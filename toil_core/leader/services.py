@@ -329,7 +329,6 @@ class Services:
         for service in [service for service in self.members.values() if service.dropped]:
             self._retire(service)
         for crew in list(self.crews.values()):
-            crew.aside.clear()
             for service in [service for service in crew.services if service.phase is not OVER]:
                 service.phase, service.request = IDLE, ""
                 service.leaving = service.again = False
