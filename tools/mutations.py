@@ -42,7 +42,8 @@ class Mutation:
         node = _nth(tree, self.node)
         _, change = list(_changes(node))[self.number]
         change()
-        return ast.fix_missing_locations(_Lone().visit(tree))
+        changed: ast.Module = _Lone().visit(tree)
+        return ast.fix_missing_locations(changed)
 
 
 class _Lone(ast.NodeTransformer):
