@@ -213,6 +213,12 @@ def test_an_unknown_driver_says_what_to_do(locator: str, says: str, monkeypatch:
         open_job_store(locator, Config())
 
 
+def test_a_distribution_that_is_there_already_and_lacks_the_driver_is_not_to_be_installed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(install_hints.DRIVERS, "nimbus", "pluggy")
+    with pytest.raises(NoSuchDriver, match=r"no provisioner named 'nimbus' \(pluggy [0-9.]+, which is installed, has none"):
+        driver("provisioner", "nimbus")
+
+
 def test_drivers_are_found_by_classic_spellings_too() -> None:
     assert "single_machine" in driver_names("batch_system")
     with pytest.raises(NoSuchDriver, match="there is no batch system named 'grid_engine' \\(pip install"):

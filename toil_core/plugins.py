@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -395,7 +396,7 @@ def _search(kind: str, name: str) -> Any:
     if there is not None:
         hint = _disabled_hint(_distribution(there)[0])
     elif name in DRIVERS:
-        hint = _install_hint(DRIVERS[name])
+        hint = _install_hint(DRIVERS[name], lacks=True)
     elif close:
         hint = f"did you mean {' or '.join(close)}?"
     else:
@@ -403,10 +404,22 @@ def _search(kind: str, name: str) -> Any:
     raise NoSuchDriver(f"there is no {KINDS[kind]} named {name!r} ({hint})")
 
 
-def _install_hint(distribution: str) -> str:
-    """What to do to have a distribution that is missed: install it, or no longer disable it."""
+def _install_hint(distribution: str, *, lacks: bool = False) -> str:
+    """What to do to have a distribution that is missed: install it, or no longer disable it.
+
+    Args:
+        distribution: Its name.
+        lacks: Whether, when it is installed, it is known to be without what is missed.
+    """
     names = {_normal(_distribution(entry)[0]) for entry in _pluggable() if _disabled(entry)}
-    return _disabled_hint(distribution) if _normal(distribution) in names else f"pip install {distribution}"
+    if _normal(distribution) in names:
+        return _disabled_hint(distribution)
+    if lacks:
+        from importlib.metadata import PackageNotFoundError, version
+
+        with suppress(PackageNotFoundError):
+            return f"{distribution} {version(distribution)}, which is installed, has none; pip install --upgrade {distribution} may bring it"
+    return f"pip install {distribution}"
 
 
 def _disabled_hint(distribution: str) -> str:

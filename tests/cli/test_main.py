@@ -11,6 +11,7 @@ from tests.fake_plugins import add_plugin, run_python
 from toil_core import __version__
 from toil_core.cli import guarded, main
 from toil_core.errors import BadOption, Interrupted, WorkflowFailed
+from toil_core.plugins import commands
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,6 +21,16 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == shown
     for name in ("plugins", "config", "completion"):
         assert f"  {name} " in shown
+
+
+@pytest.mark.parametrize("command", [command.name for command in commands()])
+def test_every_command_tells_of_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: toil {command} ")
+    assert "%%" not in shown
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

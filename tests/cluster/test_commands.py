@@ -198,6 +198,51 @@ def test_a_refused_key_and_a_changed_host_are_a_line_each(shared: Clusters) -> N
         record.write_text(kept)
 
 
+def test_without_the_clusters_own_key_it_is_said_and_nothing_is_made(shared: Clusters) -> None:
+    key = shared.folder / "state" / "clusters" / "shared" / "key"
+    before = key.read_bytes()
+    key.rename(key.with_name("elsewhere"))
+    try:
+        for words in (("ssh-cluster", "shared", "true"), ("scale-cluster", "shared", "-w", "2", "--nodeType", "local.small")):
+            said = shared.toil(*words, code=2).stderr
+            assert f"the cluster's own key is not in {key} any more" in said
+            assert len(said.splitlines()) == 1
+        assert not shared.home("shared", "worker-2").exists()
+    finally:
+        key.with_name("elsewhere").rename(key)
+    assert key.read_bytes() == before
+
+
+def test_a_cluster_without_its_leader_says_so(tmp_path: Path) -> None:
+    alone = Clusters(tmp_path, "off")
+    try:
+        alone.launch("alone", "-w", "1")
+        alone.toil("local-cloud", "kill", "alone", "leader")
+        assert "leader gone" in alone.toil("list-clusters").stdout
+        for words in (("ssh-cluster", "alone", "true"), ("submit", "alone", __file__), ("scale-cluster", "alone", "-w", "2")):
+            said = alone.toil(*words, code=2).stderr
+            assert "the leader of cluster alone is gone" in said and "toil destroy-cluster alone" in said
+            assert len(said.splitlines()) == 1
+        assert "removed node worker-1" in alone.toil("destroy-cluster", "alone").stdout
+    finally:
+        alone.destroy_all()
+
+
+def test_a_damaged_record_says_how_the_cluster_is_removed_all_the_same(tmp_path: Path) -> None:
+    alone = Clusters(tmp_path, "off")
+    try:
+        alone.launch("alone")
+        file = tmp_path / "state" / "clusters" / "alone" / "cluster.json"
+        file.write_text("{")
+        said = alone.toil("destroy-cluster", "alone", code=2).stderr
+        assert f"{file} is damaged" in said and "`toil destroy-cluster alone --provisioner NAME` removes the cluster" in said
+        file.unlink()
+        assert "removed node leader" in alone.toil("destroy-cluster", "alone", "--provisioner", "local").stdout
+        assert not file.parent.exists()
+    finally:
+        alone.destroy_all()
+
+
 def test_scale_up_and_down(shared: Clusters) -> None:
     assert shared.toil("scale-cluster", "shared", "-w", "3").stdout == "added worker-2, worker-3\n"
     assert "3" in shared.toil("ssh-cluster", "shared", "--node", "worker-3", "sh", "-c", "echo $((1 + 2))").stdout
@@ -230,6 +275,9 @@ def test_bad_input_is_a_line_each(shared: Clusters, script: Path) -> None:
         (("ssh-cluster", "shared", "--forward", "x", "true"), "is no port"),
         (("local-cloud", "preempt", "shared", "worker-1"), "is not preemptible"),
         (("local-cloud", "kill", "shared", "worker-9"), "has no node worker-9"),
+        (("local-cloud", "kill", "sharde", "worker-9"), "there is no cluster sharde on this machine; did you mean shared?"),
+        (("scale-cluster", "nothing", "-w", "1", "-p", "local"), "there is nothing of a cluster nothing"),
+        (("launch-cluster", "shared", "-p", "local", "--nodeType", "local.small", "-w", "0-"), "'0-' is no number of workers"),
     ]:
         done = shared.toil(*words, code=2)
         assert said in done.stderr, done.stderr

@@ -76,6 +76,31 @@ def test_a_launch_that_is_asked_to_end_takes_everything_back(clusters: Clusters)
         assert not (clusters.folder / "state" / "clusters" / "demo").exists()
         assert clusters.processes() == []
 
+
+def test_a_launch_whose_terminal_is_gone_takes_everything_back(clusters: Clusters) -> None:
+    """Nobody reads its lines any more, and nobody would know of its machines."""
+    words = ("launch-cluster", "demo", "-p", "local", "--nodeType", "local.small", "-w", "2", "--engine", "single_machine")
+    process = subprocess.Popen(clusters.command(*words), env=clusters.environment(), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.stderr.close()
+    os.kill(process.pid, signal.SIGHUP)
+    assert process.wait(200) == 129
+    assert not clusters.home("demo").parent.parent.exists()
+    assert not (clusters.folder / "state" / "clusters" / "demo").exists()
+    assert clusters.processes() == []
+
+
+def test_a_launch_that_nobody_listens_to_comes_to_its_end(clusters: Clusters) -> None:
+    words = ("launch-cluster", "demo", "-p", "local", "--nodeType", "local.small", "-w", "1", "--engine", "single_machine")
+    process = subprocess.Popen(clusters.command(*words), env=clusters.environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    process.stderr.close()
+    assert process.stdout is not None
+    assert process.stdout.read() == "cluster demo is ready: a leader and 1 worker\n"
+    assert process.wait(200) == 0
+
+
 def test_bad_input_is_a_line_each_and_leaves_nothing(clusters: Clusters, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TOIL_STATE_DIR", str(clusters.folder / "state"))
     monkeypatch.setenv("TOIL_LOCAL_CLOUD_SSHD", "off")
@@ -91,7 +116,7 @@ def test_bad_input_is_a_line_each_and_leaves_nothing(clusters: Clusters, monkeyp
         (("launch-cluster", "demo", "-p", "local", "--engine", "dusk", "--nodeType", "local.small"), "there is no engine named 'dusk'"),
         (("launch-cluster", "demo", *local, "--nodeType", "local.small", "--python-requirements", "/nowhere"), "/nowhere cannot be read"),
         (("ssh-cluster", "demo"), "this machine knows of no cluster demo"),
-        (("ssh-cluster", "demo", "-p", "local"), "has no nodes"),
+        (("ssh-cluster", "demo", "-p", "local"), "there is nothing of a cluster demo"),
         (("destroy-cluster", "../demo"), "cannot be named"),
     ]:
         assert main(words) == 2

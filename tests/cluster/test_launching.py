@@ -19,10 +19,11 @@ from toil_core.cluster.wanted import ALL, HALF, Offer, Share, parse_workers, wan
 from toil_core.cluster_engine import ClusterEngine, EngineNode, Role
 from toil_core.drivers.local import LocalProvisioner
 from toil_core.drivers.local_options import LocalCloudOptions
+from toil_core.drivers.local_transport import LocalTransport
 from toil_core.drivers.single_machine_engine import SingleMachineEngine
 from toil_core.errors import ToilError, UsageError
 from toil_core.options import Config
-from toil_core.provisioner import NodeRequest, Shortage
+from toil_core.provisioner import Node, NodeRequest, Shortage
 from toil_core.provisioner_options import ClusterOptions
 
 SECRET = b"certificate-5d1f"
@@ -162,13 +163,16 @@ def test_what_is_kept_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, config: C
             before = {node.name: node for node in cloud.nodes("demo")}
             states = {node.name: node.state for node in node_statuses(cloud, "demo", state.journal(), launching=True)}
             assert states["leader"] == "up"
-            assert state_of(state.read(), 2) == "launch interrupted"
+            assert state_of(state.read(), ["leader", "worker"]) == "launch interrupted"
             with state.locked():
-                assert state_of(state.read(), 2) == "launching"
+                assert state_of(state.read(), ["leader", "worker"]) == "launching"
             assert states["worker-1"].startswith("ready: the engine does not work")
+            with pytest.raises(UsageError, match="the launch of demo has not come to its end: `toil launch-cluster` with the same options goes on"):
+                scaled(monkeypatch, engine, "4", [])
             engine.works = True
             file = launch(monkeypatch, config, engine)
-            assert (state_of(file, 2), state_of(file, 0), state_of(None, 2)) == ("ready", "gone", "elsewhere")
+            assert [state_of(file, roles) for roles in (["leader", "worker"], ["worker"], [])] == ["ready", "leader gone", "gone"]
+            assert state_of(None, ["leader"]) == "elsewhere"
             assert {node.name: node for node in cloud.nodes("demo")} == before
             assert engine.made == 1
             assert engine.offers["worker-1"].offer.memory == 2 << 30
@@ -179,6 +183,29 @@ def test_what_is_kept_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, config: C
             assert SECRET not in (state.folder / "cluster.json").read_bytes() + (state.folder / "journal").read_bytes()
         finally:
             cloud.destroy("demo")
+
+
+def test_secrets_lie_in_the_clusters_own_folder_until_they_are_sent(monkeypatch: pytest.MonkeyPatch, config: Config) -> None:
+    """A launch that is killed leaves nothing of them where the cluster's end would not remove it."""
+    state, push = ClusterState("demo"), LocalTransport.push
+    places = []
+
+    def pushing(self: LocalTransport, node: Node, source: Path, target: PurePosixPath, *, delete: bool = False) -> None:
+        if any(SECRET in path.read_bytes() for path in source.rglob("*") if path.is_file()):
+            places.append(source)
+        push(self, node, source, target, delete=delete)
+
+    monkeypatch.setattr(LocalTransport, "push", pushing)
+    with LocalProvisioner(config) as cloud:
+        try:
+            launch(monkeypatch, config, Engine(works=True))
+        finally:
+            cloud.destroy("demo")
+    assert len(places) == 2
+    assert all(path.is_relative_to(state.folder) and not path.exists() for path in places)
+    (state.make_staging() / "left").write_bytes(SECRET)
+    assert list(state.make_staging().iterdir()) == []
+    assert state.make_staging().stat().st_mode & 0o777 == 0o700
 
 
 def test_the_phases_of_nodes() -> None:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from packaging.markers import default_environment
 
 from tests.cluster.conftest import Clusters
 from toil_core.cluster import bundle, offline, on_node, wheels
 from toil_core.cluster.offline import Wanted
+from toil_core.cluster.wheel_needs import holding_there, unmet
 from toil_core.errors import UsageError
 
 NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
@@ -122,11 +124,11 @@ def registry(requirements: Path) -> Path:
     return folder
 
 
-def add_wheel(folder: Path, name: str, version: str, tag: str) -> None:
+def add_wheel(folder: Path, name: str, version: str, tag: str, *needs: str) -> None:
     """An empty wheel."""
     stem = f"{name}-{version}"
     with zipfile.ZipFile(folder / f"{stem}-{tag}.whl", "w") as wheel:
-        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + "".join(f"Requires-Dist: {line}\n" for line in needs))
         wheel.writestr(f"{stem}.dist-info/WHEEL", f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tag}\n")
         wheel.writestr(f"{stem}.dist-info/RECORD", "")
 
@@ -156,6 +158,58 @@ def test_a_bundle_for_other_nodes_has_the_newest_wheels_that_work_there(registry
     assert {"toil_test_native-2-cp312-cp312-manylinux_2_28_aarch64.whl", "toil_test_stable-1-cp38-abi3-manylinux2014_aarch64.whl"} <= set(names)
     assert all("aarch64" in name or name.endswith("-none-any.whl") for name in names)
     assert not any("cp311" in name for name in names)
+
+
+def test_what_is_needed_on_other_nodes_alone_is_in_their_bundle(registry: Path, requirements: Path, tmp_path: Path) -> None:
+    """pip looks at markers with the eyes of the Python that it runs on."""
+    for path in registry.glob("*.whl"):
+        if not path.name.endswith("-none-any.whl"):
+            add_wheel(registry, *path.name.split("-")[:2], "cp398-cp398-manylinux2014_ppc64le")
+    add_wheel(registry, "toil_test_top", "1", "py3-none-any", 'toil-test-both>=2; python_version >= "3.90"', 'toil-test-both<2; python_version < "3.90"')
+    for version in "12":
+        add_wheel(registry, "toil_test_both", version, "py3-none-any")
+    add_wheel(registry, "toil_test_line", "1", "py3-none-any")
+    requirements.write_text('toil-test-top\ntoil-test-line; python_version >= "3.90"  # there\ntoil-test-never; python_version < "3.90"\n')
+    made = offline.make(Wanted("single_machine", (), requirements, "3.98", "manylinux_2_28_ppc64le"), tmp_path / "other.tar", lambda line: None)
+    found = [(name, version) for name, version in made.distributions if name.startswith("toil-test")]
+    assert found == [("toil-test-both", "2"), ("toil-test-line", "1"), ("toil-test-top", "1")]
+
+
+THERE = {**{name: str(value) for name, value in default_environment().items()}, "python_version": "3.98", "platform_machine": "ppc64le", "extra": ""}
+
+
+def test_what_wheels_lack_on_other_nodes(tmp_path: Path) -> None:
+    for name, *needs in (
+        ("top", 'there>=1; python_version >= "3.90"', 'here; python_version < "3.90"', "more[plus]"),
+        ("there", 'deep; platform_machine == "ppc64le"', "old>=2"),
+        ("more", 'plus; extra == "plus" and python_version >= "3.90"', 'less; extra == "less"'),
+        ("old",),
+    ):  # fmt: skip
+        add_wheel(tmp_path, name, "1", "py3-none-any", *needs)
+    wheels_there = list(tmp_path.glob("*.whl"))
+    assert sorted(unmet(wheels_there, ["top", "./a/path.whl"], THERE)) == ["deep", "old>=2", "plus"]
+    assert sorted(unmet(wheels_there, ["more[less]", "never==1"], THERE)) == ["deep", "less", "never==1", "old>=2", "plus"]
+    (tmp_path / "broken-1-py3-none-any.whl").write_bytes(b"no zip")
+    with pytest.raises(UsageError, match="broken-1-py3-none-any.whl was fetched, and is no whole wheel"):
+        unmet([tmp_path / "broken-1-py3-none-any.whl"], [], THERE)
+
+
+def test_requirements_that_hold_on_other_nodes() -> None:
+    lines = ['a>=1; python_version >= "3.90"', 'b; python_version < "3.90"', "c[x]", "--no-binary d", 'e; platform_machine == "ppc64le"']
+    assert holding_there(lines, THERE) == ["a>=1", "c[x]", "--no-binary d", "e"]
+
+
+def test_only_a_bundle_is_replaced_by_one(tmp_path: Path) -> None:
+    script = tmp_path / "words.py"
+    script.write_text("print('mine')\n")
+    with pytest.raises(UsageError, match=r"words\.py is there and is no bundle, so it is not replaced"):
+        offline.check_target(script)
+    for path in (tmp_path, tmp_path / "nowhere" / "all.tar"):
+        with pytest.raises(UsageError, match="cannot be written"):
+            offline.check_target(path)
+    offline.check_target(tmp_path / "all.tar")
+    offline.make(Wanted("single_machine", ()), tmp_path / "all.tar", lambda line: None)
+    offline.check_target(tmp_path / "all.tar")
 
 
 def test_a_bundle_that_was_fetched_for_a_platform_works_there(registry: Path, requirements: Path, tmp_path: Path) -> None:

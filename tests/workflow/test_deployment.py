@@ -57,6 +57,12 @@ def test_what_belongs_to_no_program_is_left_out(tmp_path: Path) -> None:
     assert chosen(tmp_path, skipped=frozenset([str(tmp_path / "out")])) == ["data/table.txt", "deep/er/module.py", "helper.py", "run.py"]
 
 
+def test_the_keys_of_clusters_go_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "run.py", "state/clusters/demo/key", "state/clusters/demo/secrets/key.pem")
+    monkeypatch.setenv("TOIL_STATE_DIR", str(tmp_path / "state"))
+    assert chosen(tmp_path) == ["run.py"]
+
+
 def test_ignore_files_hold_below_their_folders(tmp_path: Path) -> None:
     write(tmp_path, "a.dat", "keep.dat", "run.py", "sub/a.dat", "sub/b.txt", "sub/.hidden", "raw/x", "raw/keep.dat")
     (tmp_path / ".toilignore").write_text("# data\n*.dat\n!keep.dat\n/raw/\n")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import tell
-from toil_core.errors import UsageError
 from toil_core.install_hints import DEFAULTS
 from toil_core.options import Config, OptionParser
 
@@ -34,12 +33,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from msgspec.structs import asdict
 
-    from toil_core.cluster.offline import Wanted, make
+    from toil_core.cluster.offline import Wanted, check_target, make
     from toil_core.plugins import open_engine
 
     path = Path(arguments.file).expanduser()
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: {'it is a folder' if path.is_dir() else f'there is no folder {path.parent}'}")
+    check_target(path)
     requirements = Path(arguments.python_requirements).expanduser() if arguments.python_requirements else None
     needed = open_engine(arguments.engine, config).requirements()
     made = make(Wanted(arguments.engine, needed, requirements, arguments.python, arguments.platform), path, tell)

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         except ToilError as error:
             trouble = f"the leader cannot be asked which runs there are: {error}"
     told = {
-        "name": arguments.name, "state": state_of(file, len(nodes)), "provisioner": file.provisioner if file else None, "engine": file.engine if file else None,
+        "name": arguments.name, "state": state_of(file, [node.role for node in nodes]), "provisioner": file.provisioner if file else None, "engine": file.engine if file else None,
         "version": file.version if file else None, "launch": phases_of(journal).get("", ""), "dollars_an_hour": price,
         "nodes": [asdict(node) for node in nodes], "runs": [asdict(each) for each in runs], "trouble": trouble,
     }  # fmt: skip

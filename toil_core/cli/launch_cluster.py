@@ -41,7 +41,7 @@ def configure(parser: OptionParser) -> None:
     share = parser.add_mutually_exclusive_group()
     share.add_argument(
         "--least-workers", metavar="N|P%", type=converter(parse_least), default=HALF,
-        help="How many workers must come up, or which share of them; those that fail are removed, and the launch goes on without them. [50%]",
+        help="How many workers must come up, or which share of them; those that fail are removed, and the launch goes on without them. [50%%]",
     )  # fmt: skip
     share.add_argument("--strict", dest="least_workers", action="store_const", const=ALL, help="All workers must come up.")
     parser.add_argument("--keep", action="store_true", help="If anything fails, leave what there is; the same command goes on with it.")

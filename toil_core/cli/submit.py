@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if not given:
         raise BadOption(f"which script? toil submit {arguments.name} SCRIPT ARGUMENTS…")
     with open_cluster(arguments.name, arguments, config) as cluster:
-        cluster.same_version()
+        cluster.check_fit()
         id = runs.new_id(given[0])
         left_out = runs.submit(cluster.transport, cluster.node(), Path(given[0]).expanduser(), given[1:], id)
     if arguments.json:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from toil_core import __version__
 from toil_core.cluster.state import ClusterFile, ClusterState, known_clusters
 from toil_core.cluster.wanted import LEADER
-from toil_core.errors import UsageError
+from toil_core.errors import KeyRefused, UsageError
 from toil_core.option_parser import config_from
 from toil_core.options import Config
 from toil_core.plugins import open_provisioner, open_sync_transport
@@ -53,6 +53,8 @@ class Cluster:
         found = sorted(self.provisioner.nodes(self.name), key=lambda node: (node.role != "leader", len(node.name), node.name))
         if not found and self.file is None and cluster_of_this_node() == self.name:
             raise UsageError(_on_a_node(self.name))
+        if not found and self.file is None:
+            raise UsageError(f"there is nothing of a cluster {self.name}; `toil list-clusters` lists the clusters")
         if not found:
             raise UsageError(f"cluster {self.name} has no nodes; `toil list-clusters` lists the clusters, and `toil destroy-cluster {self.name}` forgets this one")
         return found
@@ -67,14 +69,24 @@ class Cluster:
         for node in nodes:
             if node.name == name:
                 return node
+        if name == LEADER:
+            raise UsageError(
+                f"the leader of cluster {self.name} is gone, and no other takes its place: `toil destroy-cluster {self.name}`, and launch anew; "
+                "a workflow whose job store was elsewhere goes on there with --restart"
+            )
         raise UsageError(f"cluster {self.name} has no node {name}; it has {', '.join(node.name for node in nodes)}")
 
-    def same_version(self) -> None:
-        """Make sure that the cluster runs the version of this program.
+    def check_fit(self) -> None:
+        """Make sure that the cluster is whole, and runs the version of this program.
 
         Raises:
-            UsageError: It runs another.
+            UsageError: Its launch did not come to its end, or it runs another version.
         """
+        if self.file is not None and not self.file.ready:
+            raise UsageError(
+                f"the launch of {self.name} has not come to its end: `toil launch-cluster` with the same options goes on with one that was interrupted, "
+                f"`toil destroy-cluster {self.name}` removes it"
+            )
         if self.file is not None and self.file.version != __version__:
             raise UsageError(
                 f"cluster {self.name} has toil-core {self.file.version}, and this is {__version__}: "
@@ -99,7 +111,12 @@ def open_cluster(name: str, arguments: argparse.Namespace, config: Config) -> It
     with _cloud(name, file, config) as provisioner:
         config = reaching(name, state, provisioner, config)
         with open_sync_transport(config[TransportOptions].transport or "ssh", config) as transport:
-            yield Cluster(state, file, config, provisioner, transport)
+            try:
+                yield Cluster(state, file, config, provisioner, transport)
+            except KeyRefused as error:
+                if file is None or state.key.exists():
+                    raise
+                raise KeyRefused(f"{error}; the cluster's own key is not in {state.key} any more") from None
 
 
 @contextmanager

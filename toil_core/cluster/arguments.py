@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from toil_core.errors import BadOption
@@ -41,8 +42,9 @@ def converter(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def tell(line: str) -> None:
-    """Show a line of progress."""
-    print(f"toil: {line}", file=sys.stderr, flush=True)
+    """Show a line of progress; where nobody can see it any more, what is told of goes on."""
+    with suppress(OSError):
+        print(f"toil: {line}", file=sys.stderr, flush=True)
 
 
 class _Rest(argparse.Action):

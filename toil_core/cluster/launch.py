@@ -117,6 +117,7 @@ class Launch:
         self._facts: dict[str, Facts] = {}
         self._sharing = threading.Lock()
         self._ssh_key = ""
+        self._staging: Path
         self._setup: Setup
         self._archive: Path
         self.image: Image
@@ -161,12 +162,13 @@ class Launch:
         return plan, work
 
     def _keys(self, limit: float) -> str:
+        self._staging = self._state.make_staging()
         self._ssh_key = self._state.make_key()
         secrets = self._state.secrets()
         if secrets is None:
             secrets = self._engine.secrets(self._state.name)
             self._state.keep_secrets(secrets)
-        self._setup = Setup(self._state.name, self._engine, secrets, __version__)
+        self._setup = Setup(self._state.name, self._engine, secrets, __version__, self._staging)
         return ""
 
     def _image(self, limit: float) -> str:
@@ -220,7 +222,7 @@ class Launch:
         self._facts[name] = node_setup.prepare_system(self._transport, node, self._kind, self._facts[name], _left(limit), owns_system=owns)
         if owns:
             for files in hooks(self._config).hook.toil_boot_files(cluster=self._state.name, role=self._machines[name].role):
-                node_setup.put_files(self._transport, self._machines[name], files)
+                node_setup.put_files(self._transport, self._machines[name], files, self._staging)
         return ""
 
     def _install(self, name: str, limit: float) -> str:

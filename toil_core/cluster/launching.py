@@ -87,7 +87,7 @@ def launch_cluster(
         reached = reaching(name, state, provisioner, config, new=True)
         launch: Launch | None = None
         try:
-            with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, _ended_by_sigterm():
+            with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, _ended_in_good_order():
                 place = Place(state, provisioner, transport, runs, config)
                 launch = Launch(place, wanted, LEADER, kept, (ALL if keep else least).of(len(wanted) - 1), tell)
                 launch.run()
@@ -194,17 +194,19 @@ def _take_back(state: ClusterState, provisioner: Provisioner, launch: Launch | N
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the launch in good order."""
+def _ended_in_good_order() -> Iterator[None]:
+    """Let SIGTERM, and the end of the terminal unless that is to be ignored, end the launch as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("the launch was asked to end", 143)
+        raise Interrupted("the launch was asked to end", 128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in heeded}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

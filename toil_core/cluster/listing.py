@@ -22,7 +22,7 @@ class Summary:
     Args:
         name: Its name.
         provisioner: Its cloud.
-        state: `ready`, `launching`, `launch interrupted`, `gone`, `elsewhere` when it was not launched from this machine,
+        state: `ready`, `launching`, `launch interrupted`, `leader gone`, `gone`, `elsewhere` when it was not launched from this machine,
             or why the cloud could not be asked.
         nodes: How many nodes it has; None when that is not known.
         price: Dollars an hour; None when that is not known.
@@ -51,7 +51,7 @@ def known_here(arguments: argparse.Namespace, provisioner: str | None) -> Iterat
             except ToilError as error:
                 yield Summary(file.name, file.provisioner, f"unknown: {error}")
                 continue
-            yield Summary(file.name, file.provisioner, state_of(file, len(nodes)), len(nodes), price)
+            yield Summary(file.name, file.provisioner, state_of(file, [node.role for node in nodes]), len(nodes), price)
 
 
 def only_in_cloud(provisioner: str, config: Config, known: Iterable[str]) -> Iterator[Summary]:
@@ -141,18 +141,18 @@ def phases_of(journal: Iterable[Step]) -> dict[str, str]:
     return found
 
 
-def state_of(file: ClusterFile | None, nodes: int) -> str:
+def state_of(file: ClusterFile | None, roles: Sequence[str]) -> str:
     """A cluster's state in a word or two.
 
     Args:
         file: How it was launched; None when that is not known here.
-        nodes: How many nodes it has.
+        roles: Those of the nodes that it has.
     """
     if file is None:
         return "elsewhere"
     if not file.ready:
         return "launching" if ClusterState(file.name).is_at_work() else "launch interrupted"
-    return "ready" if nodes else "gone"
+    return "ready" if "leader" in roles else "leader gone" if roles else "gone"
 
 
 def _price(type: NodeType | None, *, preemptible: bool) -> float | None:

@@ -44,12 +44,14 @@ class Setup:
         engine: What runs on it.
         secrets: What its nodes share.
         version: The version of this program.
+        staging: The folder where files lie until they are sent; it goes with the cluster, also when this program is killed meanwhile.
     """
 
     cluster: str
     engine: ClusterEngine
     secrets: Mapping[str, bytes]
     version: str
+    staging: Path
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,10 @@ def prepare_system(transport: SyncTransport, node: Node, kind: NodeKind, facts: 
     return facts
 
 
-def put_files(transport: SyncTransport, node: Node, files: Mapping[str, bytes]) -> None:
+def put_files(transport: SyncTransport, node: Node, files: Mapping[str, bytes], staging: Path) -> None:
     """Write files on a node whose system is ours, by absolute path."""
     for name, content in files.items():
-        with tempfile.NamedTemporaryFile(prefix="toil-") as file:
+        with tempfile.NamedTemporaryFile(dir=staging) as file:
             file.write(content)
             file.flush()
             transport.push(node, Path(file.name), PurePosixPath(name))
@@ -211,7 +213,7 @@ def start_engine(transport: SyncTransport, member: Member, setup: Setup, seconds
         **{f"engine/{name}": content for name, content in setup.engine.files(member.role, member.leader_address, setup.secrets).items()},
         **layout.shell_files(member.image, setup.cluster, options),
     }
-    with tempfile.TemporaryDirectory(prefix="toil-") as name:
+    with tempfile.TemporaryDirectory(dir=setup.staging) as name:
         folder = Path(name)
         _write(folder, files)
         transport.push(member.node, folder, layout.base)

@@ -11,20 +11,20 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import Distribution
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from toil_core import __version__
 from toil_core.cluster import wheels
 from toil_core.cluster.bundle import NodeKind, add_plainly, cache_folder, kept_wheel, python_version, requirement_lines
+from toil_core.cluster.wheel_needs import holding_there, name_of, unmet
 from toil_core.errors import ToilError, UsageError
 
 _ABOUT = "bundle.json"
@@ -129,19 +129,40 @@ def read(path: Path) -> Bundle:
         UsageError: It is none, or is one of another version of this program.
     """
     try:
-        with tarfile.open(path) as tar:
-            first = tar.next()
-            file: BinaryIO | None = tar.extractfile(first) if first is not None and first.name == _ABOUT else None  # type: ignore[assignment]
-            found = msgspec.json.decode(file.read(), type=Bundle) if file is not None else None
+        found = _told_by(path)
     except OSError as error:
         raise UsageError(f"--bundle: {path} cannot be read: {error.strerror or error}") from None
-    except (tarfile.TarError, msgspec.MsgspecError):
-        found = None
     if found is None:
-        raise UsageError(f"--bundle: {path} is no bundle; `toil bundle {path}` makes one")
+        raise UsageError(f"--bundle: {path} is no bundle; `toil bundle FILE` makes one")
     if found.version != __version__:
         raise UsageError(f"--bundle: {path} has toil-core {found.version}, and this is {__version__}; `toil bundle {path}` makes it anew")
     return found
+
+
+def check_target(path: Path) -> None:
+    """Make sure that a bundle can be written there, and that nothing is lost by it.
+
+    Raises:
+        UsageError: It is a folder or in none, or something else than a bundle is there.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: {'it is a folder' if path.is_dir() else f'there is no folder {path.parent}'}")
+    try:
+        if path.exists() and path.stat().st_size and _told_by(path) is None:
+            raise UsageError(f"{path} is there and is no bundle, so it is not replaced; take another name")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _told_by(path: Path) -> Bundle | None:
+    """What a file says of itself; None when it is no bundle."""
+    try:
+        with tarfile.open(path) as tar:
+            first = tar.next()
+            file: BinaryIO | None = tar.extractfile(first) if first is not None and first.name == _ABOUT else None  # type: ignore[assignment]
+            return msgspec.json.decode(file.read(), type=Bundle) if file is not None else None
+    except (tarfile.TarError, msgspec.MsgspecError):
+        return None
 
 
 def _pack_what_is_here(wanted: Wanted, lines: Sequence[str], folder: Path, tell: Callable[[str], None]) -> None:
@@ -155,7 +176,8 @@ def _pack_what_is_here(wanted: Wanted, lines: Sequence[str], folder: Path, tell:
             shutil.copy(kept_wheel(wheels.content(each), cache, Path(new)), folder)
     if left:
         tell(f"fetches {', '.join(left)}")
-        _pip(["wheel", "--find-links", str(folder), "--wheel-dir", str(folder / "fetched")], left, found, folder)
+        fixed = [f"{each.name}=={each.version}" for each in found if each.read_text("direct_url.json") is None]
+        _pip(["wheel", "--find-links", str(folder), "--wheel-dir", str(folder / "fetched")], left, fixed, folder)
         made = {canonicalize_name(each.name) for each in found}
         for path in (folder / "fetched").glob("*.whl"):
             if canonicalize_name(path.name.split("-", 1)[0]) not in made:
@@ -171,12 +193,21 @@ def _pack_for_others(wanted: Wanted, lines: Sequence[str], folder: Path, tell: C
         if not written.name.endswith("-none-any.whl"):
             raise UsageError(f"{each.name} is made for this machine alone ({written.name}); uninstall it, or make the bundle on a machine like the nodes")
     there = _environment(wanted.kind)
-    needed = [line for each in ours for line in each.requires or () if _is_needed(Requirement(line), there, names)]
-    needed = [_plain(line) for line in (*needed, *(line for line in wanted.needed if canonicalize_name(Requirement(line).name) not in names))]
-    left = [*needed, *(text for line in lines if (text := re.sub(r"(^|\s)#.*$", "", line).strip()))]
+    needed = [line for line in (*(line for each in ours for line in each.requires or ()), *wanted.needed) if canonicalize_name(Requirement(line).name) not in names]
+    left = holding_there([*needed, *(text for line in lines if (text := re.sub(r"(^|\s)#.*$", "", line).strip()))], there)
     tell(f"fetches {len(left)} requirements, and what they need, for Python {wanted.kind.python} on {wanted.kind.machine}")
     tags = ["--python-version", wanted.kind.python, "--implementation", "cp", "--only-binary=:all:", *(word for tag in _tags(wanted.platform) for word in ("--platform", tag))]
-    _pip(["download", "--dest", str(folder), *tags], left, (), folder)
+    made, asked = set(folder.glob("*.whl")), list(left)
+    while left:
+        wrong = {canonicalize_name(name) for line in left if (name := name_of(line))}
+        fetched = {path: parse_wheel_filename(path.name) for path in set(folder.glob("*.whl")) - made}
+        for path, found in fetched.items():
+            if found[0] in wrong:
+                path.unlink()
+        bounds = [f"{found[0]}=={found[1]}" for found in fetched.values() if found[0] not in wrong]
+        _pip(["download", "--dest", str(folder), "--find-links", str(folder), *tags], left, bounds, folder)
+        left = [line for line in unmet(folder.glob("*.whl"), asked, there) if line not in asked]
+        asked += left
 
 
 def _tags(platform: str) -> list[str]:
@@ -192,26 +223,16 @@ def _ours() -> list[str]:
     return ["toil-core", *wheels.made_for("toil-core")]
 
 
-def _is_needed(requirement: Requirement, there: Mapping[str, str], ours: set[str]) -> bool:
-    return canonicalize_name(requirement.name) not in ours and (requirement.marker is None or requirement.marker.evaluate(dict(there)))
-
-
-def _plain(line: str) -> str:
-    requirement = Requirement(line)
-    requirement.marker = None
-    return str(requirement)
-
-
 def _environment(kind: NodeKind) -> dict[str, str]:
     here = {name: str(value) for name, value in default_environment().items()}
     return {**here, "python_version": kind.python, "python_full_version": f"{kind.python}.0", "platform_machine": kind.machine, "extra": ""}
 
 
-def _pip(command: Sequence[str], requirements: Iterable[str], fixed: Iterable[Distribution], folder: Path) -> None:
-    """Have pip fetch wheels, as it is configured here."""
+def _pip(command: Sequence[str], requirements: Iterable[str], fixed: Iterable[str], folder: Path) -> None:
+    """Have pip fetch wheels, as it is configured here, and in no other versions than those that are fixed."""
     asked, bounds = folder / "asked.txt", folder / "bounds.txt"
     asked.write_text("\n".join([*requirements, ""]))
-    bounds.write_text("\n".join([*(f"{each.name}=={each.version}" for each in fixed if each.read_text("direct_url.json") is None), ""]))
+    bounds.write_text("\n".join([*fixed, ""]))
     words = [sys.executable, "-m", "pip", *command, "--disable-pip-version-check", "--quiet", "-r", str(asked), "-c", str(bounds)]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -19,6 +19,7 @@ from toil_core.provisioner import Node
 PATIENCE = 600.0
 """Seconds that the jobs on a node that goes are usually waited for."""
 ONE = Share(1)
+_ANSWER = 60.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def scale_cluster(
         UsageError: It cannot be done from this machine, or what is wanted cannot be had.
         ToilError: Nodes could not be added; those that were half made are removed.
     """
-    cluster.same_version()
+    cluster.check_fit()
     nodes = cluster.nodes()
     if cluster.file is None:
         raise UsageError(f"cluster {cluster.name} was launched from elsewhere, and what its nodes share is there; scale it from that machine")
@@ -66,6 +67,8 @@ def scale_cluster(
 
     wanted = todo({})
     check_types([Offer(node.type, node.preemptible, node.bid) for node in wanted.add], cluster.provisioner.catalog())
+    if wanted.add:  # where we are not let in nothing shall be paid for
+        cluster.transport.run(leader, ["true"], timeout=_ANSWER)
     failed = _add(cluster, wanted.add, leader, least, tell) if wanted.add else {}
     remove = todo(loads(cluster, [node for node in nodes if node.role == "worker"])).remove if wanted.remove else ()
     if remove:

@@ -6,6 +6,7 @@
     STATE/clusters/NAME/key, key.pub    let this user in; made for this cluster alone
     STATE/clusters/NAME/known_hosts     the host keys of its nodes
     STATE/clusters/NAME/secrets/        what the engine's nodes share
+    STATE/clusters/NAME/staging/        what is just being sent to nodes
 
 The machines themselves are recorded by the cloud's tags alone.
 """
@@ -111,7 +112,10 @@ class ClusterState:
         except FileNotFoundError:
             raise UsageError(f"this machine knows of no cluster {self.name}; `toil list-clusters` lists those there are") from None
         except msgspec.MsgspecError as error:
-            raise UsageError(f"{self.folder / 'cluster.json'} is damaged: {error}") from None
+            raise UsageError(
+                f"{self.folder / 'cluster.json'} is damaged ({error}); without that file "
+                f"`toil destroy-cluster {self.name} --provisioner NAME` removes the cluster"
+            ) from None
 
     def write(self, cluster: ClusterFile) -> None:
         """Remember how it is launched."""
@@ -150,9 +154,11 @@ class ClusterState:
             The public key, a line.
 
         Raises:
-            UsageError: ssh-keygen is not installed.
+            UsageError: ssh-keygen is not installed, or the private half is gone.
         """
         public = self.key.with_suffix(".pub")
+        if public.exists() and not self.key.exists():
+            raise UsageError(f"the cluster's own key is not in {self.key} any more, so no node can be added: put it back, or destroy the cluster and launch it anew")
         if not public.exists():
             keygen = shutil.which("ssh-keygen")
             if keygen is None:
@@ -182,6 +188,13 @@ class ClusterState:
         for name, content in secrets.items():
             write_private(new / name, content)
         new.rename(self.folder / "secrets")
+
+    def make_staging(self) -> Path:
+        """An empty folder for what is sent to nodes, secrets among it; what a launch that was killed left there is removed."""
+        folder = self.folder / "staging"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
 
     def note(self, phase: str, state: str, message: str = "") -> None:
         """Add a line to the journal."""

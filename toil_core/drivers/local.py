@@ -167,6 +167,9 @@ class LocalProvisioner(Provisioner):
 
     def _record(self, cluster: str, name: str) -> Record:
         records = {record.name: record for record in self._records.nodes(cluster) if self._is_live(cluster, record)}
+        if not self._records.folder(cluster).exists():
+            close = difflib.get_close_matches(cluster, list(self._records.clusters()), 1)
+            raise UsageError(f"there is no cluster {cluster} on this machine" + (f"; did you mean {close[0]}?" if close else "; `toil list-clusters` lists the clusters"))
         if name not in records:
             raise UsageError(f"cluster {cluster} has no node {name} on this machine; it has {', '.join(records) or 'none'}")
         return records[name]

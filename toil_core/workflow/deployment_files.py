@@ -1,6 +1,7 @@
 """Which files of a folder go to workers: everything that is not ignored, within limits.
 
-Hidden files, caches, virtual environments, job stores and large data files are left out.
+Hidden files, caches, virtual environments, job stores, large data files and the folder of
+clusters' keys are left out.
 A `.toilignore` in any folder (the patterns of git's ignore files) leaves out more, and takes
 back in what a pattern with `!` names, whatever its size.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toil_core.errors import CannotDeploy
+from toil_core.state_folder import state_folder
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -60,6 +62,9 @@ class Search:
     """Data files that are too large."""
     count: int = 0
     _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.skipped |= {os.fspath(state_folder())}  # the keys of clusters are there
 
     def files(self, root: str, names: Sequence[str] | None) -> Iterator[Found]:
         """The files of a folder that go to workers, in the order of their names.

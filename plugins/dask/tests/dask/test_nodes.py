@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -304,6 +306,29 @@ def test_certificates_of_another_cluster_are_refused(here: Here, tmp_path: Path)
     files = dict(zip(("tls_ca_file", "tls_cert_file", "tls_key_file"), map(str, other.values()), strict=True))
     with pytest.raises(UsageError, match="cannot be used"):
         Dask(Config(), Target(here.cluster.scheduler, files, 2.0))
+
+
+def test_whoever_shows_no_certificate_is_told_nothing(here: Here, tmp_path: Path) -> None:
+    """Not even with the cluster's authority at hand: both sides must show one."""
+    for name, data in here.cluster.secrets.items():
+        (tmp_path / name).write_bytes(data)
+    assert first_word(here.cluster.scheduler, tmp_path, shows=True)
+    assert not first_word(here.cluster.scheduler, tmp_path, shows=False)
+
+
+def first_word(scheduler: str, folder: Path, *, shows: bool) -> bytes:
+    """What the scheduler says to a client with the cluster's authority, which shows a certificate or none."""
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.check_hostname = False
+    if shows:
+        context.load_cert_chain(str(folder / "certificate.pem"), str(folder / "key.pem"))
+    host, port = scheduler.removeprefix("tls://").rsplit(":", 1)
+    with socket.create_connection((host, int(port)), 30) as plain:
+        try:
+            with context.wrap_socket(plain) as talk:
+                return talk.recv(1)
+        except (ssl.SSLError, ConnectionError):
+            return b""
 
 
 def test_nothing_listens_without_encryption(with_one: Here) -> None:
