@@ -82,10 +82,11 @@ def test_a_launch_whose_terminal_is_gone_takes_everything_back(clusters: Cluster
     words = ("launch-cluster", "demo", "-p", "local", "--nodeType", "local.small", "-w", "2", "--engine", "single_machine")
     process = subprocess.Popen(clusters.command(*words), env=clusters.environment(), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    process.stderr.readline()
-    process.stderr.close()
-    os.kill(process.pid, signal.SIGHUP)
-    assert process.wait(200) == 129
+    with process:
+        process.stderr.readline()
+        process.stderr.close()
+        os.kill(process.pid, signal.SIGHUP)
+        assert process.wait(200) == 129
     assert not clusters.home("demo").parent.parent.exists()
     assert not (clusters.folder / "state" / "clusters" / "demo").exists()
     assert clusters.processes() == []
@@ -96,9 +97,10 @@ def test_a_launch_that_nobody_listens_to_comes_to_its_end(clusters: Clusters) ->
     process = subprocess.Popen(clusters.command(*words), env=clusters.environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stderr is not None
     process.stderr.close()
-    assert process.stdout is not None
-    assert process.stdout.read() == "cluster demo is ready: a leader and 1 worker\n"
-    assert process.wait(200) == 0
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.read() == "cluster demo is ready: a leader and 1 worker\n"
+        assert process.wait(200) == 0
 
 
 def test_bad_input_is_a_line_each_and_leaves_nothing(clusters: Clusters, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from toil_core.errors import Interrupted, ToilError, UsageError, WorkflowFailed
+from toil_core.telling import tell
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -53,7 +54,7 @@ def guarded(action: Callable[[], int]) -> int:
     except ToilError as error:
         return _say(error, FAILED)
     except KeyboardInterrupt:
-        print("toil: interrupted", file=sys.stderr)
+        tell("toil: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it flushes at exit
@@ -159,5 +160,5 @@ def _help() -> str:
 
 
 def _say(error: ToilError, code: int) -> int:
-    print(f"toil: error: {error}", file=sys.stderr)
+    tell(f"toil: error: {error}")
     return code

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
+from toil_core import telling
 from toil_core.errors import BadOption
 from toil_core.options import OptionParser
 
@@ -42,9 +41,8 @@ def converter(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def tell(line: str) -> None:
-    """Show a line of progress; where nobody can see it any more, what is told of goes on."""
-    with suppress(OSError):
-        print(f"toil: {line}", file=sys.stderr, flush=True)
+    """Show a line of progress."""
+    telling.tell(f"toil: {line}")
 
 
 class _Rest(argparse.Action):
