@@ -71,7 +71,7 @@ def test_a_place_where_a_run_would_make_no_store_is_an_error_for_doctor(tmp_path
 def test_a_cluster_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     clusters = Clusters(tmp_path, "off")
     for words in (("scale-cluster", "nope", "-w", "1"), ("attach", "nope"), ("submit", "nope", "x.py"), ("ssh-cluster", "nope", "true")):
-        assert "cluster nope has no nodes" in clusters.toil(words[0], "-p", "local", *words[1:], code=2).stderr
+        assert "there is nothing of a cluster nope" in clusters.toil(words[0], "-p", "local", *words[1:], code=2).stderr
     assert "there is nothing of a cluster nope" in clusters.toil("destroy-cluster", "nope", "-p", "local", code=2).stderr
 
 

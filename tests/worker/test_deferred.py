@@ -89,8 +89,10 @@ def test_they_run_last_first_in_the_attempts_folder_and_print_into_its_log(tmp_p
     given = options(tmp_path, clean="never", write_logs_from_all_jobs=True)
     assert run(defers(tmp_path / "noted"), **given) == "done"
     assert (tmp_path / "noted").read_text() == "body\nlast 1\nfirst 1\n"
-    with open_job_store(given["job_store"], Config()) as store, store.read(keys.log("0.0", "1-1")) as log:
-        assert log.read() == b"noted last\nnoted first\n"
+    with open_job_store(given["job_store"], Config()) as store:
+        (kept,) = store.list(keys.log("0.0", "1-1"))
+        with store.read(kept.key) as log:
+            assert log.read() == b"noted last\nnoted first\n"
 
 
 @pytest.mark.parametrize("isolated", [True, False])
