@@ -63,6 +63,10 @@ class SshContract(SyncTransportContract):
         """The server."""
         return self._server.node
 
+    def await_hang_up(self) -> None:
+        """Return once the server's sessions have ended."""
+        self._server.ended(self.seconds)
+
     @pytest.fixture
     def absent(self) -> Iterator[Node]:
         """A node that refuses connections; its port is kept, so that nobody else listens there."""
