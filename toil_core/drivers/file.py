@@ -31,7 +31,7 @@ from toil_core.errors import (
     Transient,
     UsageError,
 )
-from toil_core.job_store import Blob, JobStore
+from toil_core.job_store import PIECE, Blob, JobStore
 from toil_core.wire.names import staged_name
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 20
 _SMALL = 1 << 16
 _PAGE = 1000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -100,7 +99,7 @@ class FileJobStore(JobStore):
         try:
             fd = self._ask(key, os.open, staged, _NEW, 0o444)
             try:
-                while data := stream.read(_CHUNK):
+                while data := stream.read(PIECE):
                     self._ask(key, _write_all, fd, data)
             finally:
                 self._ask(key, os.close, fd)

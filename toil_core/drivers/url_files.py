@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
 from toil_core.errors import BadLocator, StoreFull, ToilError, Transient
-from toil_core.job_store import HasPaths
+from toil_core.job_store import PIECE, HasPaths
 from toil_core.wire.names import staged_name
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _copy(source: int, target: int) -> None:
     except OSError as error:
         if error.errno not in _COPY_INSTEAD:
             raise
-    while data := os.read(source, 1 << 20):  # what the system would not copy by itself
+    while data := os.read(source, PIECE):  # what the system would not copy by itself
         left = memoryview(data)
         while left:
             left = left[os.write(target, left) :]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from toil_core.errors import BadLocator
-from toil_core.job_store import CanCopy, HasPaths
+from toil_core.job_store import PIECE, CanCopy, HasPaths
 
 if TYPE_CHECKING:
     from toil_core.job_store import JobStore
@@ -149,7 +149,7 @@ def export_blob(store: JobStore, key: str, url: str, config: Config) -> None:
         url_files.copy(os.fspath(store.path(key)), path)
         return
     with store.read(key) as source, _through_plugins(url, "wb", config) as target:
-        while data := source.read(1 << 20):
+        while data := source.read(PIECE):
             target.write(data)
 
 

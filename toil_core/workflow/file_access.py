@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from toil_core.errors import NoSuchKey
-from toil_core.job_store import HasPaths, JobStore
+from toil_core.job_store import PIECE, HasPaths, JobStore
 from toil_core.wire.names import staged_name
 from toil_core.workflow.file_copy import copy_file, symlinked
 from toil_core.workflow.file_values import File, check_content, gone
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from toil_core.options import Config
     from toil_core.worker.cache import Cache
 
-_CHUNK = 1 << 20
 _SEVERAL = 8
 
 
@@ -84,7 +83,7 @@ class Access(ABC):
     def _fetch(self, file: File, target: BinaryIO) -> None:
         size = crc = 0
         with Access.open(self, file) as stream:
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read(PIECE):
                 target.write(chunk)
                 size += len(chunk)
                 crc = zlib.crc32(chunk, crc)
@@ -212,7 +211,7 @@ class FetchedAccess(Access):
         with path.open("rb") as stream:
             facts = os.fstat(stream.fileno())
             crc = 0
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read(PIECE):
                 crc = zlib.crc32(chunk, crc)
             stream.seek(0)
             self.store.write(key, stream)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_CHUNK = 1 << 20
+from toil_core.job_store import PIECE
+
 _CLONE = 0x40049409
 """FICLONE of Linux: the new file shares the blocks of the old one until either is changed."""
 _CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ENOTTY, errno.ETXTBSY)
@@ -105,7 +106,7 @@ def _share(reader: BinaryIO, writer: BinaryIO) -> None:
 def copy_stream(reader: BinaryIO, writer: BinaryIO) -> int:
     """Copy a stream to its end; the number of bytes."""
     size = 0
-    while chunk := reader.read(_CHUNK):
+    while chunk := reader.read(PIECE):
         writer.write(chunk)
         size += len(chunk)
     return size

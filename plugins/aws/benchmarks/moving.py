@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
+from toil_core.workflow.file_copy import copy_stream
 
 from toil_aws.options import AwsOptions
-
-MIB = 1 << 20
 
 
 def move(direction: str, locator: str, key: str, path: Path) -> None:
@@ -25,7 +23,7 @@ def move(direction: str, locator: str, key: str, path: Path) -> None:
                 store.write(key, stream)
             return
         with store.read(key) as stream, path.open("wb") as out:
-            shutil.copyfileobj(stream, out, MIB)
+            copy_stream(stream, out)
 
 
 if __name__ == "__main__":
