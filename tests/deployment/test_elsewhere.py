@@ -174,6 +174,38 @@ def test_a_package_that_is_installed_in_place(places: Places, tmp_path: Path) ->
     assert value(places.run("look.py", f"file:{tmp_path}/store")) == [2, 2, "2.0"]
 
 
+def test_a_package_that_an_import_hook_finds_under_another_name(places: Places, tmp_path: Path) -> None:
+    script = """
+        from toil_core import job, main
+        import sequences.fast
+
+        @job(cores=0.1, memory="64 MiB")
+        def look():
+            import sequences.slow
+            return [sequences.VERSION, sequences.fast.VERSION, sequences.slow.VERSION]
+
+        if __name__ == "__main__":
+            main(look)
+    """
+    hook = f"""
+        import sys
+        from importlib.util import spec_from_file_location
+
+        class Finder:
+            @staticmethod
+            def find_spec(name, path=None, target=None):
+                if name == "sequences":
+                    return spec_from_file_location(name, "{tmp_path}/lib/__init__.py", submodule_search_locations=["{tmp_path}/lib"])
+
+        sys.meta_path.append(Finder)
+    """
+    write_files(places.project, {"look.py": script})
+    write_files(tmp_path / "lib", {"__init__.py": "VERSION = 2", "fast.py": "VERSION = 2", "slow.py": "VERSION = 2"})
+    write_files(site_packages(places.leader.parent.parent), {"sequences_hook.py": hook, "sequences.pth": "import sequences_hook"})
+    old(places.worker.parent.parent, "sequences-of-mine", {f"sequences/{name}.py": "VERSION = 1" for name in ("__init__", "fast", "slow")})
+    assert value(places.run("look.py", f"file:{tmp_path}/store")) == [2, 2, 2]
+
+
 NEEDS = """
     # /// script
     # requires-python = ">=3.11"

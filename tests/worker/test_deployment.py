@@ -16,7 +16,7 @@ import pytest
 from tests.deployment.places import build_wheel, install
 from toil_core.batch_system import Requirement, Update
 from toil_core.drivers.memory import MemoryJobStore
-from toil_core.errors import CorruptBlob
+from toil_core.errors import BadOption, CorruptBlob
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
 from toil_core.wire import keys
@@ -154,11 +154,14 @@ def test_without_an_installer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_why_modules_cannot_be_loaded() -> None:
     lacking = ModuleNotFoundError("No module named 'tiny'")
-    assert explain(lacking, Setup()) == "ModuleNotFoundError: No module named 'tiny'"
+    assert explain(lacking, Setup()) == "ModuleNotFoundError: No module named 'tiny'; this worker cannot import it, and no code was sent"
     assert explain(lacking, Setup(code=Code("x"))).endswith("name it with --python-requirements, or look whether a .toilignore file lists it")
     gone = FileNotFoundError(2, "No such file or directory", "/leader/run.py")
     assert explain(gone, Setup(script="/leader/run.py")).endswith("this worker has not the leader's files, and no code was sent")
     assert "\n" not in explain(SyntaxError("two\nlines"), Setup())
+    early = '; the script reads a command line, or ends, when it is imported; do that below `if __name__ == "__main__":`'
+    assert explain(SystemExit(2), Setup()) == f"SystemExit: 2{early}"
+    assert explain(BadOption("LOCATOR is missing"), Setup()) == f"LOCATOR is missing{early}"
 
 
 def test_an_installer_ends_with_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,6 +172,25 @@ def test_a_namespace_package_has_many_folders(tmp_path: Path) -> None:
     assert found.namespaces == ("ns",)
 
 
+def test_packages_whose_folders_are_called_otherwise_or_lie_elsewhere(tmp_path: Path) -> None:
+    write(tmp_path, "odd/place/__init__.py", "odd/place/own/__init__.py", "odd/place/more/deep/__init__.py", "far/below/__init__.py")
+    write(tmp_path, "odd/tool/__init__.py", text="not the tool")
+    modules = {
+        "tool": module("tool", tmp_path / "odd/place/__init__.py", [tmp_path / "odd/place"]),
+        "tool.own": module("tool.own", tmp_path / "odd/place/own/__init__.py", [tmp_path / "odd/place/own"]),
+        "tool.more": module("tool.more", None, [tmp_path / "odd/place/more"]),
+        "tool.more.deep": module("tool.more.deep", tmp_path / "odd/place/more/deep/__init__.py", [tmp_path / "odd/place/more/deep"]),
+        "tool.moved": module("tool.moved", tmp_path / "far/below/__init__.py", [tmp_path / "far/below"]),
+    }
+    elsewhere = (("tool", str(tmp_path / "odd/place")), ("tool/moved", str(tmp_path / "far/below")))
+    alone = find("", "", [], modules)
+    assert alone == Sources((Tree(str(tmp_path / "odd"), (), (), elsewhere),), None, ((0, ""),), ())
+    names = ["0/tool/__init__.py", "0/tool/more/deep/__init__.py", "0/tool/moved/__init__.py", "0/tool/own/__init__.py"]
+    assert sorted(file.name for file in select(alone, 1000)) == names
+    beside = select(Sources((Tree(str(tmp_path / "odd"), None, (), elsewhere),), None, (), ()), 1000)
+    assert [file.path for file in beside if file.name == "0/tool/__init__.py"] == [str(tmp_path / "odd/place/__init__.py")]
+
+
 def test_what_is_installed_or_python_s_or_ours_stays_here() -> None:
     import pytest as installed
 

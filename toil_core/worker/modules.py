@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
-from toil_core.errors import UsageError
+from toil_core.errors import BadOption, UsageError
 from toil_core.wire.work import Setup
 from toil_core.worker.procfs import threads
 from toil_core.worker.runner import Runner
@@ -64,14 +64,19 @@ def _script(path: str) -> None:
 
 def explain(error: BaseException, setup: Setup) -> str:
     """Why the user's modules cannot be loaded, in a line, with what to do about it."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, (SystemExit, BadOption)):
+        line = str(error) if isinstance(error, BadOption) else line
+        return f"{line}; the script reads a command line, or ends, when it is imported; do that below `if __name__ == \"__main__\":`"
     if isinstance(error, UsageError):
         return str(error)
-    line = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, ModuleNotFoundError) and setup.code is not None:
         return (
             f"{line}; it was not sent with the workflow's code, and is not installed on this worker: "
             "name it with --python-requirements, or look whether a .toilignore file lists it"
         )
+    if isinstance(error, ModuleNotFoundError):
+        return f"{line}; this worker cannot import it, and no code was sent"
     if isinstance(error, FileNotFoundError) and setup.code is None and error.filename == setup.script:
         return f"{line}; this worker has not the leader's files, and no code was sent"
     return line

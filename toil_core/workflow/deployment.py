@@ -72,13 +72,16 @@ def select(sources: Sources, limit: int, written: Iterable[str] = ()) -> list[Fo
         CannotDeploy: There is too much of it, or a folder cannot be read.
     """
     search = Search(frozenset(os.path.abspath(path) for path in written))
-    chosen: list[Found] = []
+    every: list[Found] = []
     for number, tree in enumerate(sources.trees):
-        chosen += [_below(number, found.name, found) for found in search.files(tree.root, tree.names)]
+        every += [_below(number, found.name, found) for found in search.files(tree.root, tree.names)]
+        for name, folder in tree.elsewhere:
+            every += [_below(number, f"{name}/{found.name}", found) for found in search.files(folder, None)]
         for folder in tree.metadata:
             for path in metadata_files(folder):
                 found = Found("", path, os.path.getsize(path), executable=False)
-                chosen.append(_below(number, os.path.relpath(path, os.path.dirname(folder)), found))
+                every.append(_below(number, os.path.relpath(path, os.path.dirname(folder)), found))
+    chosen = list({found.name: found for found in every}.values())  # what was moved to a place counts, not what lay there
     if search.left_out:
         _log.warning("%s", _left_out(search.left_out))
     total = sum(found.size for found in chosen)

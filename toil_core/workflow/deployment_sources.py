@@ -28,11 +28,14 @@ class Tree:
         root: Absolute path of the folder.
         names: Packages (folders) and modules (files) in it; None for everything.
         metadata: Folders with the metadata of distributions that are installed in place from below the root.
+        elsewhere: Packages whose folders lie elsewhere or are called otherwise, as an import hook may have it: where each belongs below
+            the root, and its folder.
     """
 
     root: str
     names: tuple[str, ...] | None
     metadata: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ def find(script: str, module: str, path: Sequence[str], modules: Mapping[str, Mo
                 _want(wanted, *os.path.split(place))
             if places and vars(found).get("__file__") is None:
                 namespaces.append(name)
+    homes = _homes(modules)
+    for root in set(homes.values()):
+        wanted.setdefault(root, set())
     main = os.path.realpath(script) if script else ""
     if script:
         _want(wanted, *_of_script(main))
@@ -80,7 +86,9 @@ def find(script: str, module: str, path: Sequence[str], modules: Mapping[str, Mo
     folders = [os.path.abspath(folder) for folder in path]
     roots = sorted(wanted, key=lambda root: (folders.index(root) if root in folders else len(folders), root))
     metadata = _metadata(folders, roots)
-    trees = tuple(Tree(root, _sorted(wanted[root]), tuple(metadata.get(root, ()))) for root in roots)
+    trees = tuple(
+        Tree(root, _sorted(wanted[root]), tuple(metadata.get(root, ())), tuple(moved for moved, home in homes.items() if home == root)) for root in roots
+    )
     return Sources(trees, _locate(trees, main) if main else None, _import_path(trees, folders), tuple(namespaces))
 
 
@@ -97,6 +105,37 @@ def _places(name: str, module: ModuleType) -> Iterator[str]:
         base = os.path.basename(place)
         if (base == name and os.path.isdir(place)) if folders is not None else (base.partition(".")[0] == name and base.endswith(_SUFFIXES)):
             yield os.path.abspath(place)
+
+
+def _homes(modules: Mapping[str, ModuleType]) -> dict[tuple[str, str], str]:
+    """Packages that no folder of the import path holds under their names: where each belongs, its folder, and the root that it belongs below."""
+    homes: dict[tuple[str, str], str] = {}
+    roots: dict[str, str] = {}
+    for name, module in sorted(modules.items()):
+        folder = _package_folder(module)
+        if not folder or not _is_own(folder) or not all(part.isidentifier() for part in name.split(".")):
+            continue
+        top, _, _ = name.partition(".")
+        parent, _, last = name.rpartition(".")
+        if not parent:
+            roots[name] = os.path.dirname(folder)
+        around = _folders(modules.get(parent)) if parent else (os.path.dirname(folder),)
+        if top in roots and folder not in (os.path.join(place, last) for place in around):
+            homes[name.replace(".", "/"), folder] = roots[top]
+    return homes
+
+
+def _package_folder(module: ModuleType) -> str:
+    """The folder of a package that has an `__init__.py` and no other folder; empty for all else."""
+    folders = _folders(module)
+    return folders[0] if len(folders) == 1 and getattr(module, "__file__", None) == os.path.join(module.__path__[0], "__init__.py") else ""
+
+
+def _folders(module: ModuleType | None) -> tuple[str, ...]:
+    try:
+        return tuple(os.path.abspath(folder) for folder in getattr(module, "__path__", ()))
+    except Exception:  # noqa: BLE001 - modules put anything there
+        return ()
 
 
 def _is_own(place: str) -> bool:
