@@ -120,6 +120,17 @@ def test_a_leader_that_dies_is_seen(tmp_path: Path) -> None:
         assert until(looker, "status", lambda news: news["outcome"] == "died")["leader"]["epoch"] == 2
 
 
+def test_what_is_made_seldom_is_made_at_once_when_the_run_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toil_core.monitor.dashboard.feed._DETAILS_SHARE", 1e9)  # never again, as far as this test is concerned
+    store = begun(tmp_path / "s")
+    led(store)
+    with Feed(store, "file:s", 0.02).looking() as looker:
+        assert until(looker, "details", lambda news: True)["facts"]["attempts"] == 0
+        committed(store)
+        led(store, epoch=2, pid=dead_process())
+        until(looker, "details", lambda news: news["facts"]["attempts"] == 4)
+
+
 def test_nothing_is_read_while_nobody_looks(tmp_path: Path) -> None:
     store = Counting(begun(tmp_path / "s"))
     feed = Feed(store, "file:s", 0.01)

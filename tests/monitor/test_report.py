@@ -132,7 +132,7 @@ def test_memory_that_ran_out_is_not_called_too_much() -> None:
 
 def test_cores_that_idle_and_cores_that_are_not_asked_for() -> None:
     many = [attempt(job=f"0.{number}", cores=8.0, cpu=19.0, memory=2 * GIB) for number in range(4)]
-    assert told(*many) == ["align asked for 8 cores and kept at most 1.9 busy, on average over an attempt: ask for 2 cores, and four times as many fit onto the same cores."]
+    assert told(*many) == ["align asked for 8 cores and kept at most 1.9 busy, on average over an attempt: ask for 2 cores, and four times as many fit onto the same cores, if nothing else kept their machines busy."]
     greedy = [attempt(job=f"0.{number}", cpu=40.0, memory=2 * GIB) for number in range(4)]
     assert told(*greedy) == ["align asked for 1 core and kept 4 busy in half of its attempts, up to 4: ask for 4 cores, or jobs beside it get less than they asked for."]
 

@@ -24,8 +24,8 @@ NEAR, FAR = 1.0, 5.0
 """Seconds between two looks at a store of files, and at one that answers over a network."""
 DETAILED = 200_000
 """Workflows of more jobs than that are shown without what needs every attempt: reading these again and again would take too long."""
-_SHARE = 20
-"""A part that took long to make is made anew only after so many times that long."""
+_STATUS_SHARE, _DETAILS_SHARE = 5, 20
+"""What took long to make is made anew only after so many times that long."""
 
 
 class Feed:
@@ -147,13 +147,15 @@ class _Look:
         if now >= self._status_due and (mark := self._marks()) != self._mark:
             status = glance(self._store, self._locator)
             self._mark, self._stale = mark, status.total <= DETAILED
-            self._status_due = _SHARE * (time.monotonic() - now) / 4 + now
+            self._status_due = _STATUS_SHARE * (time.monotonic() - now) + now
+            if outcome(status) not in ("running", "unknown"):  # the last look; nothing newer will come to excuse what is old
+                self._details_due = 0.0
             yield "status", encoded(status, running(self._store, status))
         if self._stale and now >= self._details_due:
             began = time.monotonic()
             yield "details", self._details()
             self._stale = False
-            self._details_due = began + _SHARE * (time.monotonic() - began)
+            self._details_due = began + _DETAILS_SHARE * (time.monotonic() - began)
 
     def _details(self) -> bytes:
         status, graph, found = examine_graph(self._store, self._locator)

@@ -110,7 +110,7 @@ def _cores(kinds: Sequence[KindUse]) -> Iterator[Advice]:
                 kind.name,
                 "cores",
                 f"{kind.name} asked for {cores(asked.usual)} and kept at most {used.most:.2g} busy, on average over an attempt:"
-                f" ask for {cores(better)}, and {_times(asked.usual / better)} fit onto the same cores.",
+                f" ask for {cores(better)}, and {_times(asked.usual / better)} fit onto the same cores, if nothing else kept their machines busy.",
                 weight,
             )
         elif used.median < asked.usual * 0.3 and used.high < asked.usual * 0.5 and weight >= WORTH:
@@ -118,7 +118,7 @@ def _cores(kinds: Sequence[KindUse]) -> Iterator[Advice]:
                 kind.name,
                 "cores",
                 f"Half of the attempts at {kind.name} kept {used.median:.2g} or less of {cores(asked.usual)} busy:"
-                " they waited for disk, network or each other.",
+                " they waited for disk, network, each other, or other programs on their machine.",
                 weight,
             )
 

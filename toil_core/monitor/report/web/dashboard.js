@@ -11,7 +11,7 @@ class Live {
   constructor(page, address) {
     Object.assign(this, { page, address, status: null, details: null, skew: 0, logs: new Map() });
     this.trouble = el("p", { class: "bad", role: "alert", hidden: true });
-    this.parts = Object.fromEntries(["head", "running", "graph", "kinds", "failures", "timeline", "advice", "resources", "slowest"].map((name) => [name, el("div")]));
+    this.parts = Object.fromEntries(["head", "running", "graph", "kinds", "failures", "age", "timeline", "advice", "resources", "slowest"].map((name) => [name, el("div")]));
     page.replaceChildren(this.trouble, ...Object.values(this.parts));
     this.view = null;
     setInterval(() => this.tick(), 1000);
@@ -45,6 +45,7 @@ class Live {
     this.put("running", this.running(status));
     this.put("kinds", this.kinds(status));
     this.put("failures", this.failures(status));
+    this.tellAge();
     if (!status.detailed) this.put("timeline", card("timeline", "When what ran", el("p", { class: "soft" }, "This workflow has too many jobs to follow each of them here; `toil report` tells of all.")));
     if (this.graph) this.graph.draw(this.graph.node.clientWidth);
     document.body.dataset.ready = "true";
@@ -53,6 +54,7 @@ class Live {
 
   async takeDetails(details) {
     this.details = details;
+    this.tellAge();
     this.colours = new Map(details.kinds.map((kind, number) => [kind.name, number]));
     this.put("advice", adviceCard(details.advice));
     this.put("graph", this.graphCard(details));
@@ -66,6 +68,13 @@ class Live {
     this.view = made && made.view;
     if (this.view && zoomed) this.view.zoom(before.from, Math.min(before.to, this.view.length));
     document.body.dataset.details = details.facts.attempts;
+  }
+
+  // What is made of every attempt is made less often than the rest, and is told to be older.
+  tellAge() {
+    const { status: s, details: d } = this, going = s && s.outcome === "running";
+    const text = !s || !s.detailed ? "" : !d ? "Every attempt is being read…" : going ? ["What follows is as it was ", this.since(d.made), " ago, and is made anew from time to time."] : "";
+    this.put("age", text && el("p", { class: "soft", id: "age" }, text));
   }
 
   tick() {
