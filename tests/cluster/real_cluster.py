@@ -16,7 +16,7 @@ from tests.cluster.simhost_plugin import FOLDER
 from tests.cluster.simhosts import Lab
 from tests.docs.blocks import ROOT
 from tests.fake_plugins import add_plugin
-from toil_core.cluster.on_node import MARK
+from toil_core.worker.procfs import MARK
 
 TOIL = Path(sys.executable).with_name("toil")
 MOST_WORKERS = 20
@@ -117,7 +117,7 @@ class RealCluster:
 
     def processes_of_jobs(self) -> list[int]:
         """Every process on a host that runs jobs, or has jobs run."""
-        return [int(path.parent.name) for path in self._told_processes() if path.name == "environ" and MARK in _read(path)]
+        return [int(path.parent.name) for path in self._told_processes() if path.name == "environ" and f"{MARK}=".encode() in _read(path)]
 
     def _told_processes(self) -> Iterator[Path]:
         """What the processes on hosts were told: their environments and command lines."""

@@ -12,14 +12,14 @@ from toil_core.errors import ToilError
 from toil_core.provisioner import Node
 
 UNREACHABLE = -1
-"""In the place of a number of jobs: the node does not answer."""
+"""In the place of a number of requests: the node does not answer."""
 _ANSWER = 60.0
 _STOP = 60.0
 """Seconds that an engine's program may take to end in good order."""
 
 
 def loads(cluster: Cluster, nodes: Iterable[Node]) -> dict[str, int]:
-    """By name, how many jobs run on nodes; `UNREACHABLE` for those that do not answer.
+    """By name, how many requests, each of one job or several, run on nodes; `UNREACHABLE` for those that do not answer.
 
     Args:
         cluster: The cluster.
@@ -48,12 +48,13 @@ def drain(cluster: Cluster, nodes: Sequence[Node], seconds: float, tell: Callabl
     """
 
     def one(node: Node) -> None:
-        for command, limit in ((["sh", "-c", DRAIN, "sh", f"{seconds:g}"], seconds + _ANSWER), (["sh", "-c", STOP], _STOP)):
-            try:
-                cluster.transport.run(node, command, timeout=limit)
-            except ToilError as error:
-                tell(f"{node.name} goes without a good-bye: {error}")
-                return
+        try:
+            left = cluster.transport.run(node, ["sh", "-c", DRAIN, "sh", f"{seconds:g}"], timeout=seconds + _ANSWER).stdout.strip()
+            if left.isdigit() and int(left):
+                tell(f"{node.name} goes although something still runs there; that is run again elsewhere, and costs no try")
+            cluster.transport.run(node, ["sh", "-c", STOP], timeout=_STOP)
+        except ToilError as error:
+            tell(f"{node.name} goes without a good-bye: {error}")
 
     with ThreadPoolExecutor(MOST) as pool:
         list(pool.map(one, nodes))

@@ -2,8 +2,8 @@
 
     python3 on_node.py install ARCHIVE FOLDER      unpack wheels into a new environment; nothing is done when it is there already
     python3 on_node.py keep FOLDER                 run FOLDER/engine.json's command until SIGTERM, again whenever it ends
-    python3 on_node.py busy                        print how many jobs run on this node
-    python3 on_node.py drain FOLDER SECONDS        tell the engine that the node will be taken away, and wait until no job runs, or so long
+    python3 on_node.py busy                        print how many requests (of a job, or several) run on this node
+    python3 on_node.py drain FOLDER SECONDS        tell the engine that the node will be taken away, and wait until nothing runs, or so long; print how much does
 
 It is sent as a file, so it imports nothing of this package.
 """
@@ -25,9 +25,11 @@ import tarfile
 import time
 import venv
 import zipfile
+from collections.abc import Iterable
 
-MARK = b"TOIL_RUN_FOLDER="
-"""The variable that fork servers, and all that they start, have in their environment."""
+RUN, HELD = "toil-run-", "lock"
+"""How the folder of a host of requests begins, and the file in it that the host keeps open and writes into how many it has."""
+IN_MODIFY = 0x2
 GRACE = 20.0
 """Seconds that an engine may take to end when it is asked to."""
 SCRIPT = """\
@@ -143,47 +145,73 @@ def keep(folder: str) -> None:
         pause = 1.0 if time.monotonic() - started > 60 else min(2 * pause, 30.0)
 
 
-def jobs() -> list[int]:
-    """The processes of the jobs that run on this node: of the processes with the mark, servers are uppermost, below are slots, below these jobs."""
-    home, parents = os.environ["HOME"], {}
+def hosts() -> dict[int, str]:
+    """Of the processes of this node's user that run requests for a leader, each with the file in which it writes how many it has."""
+    home, found = os.fsencode(f"HOME={os.environ['HOME']}"), {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/environ", "rb") as file:
-                variables = file.read().split(b"\0")
-            with open(f"/proc/{name}/stat", "rb") as file:
-                parent = int(file.read().rpartition(b") ")[2].split()[1])
+                if home not in file.read().split(b"\0"):
+                    continue
+            opened = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{name}/fd")]
         except OSError:  # it has ended, or is somebody else's
             continue
-        if os.fsencode(f"HOME={home}") in variables and any(each.startswith(MARK) for each in variables):
-            parents[int(name)] = parent
-    slots = {pid for pid, parent in parents.items() if parent in parents and parents[parent] not in parents}
-    return [pid for pid, parent in parents.items() if parent in slots]
+        for path in opened:
+            folder, _, base = path.rpartition("/")
+            if base == HELD and os.path.basename(folder).startswith(RUN):
+                found[int(name)] = path
+    return found
+
+
+def requests(paths: Iterable[str]) -> int:
+    """How many requests have begun and not ended; a request may be several jobs, and counts between two of them too."""
+    total = 0
+    for path in set(paths):
+        try:
+            with open(path, "rb") as file:
+                total += int(file.read() or 0)
+        except FileNotFoundError:  # its host has just let go of it
+            continue
+    return total
 
 
 def drain(folder: str, seconds: str) -> None:
-    """Have nothing more started on this node, and wait until no job runs, or the time is over."""
+    """Have nothing more started on this node, and wait until no request is left, or the time is over; print how many are."""
     until = time.monotonic() + float(seconds)
     with open(os.path.join(folder, "engine.lock")) as file:
         keeper = file.read()
     with open(f"/proc/{keeper}/task/{keeper}/children") as file:
         for engine in file.read().split():
             os.kill(int(engine), signal.SIGUSR1)
-    while running := jobs():
+    libc = ctypes.CDLL(None, use_errno=True)
+    while True:
+        changed = libc.inotify_init1(os.O_CLOEXEC)
+        there = hosts()
+        for path in there.values():
+            libc.inotify_add_watch(changed, os.fsencode(path), IN_MODIFY)
         ended = select.poll()
-        opened = []
-        for pid in running:
-            try:
-                opened.append(os.pidfd_open(pid))
-            except ProcessLookupError:
-                break
-            ended.register(opened[-1], select.POLLIN)
-        else:
-            left = until - time.monotonic()
-            if left <= 0:
-                break
+        ended.register(changed, select.POLLIN)
+        opened = watch_ends(there, ended)
+        running, left = requests(there.values()), until - time.monotonic()
+        if running and left > 0:
             ended.poll(1000 * left)
-        for each in opened:
+        for each in (changed, *opened):
             os.close(each)
+        if not running or left <= 0:
+            print(running)
+            return
+
+
+def watch_ends(pids: Iterable[int], ended: select.poll) -> list[int]:
+    """Have a poll return when one of the processes ends; what is to be closed afterwards."""
+    opened = []
+    for pid in pids:
+        try:
+            opened.append(os.pidfd_open(pid))
+        except ProcessLookupError:
+            continue
+        ended.register(opened[-1], select.POLLIN)
+    return opened
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -211,7 +239,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "install":
         install(*sys.argv[2:])
     elif sys.argv[1] == "busy":
-        print(len(jobs()))
+        print(requests(hosts().values()))
     elif sys.argv[1] == "drain":
         drain(*sys.argv[2:])
     else:

@@ -154,6 +154,14 @@ def _wait(place: Place, task: Task, values: Mapping[str, bytes], started: str, u
     await_file(until)
 
 
+def _stop_slot(place: Place, task: Task, values: Mapping[str, bytes], pids: str) -> None:
+    """Stop the process that would run the next job after this one; write down both their ids."""
+    os.kill(os.getppid(), signal.SIGSTOP)
+    scratch = Path(pids + ".new")
+    scratch.write_text(f"{os.getpid()} {os.getppid()}")
+    scratch.rename(pids)
+
+
 def _ignore(place: Place, task: Task, values: Mapping[str, bytes], started: str, until: str) -> None:
     """The same, and be deaf to every signal that one can be deaf to."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -267,6 +275,7 @@ _ACTIONS: dict[str, Callable[..., bytes | None]] = {
     "compute": _compute,
     "wait": _wait,
     "ignore signals": _ignore,
+    "stop slot": _stop_slot,
     "until asked": _until_asked,
     "serve": _serve,
     "background": _background,

@@ -11,6 +11,7 @@ from toil_core.worker import procfs
 
 _PREFIX = "toil-run-"
 _LOCK = "lock"
+"""The file that says that the host lives, and in which it writes how many requests it has; `cluster/on_node.py` looks for it."""
 _PATIENCE = 60.0
 """Seconds that a process may take to end once it is ending."""
 
@@ -39,6 +40,10 @@ class RunFolder:
 
         self._lock = os.open(path / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def tell(self, requests: int) -> None:
+        """Say how many requests the host has, to whoever looks from outside."""
+        os.pwrite(self._lock, b"%-8d" % requests, 0)
 
     def remove(self) -> None:
         """Remove the folder with everything in it."""

@@ -20,6 +20,7 @@ from toil_core.worker.answers import Answers
 from toil_core.worker.deployment import open_deployed
 from toil_core.worker.epoch import Epoch
 from toil_core.worker.folders import RunFolder
+from toil_core.worker.held import Held
 from toil_core.worker.interrupts import Interrupts
 from toil_core.worker.io_threads import IoThreads, forgiving, pause
 from toil_core.worker.loop import Loop
@@ -73,7 +74,7 @@ class WorkerHost:
         self._run = RunFolder(work_root)
         self._io = IoThreads(io_threads, "toil-io")
         self._epochs: dict[tuple[str, str], Epoch] = {}
-        self._requests: dict[str, tuple[Epoch, Running]] = {}
+        self._requests = Held(self._run.tell)
         self._numbers = count()
         self._closed = False
         self._items: dict[tuple[int, int], Item] = {}
@@ -82,6 +83,8 @@ class WorkerHost:
         self._loop.at_end(self._run.remove)  # when nothing in it is open any more
         self.interrupt = Interrupts(self._loop, self._requests, self._abandon, self._watch).ask
         """Asks a request to end in good order; see `Interrupts.ask`."""
+        self.wind_down = partial(self._loop.call, self._requests.wind_down)
+        """Lets requests end, as the machine goes: see `Held.wind_down`."""
 
     def start(self, work: Work, requirement: Requirement, environment: Mapping[str, str] | None = None) -> None:
         """Run the work; its fate comes as updates.
@@ -283,15 +286,13 @@ class WorkerHost:
             return
         index = ended.index
         item = self._items.pop((running.number, index), None) or told(ended)
+        if ended.opened:
+            running.opened.append(running.tasks[index].job)
         if running.ending and running.ending[0] is Reason.CANCELLED:
             running.flying.discard(index)
-            if ended.opened:
-                running.opened.append(running.tasks[index].job)
             self._discard(ended)
             self._dispatch(epoch, running)
             return
-        if ended.opened:
-            running.opened.append(running.tasks[index].job)
         if item is not None and not ended.log and not ended.trash and (item.ok or not ended.opened):
             self._finish(epoch, running, index, (item.result, item.payload, usage_of(ended)), ok=item.ok)
             self._dispatch(epoch, running)
@@ -319,14 +320,10 @@ class WorkerHost:
         """The process that ran a batch has ended: by itself, or in the middle of one of its tasks."""
         left = sorted(running.flying & running.tasks.keys())
         running.flying.clear()
-        if running.ending:
-            self._discard(ended)
-            self._dispatch(epoch, running)
-            return
-        if ended.status == 0:
+        if not running.ending and ended.status == 0:
             for index in left:
                 running.drop(index)
-        elif left:
+        elif not running.ending and left:
             guilty = ended.index if ended.index in left else left[0]
             running.ready.extend(index for index in left if index != guilty)
             self._settle(epoch, running, guilty, None, ended)
@@ -437,8 +434,9 @@ class WorkerHost:
 
     def _give_up(self, epoch: Epoch, running: Running, reason: Reason, message: str) -> None:
         """Tell that the request has ended without the commit that it owed."""
-        if self._requests.pop(running.id, None) is None:
+        if running.id not in self._requests:
             return
+        del self._requests[running.id]
         self._release(epoch, running)
         opened, running.opened = running.opened, []
 

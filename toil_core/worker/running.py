@@ -59,6 +59,8 @@ class Running:
         """Whether a timer is set for their commit."""
         self.opened: list[str] = []
         """Jobs with uncommitted results that may have written files."""
+        self.chains = work.chain
+        """Whether a job's only successor may run here too."""
         self.chained = ""
         self.commits = 0
         self.committing = False
@@ -145,12 +147,12 @@ class Running:
             for below in waiting:
                 self._forget(below)
             return
-        if waiting or self.work.chain:
+        if waiting or self.chains:
             result, payload = decode_result(finished[0]), finished[1]
             value = payload[slice(*result.value)]
             for below in waiting:
                 self._give(below, task.job, value)
-            if self.work.chain and not self.tasks and not self.ending:
+            if self.chains and not self.tasks and not self.ending:
                 self._chain(index, task, result, value, payload)
 
     def said(self, index: int) -> tuple[str, str]:

@@ -36,6 +36,7 @@ from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
 PLUGIN = "toil"
 CARRIED = 16 * 1024
 """The largest commit that goes to the leader whole: Dask's scheduler remembers many events."""
+GOING = "the node was about to be taken away, and began nothing more"
 
 
 @dataclass(eq=False)
@@ -110,8 +111,10 @@ class Node(WorkerPlugin):
     def notice(self) -> None:
         """The machine will be taken away: tell all leaders, also those to come."""
         self._noticed = True
-        for leader in self._guests:
+        for leader, guest in self._guests.items():
             self._tell(leader, Notice(self.id))
+            if guest.host is not None:
+                guest.host.wind_down()
 
     # Leaders
 
@@ -162,6 +165,9 @@ class Node(WorkerPlugin):
         """Run the request to its end."""
         guest = self._guests.get(order.leader)
         if guest is None or guest.host is None or guest.over.is_set():
+            return
+        if self._noticed:  # it was on its way here when the leader heard of it
+            self._deliver(guest, Update(order.request, State.ENDED, Reason.PREEMPTED, message=GOING, node=self._label))
             return
         run = _Run(order.request, dropped=self.dropped(order.key))
         guest.runs[run.id], self._requests[order.key] = run, (guest, run)
