@@ -104,3 +104,9 @@ def test_a_run_with_stats_keeps_its_store_and_writes_its_events(tmp_path: Path) 
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     assert events[0]["event"] == "RunStarted" and events[-1]["event"] == "RunEnded" and events[-1]["outcome"] == "succeeded"
     assert sorted(event["job"] for event in events if event["event"] == "JobDone") == sorted(["0.0", "1-1.0.0", "1-1.0.1"])
+
+
+def test_a_file_that_cannot_take_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stores.begun(tmp_path / "s")
+    assert main(["stats", str(tmp_path / "s"), "--output-file", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "toil: error: --output-file /dev/full cannot be written: No space left on device\n"

@@ -35,11 +35,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         0, or the greatest exit code that any of them came to.
     """
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     def one(locator: str) -> int:
         with open_job_store(locator, config) as store:
-            cleaned = clean(PatientStore(store), locator, dry_run=arguments.dry_run, force=arguments.force)
+            cleaned = clean(watched(store), locator, dry_run=arguments.dry_run, force=arguments.force)
         _tell(cleaned, json=arguments.json)
         return 0
 

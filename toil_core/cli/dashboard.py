@@ -36,10 +36,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.monitor.dashboard.server import Dashboard
     from toil_core.monitor.status import workflow_info
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     with open_job_store(arguments.locator, config) as store:
-        workflow_info(PatientStore(store, seconds=30.0), arguments.locator)
+        workflow_info(watched(store), arguments.locator)
         dashboard = Dashboard(store, arguments.locator, arguments.port)
         try:
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it too ends in good order

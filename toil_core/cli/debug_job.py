@@ -41,12 +41,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.monitor.debug import Rerun
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     if arguments.pdb and arguments.json:
         raise BadOption("--pdb talks on standard output, so it does not go with --json")
     with open_job_store(arguments.locator, config) as store:
-        job = Rerun(PatientStore(store, seconds=30.0), arguments.locator, arguments.job)
+        job = Rerun(watched(store), arguments.locator, arguments.job)
         if arguments.print_job_info:
             _tell(job.info, info_text(job.info), json=arguments.json)
             return 0

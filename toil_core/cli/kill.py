@@ -36,10 +36,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.monitor.kill import kill
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     with open_job_store(arguments.locator, config) as store:
-        killed = kill(PatientStore(store, seconds=30.0), arguments.locator, force=arguments.force, seconds=arguments.timeout)
+        killed = kill(watched(store), arguments.locator, force=arguments.force, seconds=arguments.timeout)
     if arguments.json:
         print_json(killed)
     else:

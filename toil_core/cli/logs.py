@@ -36,20 +36,20 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.monitor.logs import Logs
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     if arguments.attempt and not arguments.job:
         raise BadOption("--attempt needs a JOB; `toil logs LOCATOR` lists them")
     if arguments.follow and (not arguments.job or arguments.attempt or arguments.json):
         raise BadOption("--follow needs a JOB, and goes neither with --attempt nor with --json")
     with open_job_store(arguments.locator, config) as inner:
-        store = PatientStore(inner, seconds=30.0)
+        store = watched(inner)
         logs = Logs(store, arguments.locator)
         if arguments.json:
             _print_json(logs, arguments.job, arguments.attempt)
         elif arguments.follow:
             _follow(store, logs, arguments.job)
-        elif arguments.job:
+        elif arguments.job is not None:
             _print_job(store, logs, arguments.job, arguments.attempt)
         else:
             _print_list(logs.all())
@@ -60,12 +60,12 @@ def _print_json(logs: Logs, job: str | None, attempt: str | None) -> None:
     from dataclasses import asdict
 
     found = logs.all()
-    if job:
+    if job is not None:
         id = logs.id_of(job)
         found = _chosen([log for log in found if log.job == id], attempt or "all")
     shown = [asdict(log) for log in found]
     for each, log in zip(shown, found, strict=True):
-        if job:
+        if job is not None:
             with logs.open(log) as stream:
                 each["text"] = stream.read().decode(errors="replace")
     print_json(shown)

@@ -56,10 +56,10 @@ def _read(locator: str, config: Config, damaged: list[str]) -> Report:
     from toil_core.monitor.report.model import build
     from toil_core.monitor.status import examine_graph
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     with open_job_store(locator, config) as opened:
-        store = PatientStore(opened, seconds=30.0)
+        store = watched(opened)
         status, graph, found = examine_graph(store, locator)
         return build(status, history.of(store, graph, found, damaged), graph, damaged=damaged)
 

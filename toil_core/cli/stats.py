@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
-from toil_core.errors import BadOption
+from toil_core.errors import BadOption, ToilError
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.monitor import history
     from toil_core.monitor.stats import stats
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     categories = _chosen(arguments.categories)
     least_first = arguments.sort_reverse or arguments.sort == "ascending"
     with open_job_store(arguments.locator, config) as store, _Output(arguments.output_file) as out:
         damaged: list[str] = []
-        attempts = history.read(PatientStore(store, seconds=30.0), arguments.locator, damaged)
+        attempts = history.read(watched(store), arguments.locator, damaged)
         if arguments.raw:
             _raw(attempts, out, csv=arguments.csv)
             return history.tell_damage(damaged)
@@ -172,6 +172,12 @@ class _Output:
             raise BadOption(f"--output-file {self._path} cannot be written: {error.strerror}") from None
         return self._file
 
-    def __exit__(self, *error: object) -> None:
-        if self._file is not None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._file is None:
+            return
+        try:
             self._file.close()
+        except OSError as full:
+            raise ToilError(f"--output-file {self._path} cannot be written: {full.strerror}") from None
+        if isinstance(error, OSError) and error.filename is None:
+            raise ToilError(f"--output-file {self._path} cannot be written: {error.strerror}") from None

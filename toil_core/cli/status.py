@@ -33,10 +33,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.monitor.glance import glance
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     with open_job_store(arguments.locator, config) as store:
-        status = glance(PatientStore(store, seconds=30.0), arguments.locator)
+        status = glance(watched(store), arguments.locator)
     if arguments.json:
         from msgspec.structs import asdict
 

@@ -32,12 +32,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.errors import Transient
     from toil_core.monitor.why import Cause, why_job, why_run
     from toil_core.plugins import open_job_store
-    from toil_core.wire.patient import PatientStore
+    from toil_core.wire.bounded import watched
 
     locator, code = arguments.locator, 0
     try:
         with open_job_store(locator, config) as inner:
-            store = PatientStore(inner, seconds=30.0)
+            store = watched(inner)
             causes = why_job(store, locator, arguments.job) if arguments.job is not None else why_run(store, locator)
     except Transient as error:
         advice = "look at the network and at the service; a leader at work waits for it, and goes on by itself"

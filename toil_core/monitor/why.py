@@ -129,7 +129,7 @@ def _of_room(told: Status, page: Page | None) -> Iterator[Cause]:
         yield _waiting_for_room(page, waiting, told.ready)
     elif not told.running and page.delays:
         job_, name, until = page.delayed[0]
-        text = f"{count(page.delays, 'job')} failed and wait before another attempt; the first, {name} {job_}, goes on in {_until(until)}"
+        text = f"{count(page.delays, 'job')} failed and {'waits' if page.delays == 1 else 'wait'} before another attempt; the first, {name} {job_}, goes on in {_until(until)}"
         yield Cause("delayed", text, job_, "wait; --retry-backoff-seconds sets how long such waits are")
     elif not told.running:
         yield Cause("waits for leader", "nothing has run since the leader last told of itself", advice="ask again in a moment")

@@ -18,7 +18,7 @@ from toil_core.monitor.glance import glance, newest_page
 from toil_core.monitor.report.model import build, outcome
 from toil_core.monitor.status import Status, examine_graph
 from toil_core.wire import keys
-from toil_core.wire.patient import PatientStore
+from toil_core.wire.bounded import watched
 
 NEAR, FAR = 1.0, 5.0
 """Seconds between two looks at a store of files, and at one that answers over a network."""
@@ -40,7 +40,7 @@ class Feed:
     """
 
     def __init__(self, store: JobStore, locator: str, interval: float | None = None) -> None:
-        self._store = PatientStore(store, seconds=10.0)
+        self._store = watched(store, 10.0)
         self._paths = store if isinstance(store, HasPaths) else None
         self._locator = locator
         self._interval = interval if interval is not None else NEAR if self._paths else FAR
