@@ -5,17 +5,19 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import threading
 import tomllib
 
 import pytest
 
 from tools.mutants import ROOT, SURVIVORS, every
 from tools.mutations import mutations
+from tools.reached import watching
 
 
 @pytest.mark.timeout(600)
 def test_a_sample_is_noticed() -> None:
-    command = [sys.executable, "-m", "tools.mutants", "--sample", "4", "--seed", "7", "--only", "toil_core.leader.retries"]
+    command = [sys.executable, "-m", "tools.mutants", "--sample", "4", "--seed", "7", "--only", "toil_core.leader.retries", "--tests", "tests/leader/test_retries.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of 4 mutants killed" in done.stdout
@@ -49,7 +51,7 @@ print(read(job))
 patch(next(mutant for mutant in every() if mutant.name == "toil_core.leader.state JobState.resolved: self.unresolved == 0 -> self.unresolved != 0"))
 print(read(job))
 """
-_UNTRIED = "from tools.mutants import every, run; next(run(None, every()[:1], 1))"
+_UNTRIED = "from tools.mutants import every, run; next(run(None, every()[:1], {}, 1))"
 """Without tests there is nothing to try it with."""
 
 
@@ -69,3 +71,31 @@ def test_what_could_not_be_tried_is_no_kill() -> None:
 def test_what_is_logged_asserted_or_annotated_is_left_alone() -> None:
     source = "def f(a: int = 1) -> None:\n    assert a == 1\n    _log.warning('%s', 2)\n"
     assert [mutation.what for mutation in mutations(source)] == ["2 -> 3"]
+
+
+def test_a_mutant_says_on_which_lines_it_is() -> None:
+    source = "def f(a):\n    if (a >\n            1):\n        return [b for b in a\n                if b]\n    del a\n"
+    found = {mutation.what: (mutation.line, mutation.last) for mutation in mutations(source)}
+    assert found["a > 1 -> a >= 1"] == found["if a > 1 -> if not a > 1"] == (2, 3)
+    assert found["1 -> 2"] == (3, 3) and found["del a -> pass"] == (6, 6) and found["for b if b -> for b"] == (5, 5)
+
+
+def _double(number: int) -> int:
+    if number > 5:
+        number -= 5
+    return number * 2
+
+
+def test_the_lines_that_are_run_are_known_in_every_thread() -> None:
+    file, first = _double.__code__.co_filename, _double.__code__.co_firstlineno
+    with watching([file, "another"]) as large:
+        thread = threading.Thread(target=_double, args=(9,))
+        thread.start()
+        thread.join()
+    with watching([file]) as small:
+        _double(1)
+    with watching(["another"]) as none:
+        _double(9)
+    assert large.any(file, first + 2, first + 2) and not small.any(file, first + 2, first + 2)
+    assert small.any(file, first + 3, first + 9) and small.any(file, first + 1, first + 2) and small.seconds >= 0
+    assert not none.lines and not large.any("another", 0, 99)

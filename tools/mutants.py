@@ -2,9 +2,10 @@
 
     python -m tools.mutants [--sample 300] [--seed 1] [--workers 2] [--list]
 
-The tests are collected once. Each mutant is tried in a forked process, in which the altered code takes the place of
-the real one, by the tests which are to notice, the quickest first, until one fails. Those that no test notices are held against
-`tools/survivors.toml`, which says why they do no harm; one that it does not explain is an error.
+The tests are collected once, and run once to see which lines each of them runs. Each mutant is then tried in a forked process,
+in which the altered code takes the place of the real one, by the tests that run what was altered, the quickest first, until one
+fails. Those that no test notices are held against `tools/survivors.toml`, which says why they do no harm; one that it does not
+explain is an error.
 """
 
 from __future__ import annotations
@@ -13,53 +14,54 @@ import argparse
 import gc
 import importlib
 import inspect
-import itertools
 import os
 import random
 import resource
-import signal
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import CodeType, FunctionType, ModuleType
 
+import msgspec
 import pytest
 from hypothesis import Phase, settings
 
 from tools.mutations import Mutation, mutations
+from tools.reached import Reached, watching
 
 ROOT = Path(__file__).resolve().parent.parent
 SURVIVORS = ROOT / "tools" / "survivors.toml"
-CPU_SECONDS = 90
-"""No set of tests takes so much processor time, unless a mutant goes round in circles."""
-WALL_SECONDS = 900
+SPARE = 5
+"""Seconds of processor time that a mutant may add to a test; what takes more goes round in circles."""
 MEMORY = 4 << 30
 _PASSED, _FAILED, _STRANGE = 0, 1, 70
 """How a mutant's process ends: no test failed, one did, or they were not tried; any other end is a kill."""
-_LEADER = "tests/leader"
 _SLOW = ("chain_is_no_recursion", "fan_out_and_in_is_forgotten")
 """What large graphs cost is measured elsewhere; these tests know nothing else."""
-_GRAPH = (
-    "test_graph.py", "test_redo.py", "test_services.py", "test_retries.py", "test_temporary.py", "test_history.py", "test_issue.py", "test_checkpoints.py", "test_loop.py",
-    "tests/testing/sim/test_in_process.py", "test_local.py::test_local_jobs_do_not_go_to_the_batch_system", "test_graph_random.py",
+TESTS = (
+    *(f"tests/leader/test_{name}.py" for name in (
+        "graph", "redo", "services", "retries", "temporary", "history", "issue", "checkpoints", "loop", "epoch", "graph_random",
+    )),
+    "tests/testing/sim/test_in_process.py", "tests/wire/test_commits.py",
 )  # fmt: skip
+"""Those that may notice; which of them are tried is told by what they run."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A module, and which tests are to notice changes in it.
+    """A module.
 
     Args:
         module: Its name.
-        first: Files of tests that know most about it, in tests/leader unless they say otherwise.
         functions: Only these functions are altered; all if empty.
     """
 
     module: str
-    first: tuple[str, ...] = ()
     functions: frozenset[str] = field(default=frozenset())
 
     @property
@@ -67,28 +69,15 @@ class Subject:
         """Where its source is."""
         return ROOT / (self.module.replace(".", "/") + ".py")
 
-    @property
-    def tests(self) -> list[str]:
-        """The files of tests, in order."""
-        names = dict.fromkeys([*self.first, *_GRAPH])
-        return [name if "/" in name else f"{_LEADER}/{name}" for name in names]
-
 
 SUBJECTS = (
-    Subject("toil_core.leader.graph"),
-    Subject("toil_core.leader.growth"),
-    Subject("toil_core.leader.state"),
-    Subject("toil_core.leader.redo", ("test_redo.py",)),
-    Subject("toil_core.leader.retries", ("test_retries.py",)),
-    Subject("toil_core.leader.issue", ("test_issue.py", "test_graph.py")),
-    Subject("toil_core.leader.restart"),
-    Subject("toil_core.leader.services", ("test_services.py",)),
-    Subject("toil_core.leader.snapshot", ("test_checkpoints.py",)),
-    Subject("toil_core.leader.checkpoints", ("test_checkpoints.py", "test_loop.py")),
-    Subject("toil_core.leader.epoch", ("test_epoch.py",), frozenset({"last_epoch", "claim", "_refuse_if_alive"})),
-    Subject("toil_core.leader.loop", ("test_loop.py",), frozenset({"_ended", "_void", "_sweep", "_read_commit", "_carried", "_commit", "_started"})),
-    Subject("toil_core.wire.commits", ("tests/wire/test_commits.py", "test_loop.py")),
-)
+    *(Subject(f"toil_core.leader.{name}") for name in (
+        "graph", "growth", "state", "redo", "retries", "issue", "restart", "services", "snapshot", "checkpoints",
+    )),
+    Subject("toil_core.leader.epoch", frozenset({"last_epoch", "claim", "_refuse_if_alive"})),
+    Subject("toil_core.leader.loop", frozenset({"_ended", "_void", "_sweep", "_read_commit", "_carried", "_commit", "_started"})),
+    Subject("toil_core.wire.commits"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,86 +146,96 @@ class Tries:
 
     def __init__(self, mutants: Sequence[Mutant], workers: int, each: Callable[[Mutant, bool], None]) -> None:
         self.mutants, self.workers, self.each = mutants, workers, each
-        self.sound = False
+        self.failed: list[str] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the tests as they are, and then every mutant, in processes of their own."""
         gc.freeze()
-        every = start(session, None, list(dict.fromkeys(test for mutant in self.mutants for test in mutant.subject.tests)))
-        self.sound = bool(session.items) and os.waitstatus_to_exitcode(os.waitpid(every, 0)[1]) == _PASSED
-        if self.sound:
-            for mutant, killed in run(session, self.mutants, self.workers):
+        reached = survey(session)
+        self.failed = [name for name, one in reached.items() if one is None]
+        if not self.failed:
+            if os.waitstatus_to_exitcode(os.waitpid(start(partial(attempt, session, None, reached)), 0)[1]) != _PASSED:
+                raise RuntimeError("a test fails without any mutant where mutants are tried")  # all would count as killed
+            for mutant, killed in run(session, self.mutants, reached, self.workers):
                 self.each(mutant, killed)
         return True
 
 
-def attempt(session: pytest.Session, mutant: Mutant | None, tests: Sequence[str]) -> int:
-    """Run the tests in this process, with the mutant in place, until one fails; the exit code."""
+def survey(session: pytest.Session) -> dict[str, Reached | None]:
+    """What each of the tests runs, by its id, the quickest first; nothing of one that fails."""
+    files = [str(subject.path) for subject in SUBJECTS]
+
+    def look() -> int:
+        notes.write(msgspec.msgpack.encode({item.nodeid: _watched(item, files) for item in session.items}))
+        notes.flush()
+        return _PASSED
+
+    with TemporaryFile() as notes:
+        _, status = os.waitpid(start(look), 0)
+        if os.waitstatus_to_exitcode(status) != _PASSED:
+            raise RuntimeError("the tests did not come to a result")
+        notes.seek(0)
+        found = msgspec.msgpack.decode(notes.read(), type=dict[str, Reached | None])
+    return dict(sorted(found.items(), key=lambda each: each[1].seconds if each[1] else 0.0))
+
+
+def _watched(item: pytest.Item, files: Sequence[str]) -> Reached | None:
+    before = item.session.testsfailed
+    with watching(files) as reached:
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    return reached if item.session.testsfailed == before else None
+
+
+def attempt(session: pytest.Session, mutant: Mutant | None, reached: Mapping[str, Reached | None]) -> int:
+    """Run the tests that may notice in this process, with the mutant in place, until one fails; all tests without one. The exit code."""
     if mutant is not None:
         patch(mutant)
-    items = [item for test in tests for item in session.items if item.nodeid.startswith(test)]
-    for item, after in itertools.zip_longest(items, items[1:]):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
-        if session.testsfailed:
-            return _FAILED
-    return _PASSED if items else _STRANGE
+    items = {item.nodeid: item for item in session.items}
+    for name, one in reached.items():
+        if one is not None and (mutant is None or one.any(str(mutant.subject.path), mutant.mutation.line, mutant.mutation.last)):
+            limit = int(time.process_time() + 2 * one.seconds) + SPARE
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+            items[name].config.hook.pytest_runtest_protocol(item=items[name], nextitem=None)
+            if session.testsfailed:
+                return _FAILED
+    return _PASSED
 
 
-def start(session: pytest.Session, mutant: Mutant | None, tests: Sequence[str]) -> int:
-    """Begin in a process of its own; its id."""
+def start(work: Callable[[], int]) -> int:
+    """Begin in a process of its own, which ends with the code that the work gives; its id."""
     pid = os.fork()
     if pid:
         return pid
     code = _STRANGE
     try:
         os.setsid()
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        code = attempt(session, mutant, tests)
+        code = work()
     finally:
         os._exit(code)
 
 
-def run(session: pytest.Session, mutants: Iterable[Mutant], workers: int) -> Iterator[tuple[Mutant, bool]]:
+def run(session: pytest.Session, mutants: Iterable[Mutant], reached: Mapping[str, Reached | None], workers: int) -> Iterator[tuple[Mutant, bool]]:
     """Try all of them, some at a time; each with whether it was killed.
 
     Raises:
         RuntimeError: One could not be tried, or its tests did not come to a result.
     """
     left = iter(mutants)
-    busy: dict[int, tuple[Mutant, float]] = {}
+    busy: dict[int, Mutant] = {}
     while True:
         while len(busy) < workers and (mutant := next(left, None)) is not None:
-            busy[start(session, mutant, mutant.subject.tests)] = mutant, time.monotonic() + WALL_SECONDS
+            busy[start(partial(attempt, session, mutant, reached))] = mutant
         if not busy:
             return
-        pid, status = _wait(busy)
-        mutant, _ = busy.pop(pid)
-        code = os.waitstatus_to_exitcode(status)
+        pid, status = os.waitpid(-1, 0)
+        mutant, code = busy.pop(pid), os.waitstatus_to_exitcode(status)
         if code == _STRANGE:
             raise RuntimeError(f"{mutant} could not be tried")
         yield mutant, code != _PASSED
-
-
-def _wait(busy: dict[int, tuple[Mutant, float]]) -> tuple[int, int]:
-    """The next one that ends, or whose time is over."""
-    signal.setitimer(signal.ITIMER_REAL, max(0.1, min(until for _, until in busy.values()) - time.monotonic()))
-    try:
-        pid, status = os.waitpid(-1, 0)
-    except TimeoutError:
-        pid = min(busy, key=lambda each: busy[each][1])
-        os.killpg(pid, signal.SIGKILL)
-        return os.waitpid(pid, 0)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    return pid, status
-
-
-def _late(number: int, frame: object) -> None:
-    raise TimeoutError
 
 
 def explained() -> dict[str, str]:
@@ -250,6 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, default=0, help="How many mutants, drawn by the seed; 0 for all of them.")
     parser.add_argument("--seed", type=int, default=1, help="Which sample.")
     parser.add_argument("--only", default="", help="Only mutants in whose name this text is.")
+    parser.add_argument("--tests", nargs="+", default=TESTS, help="Only by these tests.")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="How many at a time.")
     parser.add_argument("--list", action="store_true", help="Say which, and do not try them.")
     parser.add_argument("--verbose", action="store_true", help="Tell of those that are killed too.")
@@ -260,7 +260,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print(*mutants, sep="\n")
         return 0
-    signal.signal(signal.SIGALRM, _late)
     known, killed, survivors = explained(), 0, list[str]()
 
     def tell(mutant: Mutant, dead: bool) -> None:
@@ -274,25 +273,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"killed: {mutant}", flush=True)
 
     tries = Tries(mutants, options.workers, tell)
-    collect(tries)
-    if not tries.sound:
-        print("the tests fail without any mutant", file=sys.stderr)
+    collect(tries, options.tests)
+    if tries.failed:
+        print("these tests fail without any mutant:", *tries.failed, sep="\n", file=sys.stderr)
         return 2
     strange, total = survivors.count(""), killed + len(survivors)
     print(f"{killed} of {total} mutants killed ({100 * killed / max(total, 1):.1f} %), {len(survivors)} survived, {strange} of them not explained")
     return 1 if strange else 0
 
 
-def collect(tries: Tries) -> None:
-    """Have pytest collect what is needed, and go on with that."""
+def collect(tries: Tries, tests: Sequence[str]) -> None:
+    """Have pytest collect the tests, and go on with them."""
     os.chdir(ROOT)
     settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False)
     settings.load_profile("mutants")
     quick = f"not {' and not '.join(_SLOW)}"
     loaded = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is
-    files = list(dict.fromkeys(test for mutant in tries.mutants for test in mutant.subject.tests))
-    plain = ["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-o", "timeout=60", "-k", quick]
-    pytest.main([*files, *plain], plugins=[tries])
+    plain = ["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-o", "timeout=300", "-k", quick]
+    pytest.main([*tests, *plain], plugins=[tries])
 
 
 if __name__ == "__main__":

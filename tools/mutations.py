@@ -24,7 +24,8 @@ class Mutation:
 
     Args:
         function: The qualified name of the function that it is in.
-        line: The line.
+        line: The first line of what is changed.
+        last: Its last line.
         what: The line's code, and what becomes of it.
         node: Which node is changed, counted in the order of `ast.walk`.
         number: Which of the node's changes.
@@ -32,6 +33,7 @@ class Mutation:
 
     function: str
     line: int
+    last: int
     what: str
     node: int
     number: int
@@ -40,7 +42,7 @@ class Mutation:
         """The changed module."""
         tree = ast.parse(source)
         node = _nth(tree, self.node)
-        _, change = list(_changes(node))[self.number]
+        _, _, change = list(_changes(node))[self.number]
         change()
         changed: ast.Module = _Lone().visit(tree)
         return ast.fix_missing_locations(changed)
@@ -68,9 +70,9 @@ def mutations(source: str, functions: Collection[str] = ()) -> Iterator[Mutation
         function = places.get(id(node))
         if function is None or (functions and function.rpartition(".")[2] not in functions):
             continue
-        for number, (what, _) in enumerate(_changes(node)):
+        for number, (place, what, _) in enumerate(_changes(node)):
             count = seen[function, what] = seen.get((function, what), 0) + 1
-            yield Mutation(function, getattr(node, "lineno", 0), what if count == 1 else f"{what} #{count}", index, number)
+            yield Mutation(function, place.lineno, place.end_lineno or place.lineno, what if count == 1 else f"{what} #{count}", index, number)
 
 
 def _nth(tree: ast.AST, number: int) -> ast.AST:
@@ -106,30 +108,33 @@ def _functions(tree: ast.Module) -> dict[int, str]:
     return found
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[], None]]]:
-    """What can be changed about one node: in words, and by which call."""
+_Change = tuple[ast.expr | ast.stmt, str, Callable[[], None]]
+
+
+def _changes(node: ast.AST) -> Iterator[_Change]:
+    """What can be changed about one node: where, in words, and by which call."""
     match node:
         case ast.Compare(ops=[op, *_]) if type(op) in _COMPARISONS:
-            yield _set(node, "ops", [_COMPARISONS[type(op)](), *node.ops[1:]])
+            yield _set(node, node, "ops", [_COMPARISONS[type(op)](), *node.ops[1:]])
         case ast.BoolOp(op=op):
-            yield _set(node, "op", ast.Or() if isinstance(op, ast.And) else ast.And())
+            yield _set(node, node, "op", ast.Or() if isinstance(op, ast.And) else ast.And())
             for at in range(len(node.values)):
-                yield _set(node, "values", [value for place, value in enumerate(node.values) if place != at] or node.values)
+                yield _set(node, node, "values", [value for place, value in enumerate(node.values) if place != at] or node.values)
         case ast.BinOp(op=op) | ast.AugAssign(op=op) if type(op) in _OPERATORS:
-            yield _set(node, "op", _OPERATORS[type(op)]())
+            yield _set(node, node, "op", _OPERATORS[type(op)]())
         case ast.UnaryOp(op=ast.Not()):
-            yield _set(node, "operand", ast.UnaryOp(ast.Not(), node.operand))
+            yield _set(node, node, "operand", ast.UnaryOp(ast.Not(), node.operand))
         case ast.Constant(value=bool(value)):
-            yield _set(node, "value", not value)
+            yield _set(node, node, "value", not value)
         case ast.Constant(value=int(value)) | ast.Constant(value=float(value)):
-            yield _set(node, "value", value + 1)
+            yield _set(node, node, "value", value + 1)
         case _:
             pass
     if isinstance(node, ast.If | ast.While | ast.IfExp):
-        yield _set(node, "test", ast.UnaryOp(ast.Not(), node.test))
+        yield _set(node, node.test, "test", ast.UnaryOp(ast.Not(), node.test))
     if isinstance(node, ast.comprehension):
         for at in range(len(node.ifs)):
-            yield _set(node, "ifs", [each for place, each in enumerate(node.ifs) if place != at])
+            yield _set(node, node.ifs[at], "ifs", [each for place, each in enumerate(node.ifs) if place != at])
     for name in ("body", "orelse", "finalbody"):
         statements = getattr(node, name, None)
         if isinstance(statements, list):
@@ -146,19 +151,20 @@ def _removable(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.AugAssign | ast.Continue | ast.Break | ast.Delete | ast.Return | ast.Raise)
 
 
-def _set(node: ast.AST, field: str, value: object) -> tuple[str, Callable[[], None]]:
+def _set(node: ast.AST, place: ast.expr | ast.stmt, field: str, value: object) -> _Change:
     changed = copy.copy(node)
     setattr(changed, field, value)
-    return f"{_text(node)} -> {_text(changed)}", lambda: setattr(node, field, value)
+    return place, f"{_text(node)} -> {_text(changed)}", lambda: setattr(node, field, value)
 
 
-def _drop(node: ast.AST, field: str, at: int) -> tuple[str, Callable[[], None]]:
+def _drop(node: ast.AST, field: str, at: int) -> _Change:
     statements = getattr(node, field)
+    dropped = statements[at]
 
     def change() -> None:
-        statements[at] = ast.copy_location(ast.Pass(), statements[at])
+        statements[at] = ast.copy_location(ast.Pass(), dropped)
 
-    return f"{_text(statements[at])} -> pass", change
+    return dropped, f"{_text(dropped)} -> pass", change
 
 
 def _text(node: ast.AST) -> str:

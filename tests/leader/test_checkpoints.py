@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +18,7 @@ from tests.leader.world import INITIAL, Plan, World, state_of
 from toil_core.batch_system import Reason, Usage
 from toil_core.drivers.file import FileJobStore
 from toil_core.drivers.memory import MemoryJobStore
-from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey
+from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey, StoreInconsistent
 from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints as folding
 from toil_core.leader import snapshot
@@ -575,3 +577,55 @@ def test_a_checkpoint_says_which_history_counts(store: JobStore) -> None:
     world.write()
     saved = snapshot.decode(content(store, keys.checkpoint(2, 1)), "")
     assert saved.histories == {1: 3, 2: 2}
+
+
+def test_a_commit_stays_as_long_as_its_request_is_open(store: JobStore) -> None:
+    """Should the newest checkpoint be damaged, the request goes on from the one before."""
+    world = Stored(store, chain(3, says=((20, "here"),)), chain=True)
+    request = world.only()
+    first = world.commit(request, chained=world.nodes[world.open[request][0].job].plan.adds_follow_ons[0])
+    world.graph.garbage.append(first)
+    for _ in range(3):
+        world.write()
+        assert first in all_keys(store)
+    assert world.graph.garbage == [first]
+    world.commit(request, final=True)
+    assert request not in world.graph.requests
+    world.write()
+    world.write()
+    assert first not in all_keys(store)
+
+
+@pytest.mark.parametrize(
+    "records", [[b"\xc1"], [b"\x80"], [b"\xc1", b""]], ids=["no MessagePack", "no checkpoint", "nothing in the last place"]
+)  # fmt: skip
+def test_a_checkpoint_that_says_nothing_sensible_is_corrupt_though_its_sum_is_right(records: list[bytes]) -> None:
+    content = b"".join(struct.pack("<I", len(record)) + record for record in records)
+    for read in (snapshot.decode, snapshot.decode_head):
+        with pytest.raises(CorruptBlob, match="checkpoints/it") as caught:
+            read(struct.pack("<I", zlib.crc32(content)) + content, "checkpoints/it")
+        assert "unreadable checkpoint" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x01", b"\x05\0"], ids=["nothing", "a cut length", "another cut length"])
+def test_a_checkpoint_without_records_is_corrupt(content: bytes) -> None:
+    with pytest.raises(CorruptBlob, match="checkpoints/it"):
+        snapshot.decode(struct.pack("<I", zlib.crc32(content)) + content, "checkpoints/it")
+
+
+def test_what_few_jobs_have_costs_others_nothing() -> None:
+    world = World(Plan("root", adds_children=[Plan("leaf") for _ in range(5)]))
+    finish(world, "root")
+    for name in ("leaf", "root"):
+        (part,) = snapshot.decode(snapshot.encode(world.graph), "it").parts
+        assert not any((part.tries, part.temporary, part.needs, part.value_needs, part.children, part.follow_ons)), name
+    assert len(part.above) == 2, "those that are below the same jobs are told once"
+    assert list(part.values) == [0] and part.bodies[0] is None, "only the root's value is there"
+
+
+def test_a_store_that_hides_what_it_has_ends_no_leader_for_ever(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = store.list
+    monkeypatch.setattr(store, "list", lambda prefix="": (blob for blob in listing(prefix) if not blob.key.startswith(keys.CHECKPOINTS)))
+    with pytest.raises(StoreInconsistent, match="exists but is not listed") as caught:
+        folding.bury(store, 2)
+    assert keys.checkpoint(1, 0) in str(caught.value)

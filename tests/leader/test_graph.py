@@ -8,6 +8,7 @@ import pytest
 
 from tests.leader.world import INITIAL, Plan, World, state_of
 from toil_core.batch_system import Reason, Requirement
+from toil_core.leader import graph as graphs
 from toil_core.leader import history, snapshot
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
@@ -204,7 +205,55 @@ def test_kinds_that_no_job_has_any_more_are_forgotten() -> None:
     assert len(world.graph.kinds) < 2000
 
 
+def test_kinds_are_looked_through_when_there_may_be_twice_as_many_as_jobs_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "KINDS", 10)
+    graph = World(Plan("root", children=[Plan(f"child{number}") for number in range(4)])).graph  # five kinds that jobs have
+
+    def known(first: int, count: int) -> bool:
+        """Whether the first of these is still known after the last."""
+        kinds = [Kind(f"kind{number}", Requirement()) for number in range(first, first + count)]
+        kept = [graph.kind(kind) for kind in kinds]
+        return graph.kind(Kind(f"kind{first}", Requirement())) is kept[0]
+
+    assert known(0, 5), "there are as many now as need no look"
+    assert not known(5, 1) or len(graph.kinds) == 6, "one more, and only those of jobs stay, and the newest"
+    assert graph.kind(Kind("kind5", Requirement())) is graph.kind(Kind("kind5", Requirement())) and len(graph.kinds) == 6
+    assert known(100, 16), "twice those that stayed, and ten"
+    assert not known(200, 2) or len(graph.kinds) == 7
+
+
 # Requests
+
+
+def test_local_jobs_that_run_elsewhere_are_no_part_of_the_backlog() -> None:
+    locals = [Plan("local", local=True) for _ in range(3)]
+    plan = Plan("root", children=[*locals, Plan("a"), Plan("b"), Plan("c")])
+    world = World(plan, sizing=Sizing(slots=None, backlog=1, apart=True))
+    finish(world, "root")
+    assert len(world.open) == 4, "all that are local, and one other"
+    finish(world, "local", "local", "local")
+    assert len(world.open) == 1, "that they ended makes no room for others"
+    assert world.run().outcome == "succeeded"
+
+
+def test_local_jobs_that_run_with_all_others_are_bounded_with_them() -> None:
+    world = World(Plan("root", children=[Plan("local", local=True), Plan("local", local=True), Plan("a")]), sizing=Sizing(slots=None, backlog=1))
+    finish(world, "root")
+    while world.open:
+        assert len(world.open) == 1
+        world.commit(next(iter(world.open)))
+    assert world.finish is not None and world.finish.outcome == "succeeded"
+
+
+def test_what_is_tried_again_is_bounded_too() -> None:
+    sizing = Sizing(slots=None, backlog=1, apart=True)
+    world = World(Plan("root", children=[Plan("a"), Plan("b"), Plan("c")]), sizing=sizing, policy=Policy(tries=9, backoff=0.0))
+    finish(world, "root")
+    for _ in range(6):
+        (request,) = world.open
+        world.commit(request, fails=failing("a", "b", "c"))
+    assert len(world.open) == 1
+    assert world.run().outcome == "succeeded"
 
 
 def test_tiny_jobs_travel_in_batches_and_others_alone() -> None:

@@ -331,6 +331,18 @@ def test_a_signal_stops_the_run_in_good_order(store: JobStore) -> None:
     assert void_of(store, next(work for work in machine.works if machine.name(work.tasks[0]) == "b")) is None
 
 
+def test_files_of_what_a_stop_ended_are_swept(store: JobStore) -> None:
+    def writes_and_stops(machine: Machine, work: Work) -> None:
+        store.create(keys.attempt_files(work.request, work.tasks[0].job) + "half", b"x")
+        machine.put(Update(work.request, State.RUNNING))
+        machine.loop.stop()
+
+    machine = Machine(store, three(), {"a": [writes_and_stops]})
+    assert machine.run().outcome == "interrupted"
+    machine.checkpoints.write(machine.graph)
+    assert not list(store.list(keys.FILES))
+
+
 def test_what_was_about_to_be_submitted_is_cancelled_too(store: JobStore) -> None:
     def silent(machine: Machine, work: Work) -> None:
         pass

@@ -268,3 +268,29 @@ def test_what_was_dropped_does_not_ask_for_its_value_any_more() -> None:
     fail(world, "broken")
     assert world.run().outcome == "succeeded"
     assert [world.nodes[id].plan.name for id in world.graph.jobs] == ["root"], "nobody asks for the others"
+
+
+def test_one_that_ran_does_not_run_again_after_a_restart_that_finds_the_values_that_it_was_given() -> None:
+    inner = Plan("inner")
+    producer = Plan("producer", adds_children=[inner], promises=[inner])
+    top = Plan("top", checkpoint=True, needs=[producer], adds_children=[Plan("below")])
+    world = World(Plan("root", children=[producer, top]))
+    finish(world, "root", "producer", "inner", "top")
+    world.checkpoint()
+    world.crash()
+    assert running(world) == {"below"}
+    assert world.run().outcome == "succeeded" and world.runs[top] == 1
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_what_is_still_asked_for_when_it_is_done_is_forgotten_like_any_other(folded: bool) -> None:
+    kept = Plan("kept", temporary=("files/t",))
+    top = Plan("top", checkpoint=True, adds_children=[kept], promises=[kept])
+    world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)
+    finish(world, "root", "top", "kept")
+    assert running(world) == {"user"} and not world.graph.redo.scope_of and not world.deleted
+    if folded:
+        world.checkpoint()
+        world.crash()
+    finish(world, "user")
+    assert world.deleted == ["files/t"]

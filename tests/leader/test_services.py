@@ -478,3 +478,42 @@ def test_what_is_lacking_is_what_all_need_together() -> None:
     assert lacks(room, [Requirement(cores=1.0, memory=1, disk=3 << 10)] * 2000) == "2000 cores; there are 4"
     assert lacks(room, [Requirement(cores=0.0, memory=1, disk=3 << 20)] * 2) == "6 MiB of disk; there are 5 MiB"
     assert lacks(Requirement(disk=1000), [Requirement(disk=2048)]) == "2 KiB of disk; there are 1000 B"
+
+
+def test_nobody_is_asked_for_services_while_none_is_lacking() -> None:
+    world = World(served(service("db")), policy=QUICK)
+    finish(world, "root")
+    assert world.graph.issuer.gate is not None
+    up(world, "db")
+    assert world.graph.issuer.gate is None
+    world.lose(request_of(world, "db"))
+    assert world.graph.issuer.gate is not None
+    up(world, "db")
+    assert world.graph.issuer.gate is None
+    finish(world, "a", "b")
+    assert world.graph.issuer.gate is None
+
+
+def test_a_service_does_not_start_before_its_job_ran_though_its_value_is_there() -> None:
+    producer = Plan("producer")
+    owner = Plan("owner", services=[service("db", needs=[producer])], children=[Plan("user")])
+    world = World(Plan("root", children=[producer, owner]))
+    finish(world, "root", "producer")
+    assert running(world) == {"owner"}
+    finish(world, "owner")
+    assert running(world) == {"db"}
+    up(world, "db")
+    assert running(world) == {"db", "user"}
+
+
+def test_services_are_no_part_of_the_backlog() -> None:
+    users = [Plan(f"user{number}") for number in range(4)]
+    world = World(Plan("root", services=[service("db"), service("cache")], children=users), policy=QUICK, sizing=Sizing(slots=None, backlog=1))
+    finish(world, "root")
+    up(world, "db", "cache")
+    assert len(world.open) == 3
+    for _ in range(2):
+        world.lose(request_of(world, "db"))
+        up(world, "db")
+    assert len(world.open) == 3, "that a service ended makes no room for others"
+    assert world.run().outcome == "succeeded"

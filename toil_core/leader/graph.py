@@ -42,6 +42,8 @@ from toil_core.wire.commits import Commit, Entry
 from toil_core.wire.jobs import Failure, Kind, Ref
 from toil_core.wire.work import Task
 
+KINDS = 1000  # so many may be known beside twice those that jobs had at the last look
+
 
 class Graph:
     """One workflow's jobs, edges and states.
@@ -60,7 +62,7 @@ class Graph:
         self.chain = chain
         self.jobs: dict[str, JobState] = {}
         self.kinds: dict[Kind, Kind] = {}
-        self._kinds_kept = 1000
+        self._kinds_kept = KINDS
         self.requests: dict[str, OpenRequest] = {}
         self.root: JobState | None = None
         self.tallies: dict[str, Tally] = {}
@@ -245,13 +247,12 @@ class Graph:
         if len(self.kinds) > self._kinds_kept:
             self.kinds = {job.kind: job.kind for job in self.jobs.values()}
             self.kinds[known] = known
-            self._kinds_kept = 2 * len(self.kinds) + 1000
+            self._kinds_kept = 2 * len(self.kinds) + KINDS
         return known
 
     def tally(self, name: str) -> Tally:
         """What is known of all jobs of the name."""
-        tally = self.tallies.get(name)
-        if tally is None:
+        if (tally := self.tallies.get(name)) is None:
             tally = self.tallies[name] = Tally()
         return tally
 

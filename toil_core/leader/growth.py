@@ -44,8 +44,6 @@ def grow(graph: Graph, result: Result, key: str, start: int, payload: bytes | No
     edges = Edges()
     served = []
     for item in result.jobs:
-        if not (item.children or item.follow_ons or item.needs or item.services):
-            continue
         job = jobs[item.id]
         if item.children:
             job.children = tuple([jobs[id] for id in item.children])

@@ -22,7 +22,7 @@ from toil_core.errors import CorruptBlob
 from toil_core.leader.graph import Graph
 from toil_core.leader.redo import Scope
 from toil_core.leader.services import OVER, Crew
-from toil_core.leader.state import CHILDREN, DONE, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
+from toil_core.leader.state import CHILDREN, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
 from toil_core.wire.jobs import Failure, Kind, Ref
 
 PART = 16384
@@ -231,7 +231,7 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
         if job.stage is WAITING:
             if not job.pending:
                 job.stage = READY
-        elif not job.holders and job.ran and (job.stage is DONE or job.value is not None):  # only services that are gone held it
+        elif not job.holders and job.ran:  # perhaps only services that are gone held it
             job.holders = 1
             graph.unhold(job)
     for id, number, members, told in snapshot.requests:
@@ -382,7 +382,7 @@ def _count(graph: Graph, jobs: Sequence[JobState]) -> None:
                 need.value_waiters = need.value_waiters or []
                 need.value_waiters.append(job)
     for job in jobs:
-        if (job.waiters or job.value_waiters) and job.resolved:
+        if job.value_waiters and job.resolved:  # those that wait for values that promise nothing do not wait
             graph.resolved(job)
 
 
