@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.leader.world import Plan, World
 from toil_core.batch_system import Requirement, Usage
 from toil_core.leader.issue import Issuer, Sizing, batch_requirement
@@ -171,3 +173,46 @@ def test_a_tally_adds_up() -> None:
     tally.add(Usage(wall=1.0, cpu=0.5, memory=7))
     tally.add(Usage(wall=2.0, cpu=0.25, memory=3))
     assert (tally.ran, tally.wall, tally.cpu, tally.memory) == (2, 3.0, 0.75, 7)
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(0.49, 3), (0.5, 200)])
+def test_from_half_a_second_on_a_job_is_long(seconds: float, requests: int) -> None:
+    issuer = Issuer(1, Sizing(slots=1.0, overhead=0.0))
+    issuer.learn(TINY, seconds)
+    ready(issuer, 300)
+    assert sizes(issuer) == [1] * requests, "the batch system packs the long ones"
+
+
+def test_a_job_of_unknown_length_is_taken_for_a_short_one() -> None:
+    issuer = Issuer(1, Sizing(slots=2.0))
+    ready(issuer, 20)
+    assert sizes(issuer) == [1] * 6
+
+
+def test_where_slots_are_unknown_batches_leave_something_for_eight() -> None:
+    issuer = Issuer(1, Sizing(slots=None, overhead=0.0))
+    issuer.learn(TINY, 1e-6)
+    ready(issuer, 160)
+    assert sizes(issuer)[0] == 10
+
+
+@pytest.mark.parametrize(("cores", "requests"), [(4.0, 3), (0.5, 6), (0.001, 300)])
+def test_how_many_fit_side_by_side_is_told_by_their_cores(cores: float, requests: int) -> None:
+    kind = Kind("some", Requirement(cores=cores))
+    issuer = Issuer(1, Sizing(slots=1.0, backlog=1000, overhead=0.0))
+    issuer.learn(kind, 0.1)
+    ready(issuer, 1000, kind)
+    assert sizes(issuer) == [1] * requests, "three each, and one at least"
+
+
+def test_a_kind_that_may_not_go_out_now_keeps_no_other_back() -> None:
+    issuer = Issuer(1, Sizing(slots=1.0))
+    kinds = [Kind(f"kind{number}", Requirement(cores=1.0)) for number in range(4)]
+    jobs = [ready(issuer, 5, kind) for kind in kinds]
+    assert sizes(issuer) == [1] * 12 and not sizes(issuer)
+    issuer.landed(kinds[2])
+    assert [kind.name for _, kind, _ in issuer.take()] == ["kind2"]
+    assert issuer.waiting() == 7 and len(list(issuer.ready())) == 7
+    for job in jobs[0]:
+        job.stage = DONE
+    assert len(list(issuer.ready())) == 5, "those that went on elsewhere are none"

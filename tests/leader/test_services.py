@@ -517,3 +517,8 @@ def test_services_are_no_part_of_the_backlog() -> None:
         up(world, "db")
     assert len(world.open) == 3, "that a service ended makes no room for others"
     assert world.run().outcome == "succeeded"
+
+
+def test_what_just_fits_lacks_nothing_however_it_is_added_up() -> None:
+    assert lacks(Requirement(cores=0.3), [Requirement(cores=0.1)] * 3) == "", "which make a little more than 0.3"
+    assert lacks(Requirement(cores=0.3), [Requirement(cores=0.1001)] * 3) == "0.3003 cores; there are 0.3"
