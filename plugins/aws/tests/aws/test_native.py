@@ -14,6 +14,8 @@ from textwrap import dedent
 from tests.servers import Server
 from toil_core.testing.needs import need
 
+ROOT = Path(__file__).parents[4]
+CONTRACT = Path(__file__).with_name("native_contract.py")
 APART = Path(sys.prefix) / "native"
 """Where `tools/setup test` puts it: in the environment, each process that imports the SDK would be some MiB larger for it."""
 
@@ -41,7 +43,13 @@ NATIVE = """
 
     boto3.crt.create_s3_crt_client = lambda **given: make(**{**given, "use_ssl": False})
     boto3.crt.acquire_crt_s3_process_lock = lambda name: lock(f"{name}-{os.getpid()}")
+    def noted_ordinary(*arguments):
+        taken.append("ordinary")
+        return ordinary(*arguments)
+
+    ordinary = sdk._create_default_transfer_manager
     sdk.create_crt_transfer_manager = noted
+    sdk._create_default_transfer_manager = noted_ordinary
     sdk.awscrt.s3.is_optimized_for_system = lambda: True
     transfer._native = lambda options: True
 
@@ -49,12 +57,15 @@ NATIVE = """
     store = S3JobStore(f"us-west-2:{bucket}", Config([AwsOptions(part_size=5 << 20)]))
     """
 
+OF_TRANSFERS = "size or large or see_whole or outlives"
+"""The cases of the contract in which large blobs go up or come down; in the others nothing would be done by the native client."""
 
-def run(folder: Path, bucket: str, script: str) -> str:
-    """What a script says that has the native client and a store."""
+
+def run(folder: Path, bucket: str, script: str, seconds: float = 100) -> str:
+    """What a script says that has the native client and a store, and ends within some seconds."""
     need("" if (APART / "awscrt").is_dir() else f"awscrt is not in {APART}: run tools/setup test")
     command = [sys.executable, "-c", dedent(NATIVE) + dedent(script), str(folder), bucket]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(APART)}, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(APART)}, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -122,4 +133,22 @@ def test_where_it_cannot_connect_the_ordinary_client_takes_over(real: Server, na
         print(*taken)
         """,
     )
-    assert said.split() == ["CRTTransferManager"]
+    assert said.split() == ["CRTTransferManager", "ordinary"]
+
+
+def test_the_contract_holds_of_what_it_stores(real: Server, name: str, tmp_path: Path) -> None:
+    said = run(
+        tmp_path,
+        name,
+        f"""
+        import pytest
+
+        store.close()
+        options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", {str(ROOT)!r}, "-k", {OF_TRANSFERS!r}]
+        code = pytest.main([*options, {str(CONTRACT)!r}])
+        print("by", *set(taken))
+        sys.exit(code)
+        """,
+        seconds=240,
+    )
+    assert said.splitlines()[-1] == "by CRTTransferManager"
