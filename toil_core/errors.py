@@ -18,6 +18,7 @@ ToilError
 │   │   └── HostKeyChanged        another host answers in its place
 │   └── CannotCopy            a file cannot be copied to or from a node
 │       └── NodeFull              no space is left on the node
+├── CannotInstall         what the workflow needs installed cannot be installed on a worker
 ├── Transient             worth retrying: the core backs off and tries again
 ├── Unsupported           the driver cannot do this at all; never retried
 ├── StoreError            a job store said no; carries the key
@@ -83,6 +84,10 @@ class GraphError(UsageError):
 
 class NotPicklable(UsageError):
     """A function, an argument or a return value cannot be sent to another process."""
+
+
+class CannotInstall(ToilError):
+    """A Python requirement of the workflow cannot be met on a worker."""
 
 
 class CannotDeploy(UsageError):

@@ -134,6 +134,7 @@ class AttemptFailed(Event):
         tries_left: How many more attempts it gets for this reason.
         retry_in: Seconds until the next attempt may start.
         usage: What the attempt used, when known.
+        instead: The name of the checkpoint job above it that runs again in its place, if one does; tries and seconds are that job's then.
     """
 
     job: str
@@ -146,6 +147,7 @@ class AttemptFailed(Event):
     tries_left: int
     retry_in: float
     usage: Usage | None = None
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)

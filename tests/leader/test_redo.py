@@ -33,7 +33,7 @@ def test_all_below_is_dropped_and_it_runs_again_with_one_try_less() -> None:
     fail(world, "broken")
     assert running(world) == {"top"} and names(world.log) == ["root"]
     assert world.open[request_of(world, "top")][0].attempt == 2
-    assert [(failed.final, failed.tries_left) for failed in world.failed] == [(False, 2)]
+    assert [(failed.final, failed.tries_left, failed.instead) for failed in world.failed] == [(False, 2, "top")]
     assert (world.graph.total, world.graph.ran) == (2, 1)
     assert world.run().outcome == "succeeded"
     assert world.runs[top] == 2 and sorted(names(world.log)) == ["broken", "fine", "last", "root", "top"]
@@ -46,7 +46,7 @@ def test_all_below_is_dropped_and_it_runs_again_with_one_try_less() -> None:
 def test_its_tries_are_used_up_in_the_end() -> None:
     world = World(Plan("root", adds_children=[Plan("top", checkpoint=True, adds_children=[broken()])]), policy=QUICK)
     assert world.run(failing("broken")).outcome == "failed"
-    assert [failed.final for failed in world.failed] == [False, False, True]
+    assert [(failed.final, failed.instead) for failed in world.failed] == [(False, "top"), (False, "top"), (True, "")]
     assert [world.nodes[id].plan.name for id in world.graph.failed] == ["broken"]
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,11 @@ def test_a_failed_attempt_says_which_why_what_next_and_where_the_log_is() -> Non
         "  its whole log: toil logs 'file:/a b' 1-1.0\n"
         "ERROR leaf 1-1.1: out of memory: used too much; it is not tried again\n"
     )
+
+
+def test_what_runs_again_in_its_place_is_told() -> None:
+    below = replace(failure(101, "1-1.0", final=False, delay=2.0), instead="whole")
+    assert told([START, below]).endswith("WARNING leaf 1-1.0: out of memory: used too much; whole above it runs again in 2.00 s (1 try left)\n")
 
 
 def test_every_failure_is_told_but_only_the_first_ones_with_the_end_of_their_logs() -> None:

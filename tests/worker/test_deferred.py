@@ -116,6 +116,49 @@ def test_after_the_slot_was_killed(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path / "work")
 
 
+def look(pipes: Path) -> None:
+    with open(pipes / "next"):  # the next attempt has written its file by now
+        (pipes / "seen").write_text(Path("whose").read_text())
+    Path("whose").unlink()
+    (pipes / "looked").write_text("yes")
+
+
+@job(**SMALL)
+def killed_beside_the_next(job: Job[Any], pipes: Path) -> str:
+    if not (pipes / "tried").exists():
+        Path("whose").write_text("first")
+        job.defer(look, pipes)
+        (pipes / "tried").touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        signal.pause()
+    Path("whose").write_text("second")
+    with open(pipes / "next", "w"):
+        pass
+    (pipes / "looked").read_text()
+    return Path("whose").read_text()
+
+
+def test_after_the_slot_was_killed_each_attempt_has_its_own_folder(tmp_path: Path) -> None:
+    given = options(tmp_path)
+    os.mkfifo(tmp_path / "next")
+    os.mkfifo(tmp_path / "looked")
+    assert run(killed_beside_the_next(tmp_path), **given) == "second"
+    assert (tmp_path / "seen").read_text() == "first"
+    assert not os.listdir(tmp_path / "work")
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_the_log_that_tells_why_one_failed_is_kept(tmp_path: Path, isolated: bool) -> None:
+    given = options(tmp_path, clean="never")
+    node: Job[Any] = job(defers, isolated=isolated)(tmp_path / "noted", fail)
+    assert run(node, **given) == "done"
+    with open_job_store(given["job_store"], Config()) as store:
+        (kept,) = store.list(keys.log("0.0", "1-1"))
+        with store.read(kept.key) as log:
+            text = log.read().decode()
+    assert "ValueError: not this time\n" in text and "deferred function fail failed; its log tells why\n" in text
+
+
 PROGRAM = """
 from pathlib import Path
 import sys
@@ -230,7 +273,7 @@ def test_a_torn_record_is_left_out(tmp_path: Path) -> None:
 
 def test_no_file_nothing_to_do(tmp_path: Path) -> None:
     assert deferred.run_all(str(tmp_path / "none"), SECONDS, lambda: None) == []
-    assert deferred.claim(str(tmp_path / "none")) == ""
+    assert deferred.set_aside(str(tmp_path), f"{tmp_path}/0", 0) == ""
     assert deferred.left(str(tmp_path)) == []
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.deployment.places import build_wheel, install
 from toil_core.batch_system import Requirement, Update
 from toil_core.drivers.memory import MemoryJobStore
-from toil_core.errors import BadOption, CorruptBlob
+from toil_core.errors import BadOption, CannotInstall, CorruptBlob
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
 from toil_core.wire import keys
@@ -25,7 +25,8 @@ from toil_core.wire.work import Code, Setup, Task, Work, encode
 from toil_core.worker import deployment
 from toil_core.worker.host import WorkerHost
 from toil_core.worker.modules import explain
-from toil_core.worker.python_requirements import CannotInstall, missing, pip_install
+from toil_core.worker.python_requirements import missing, pip_install
+from toil_core.worker.settle import words
 from toil_core.worker.shelf import Shelf
 
 
@@ -162,6 +163,10 @@ def test_why_modules_cannot_be_loaded() -> None:
     early = '; the script reads a command line, or ends, when it is imported; do that below `if __name__ == "__main__":`'
     assert explain(SystemExit(2), Setup()) == f"SystemExit: 2{early}"
     assert explain(BadOption("LOCATOR is missing"), Setup()) == f"LOCATOR is missing{early}"
+
+
+def test_that_nothing_can_be_installed_is_not_put_on_the_store() -> None:
+    assert words(CannotInstall("cannot install what the workflow needs (tiny==3)")) == "cannot install what the workflow needs (tiny==3)"
 
 
 def test_an_installer_ends_with_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

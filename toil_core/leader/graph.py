@@ -390,8 +390,8 @@ class Graph:
             self.failed[job.id] = job
             redone = self.redo.again(job, self.policy) if self.redo.scope_of and not self._replaying else None
         if failure.reason is not Reason.CANCELLED:
-            told = verdict if redone is None else redone[1]
-            self._commands.append(Failed(job.id, job.kind.name, failure, not told.again, told.left, told.delay, usage))
+            told, instead = (verdict, "") if redone is None else (redone[1], redone[0].job.kind.name)
+            self._commands.append(Failed(job.id, job.kind.name, failure, not told.again, told.left, told.delay, usage, instead))
         if redone is not None:
             self.redo.drop(self, redone[0])
             redone[0].job.tries += 1

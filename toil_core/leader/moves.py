@@ -180,6 +180,7 @@ class Failed(msgspec.Struct, frozen=True):
     tries_left: int
     delay: float
     usage: Usage | None
+    instead: str = ""
 
 
 class Said(msgspec.Struct, frozen=True):

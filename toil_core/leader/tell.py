@@ -54,7 +54,7 @@ class Teller:
                 self.tell(
                     AttemptFailed(
                         now, command.job, command.name, failure.reason, failure.message, failure.log, failure.tail,
-                        command.final, command.tries_left, command.delay, command.usage,
+                        command.final, command.tries_left, command.delay, command.usage, command.instead,
                     )
                 )  # fmt: skip
             case Dropped():

@@ -255,4 +255,5 @@ def _next_text(event: AttemptFailed) -> str:
         return "it is not tried again"
     when = f" in {span(event.retry_in)}" if event.retry_in > 0 else ""
     left = count(event.tries_left, "try") if event.tries_left == 1 else f"{event.tries_left} tries"
-    return f"it is tried again{when} ({left} left)"
+    what = f"{event.instead} above it runs again" if event.instead else "it is tried again"
+    return f"{what}{when} ({left} left)"

@@ -131,14 +131,13 @@ class Child:
             place.index = spec.index
             result, payload = self._attempt(task, batch.kinds[spec.kind], known, place)
             _flush()
-            if self._notes.deferred:
-                self._run_deferred()
+            is_told = self._notes.deferred and self._run_deferred()
             usage = Usage(time.perf_counter() - wall, time.process_time() - cpu, started=started)
             self._clean()
             ok = result.failure is None
             if ok:
                 values[spec.index] = (task.job, payload[slice(*result.value)])
-            log = self._slot.cut_log(keep_logs or not ok)
+            log = self._slot.cut_log(keep_logs or is_told or not ok)
             done.append(Item(spec.index, ok, encode(result), payload, usage, log))
             held += len(payload) + len(log)
             now = time.perf_counter()
@@ -170,13 +169,15 @@ class Child:
         deferred.append(self._slot.deferred, self._opened.setup, name, call)
         self._notes.defer()
 
-    def _run_deferred(self) -> None:
-        """Run what a task left to do, where the tasks that follow share its process."""
+    def _run_deferred(self) -> bool:
+        """Run what a task left to do, where the tasks that follow share its process; whether its log tells of something that went wrong."""
         from toil_core.worker import deferred
 
-        for trouble in deferred.run_all(self._slot.deferred, deferred.seconds_of(self._opened.setup), lambda: os.setpgid(0, 0)):
+        wrong = deferred.run_all(self._slot.deferred, deferred.seconds_of(self._opened.setup), lambda: os.setpgid(0, 0))
+        for trouble in wrong:
             print(trouble, file=sys.stderr, flush=True)
         self._notes.defer(some=False)
+        return bool(wrong)
 
     def _attempt(self, task: Task, kind: Kind, values: dict[str, bytes], place: Place) -> tuple[Result, bytes]:
         try:

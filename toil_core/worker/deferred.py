@@ -21,6 +21,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NoReturn
 
 from toil_core.wire import work
@@ -95,14 +96,25 @@ def run_all(path: str, seconds: float, enter: Callable[[], None]) -> list[str]:
     return wrong
 
 
-def claim(path: str) -> str:
-    """Take a file away from its slot, which may go on with another attempt; empty when there is none."""
-    claimed = f"{path}.{os.urandom(4).hex()}"
+def set_aside(run: str, server: str, slot: int) -> str:
+    """Take a dead slot's file, and its attempt's folder, out of the way of the next slot with that number.
+
+    Args:
+        run: The host's folder.
+        server: The fork server's folder.
+        slot: The slot's number.
+
+    Returns:
+        Where the file is now; empty when there is none.
+    """
+    path, mark = path_of(run, server, slot), os.urandom(4).hex()
     try:
-        os.rename(path, claimed)
+        os.rename(path, f"{path}.{mark}")
     except FileNotFoundError:
         return ""
-    return claimed
+    with suppress(OSError):  # the attempt may have removed its folder
+        os.rename(f"{server}/{slot}/tmp", f"{server}/{slot}/tmp.{mark}")
+    return f"{path}.{mark}"
 
 
 def left(run: str, prefix: str = "") -> list[str]:
@@ -155,14 +167,16 @@ def main() -> None:
     folder, *paths = sys.argv[1:]
     if folder and os.fork():  # whoever started this does not wait for the end
         os._exit(0)
+    from toil_core.worker import folders
+
     for path in paths:
         pid = os.fork()
         if not pid:
             _be_loaded(path)
         os.waitpid(pid, 0)
+        if os.path.exists(place := _place(path)):
+            folders.remove(place)
     if folder:
-        from toil_core.worker import folders
-
         folders.remove(folder)
 
 
@@ -190,9 +204,15 @@ def _be_loaded(path: str) -> NoReturn:
 def _enter(path: str) -> None:
     """Go where the attempt was, if its folder is still there."""
     os.setpgid(0, 0)
-    server, _, slot = os.path.basename(path).partition(".")[0].rpartition("-")
-    folder = f"{os.path.dirname(os.path.dirname(path))}/{server}/{slot}/tmp"
+    folder = _place(path)
     os.chdir(folder if os.path.isdir(folder) else os.path.dirname(path))
+
+
+def _place(path: str) -> str:
+    """The folder of the attempt that a file is of."""
+    whose, dot, mark = os.path.basename(path).partition(".")
+    server, _, slot = whose.rpartition("-")
+    return f"{os.path.dirname(os.path.dirname(path))}/{server}/{slot}/tmp{dot}{mark}"
 
 
 def seconds_of(setup: Setup) -> float:

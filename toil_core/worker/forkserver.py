@@ -159,8 +159,12 @@ class ForkServer:
             for orphan in orphans:
                 os.wait4(orphan, 0)
         slot.notes.forked(0, 0)
+        from toil_core.worker.deferred import set_aside
+
+        opened = self._around.opened
+        left = set_aside(opened.run, opened.folder, number)  # before another slot has that number
         if slot.batch is not None and not slot.over:
-            os.write(self._around.host, messages.encode(Lost(slot.batch.work)))
+            os.write(self._around.host, messages.encode(Lost(slot.batch.work, left)))
 
     def _kill(self, work: int) -> None:
         for slot in self._slots.values():

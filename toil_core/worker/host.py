@@ -219,7 +219,7 @@ class WorkerHost:
             else:
                 running.flying.clear()
                 if isinstance(message, Lost):
-                    self._run_deferred(deferred.path_of(str(self._run.path), str(server.folder), running.slot))
+                    self._run_deferred(message.deferred)
                     running.abandon(Reason.NODE_LOST, "the process that ran this job's attempts was ended")
                 self._proceed(epoch, running)
 
@@ -245,10 +245,9 @@ class WorkerHost:
                 self._proceed(epoch, running)
 
     def _run_deferred(self, path: str) -> None:
-        """Run what attempts left to do whose slot was ended."""
-        claimed = deferred.claim(path)
-        if claimed:
-            self._io.run(forgiving(lambda: deferred.run_left([claimed])))
+        """Run what attempts left to do whose slot was ended; an empty path when they left nothing."""
+        if path:
+            self._io.run(forgiving(lambda: deferred.run_left([path])))
 
     # Results
 

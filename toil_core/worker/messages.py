@@ -212,9 +212,15 @@ class Left(msgspec.Struct, array_like=True, frozen=True, tag=7):
 
 
 class Lost(msgspec.Struct, array_like=True, frozen=True, tag=8):
-    """The slot of the work's batch was ended from outside, and all that ran there with it."""
+    """The slot of the work's batch was ended from outside, and all that ran there with it.
+
+    Args:
+        work: The host's number for the request.
+        deferred: The file with what its attempt left to do; empty when there is none.
+    """
 
     work: int
+    deferred: str = ""
 
 
 class Said(msgspec.Struct, array_like=True, frozen=True, tag=9):

@@ -17,15 +17,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from toil_core.errors import ToilError
+from toil_core.errors import CannotInstall
 from toil_core.worker.procfs import MARK
 
 _FRAME = " \t×╰─▶│├"
 _OWN = ("toil_core", "toil_core-*.dist-info")
-
-
-class CannotInstall(ToilError):
-    """A Python requirement of the workflow cannot be met on this machine."""
 
 
 def missing(lines: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from toil_core.batch_system import Reason
-from toil_core.errors import CorruptBlob, StoreError, ToilError, Transient
+from toil_core.errors import CannotInstall, CorruptBlob, StoreError, ToilError, Transient
 from toil_core.job_store import JobStore, tidy
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Kind, Ref, Result
@@ -106,7 +106,7 @@ def with_log(store: JobStore, execution: str, result: Result, text: bytes, keepi
         Transient: The store failed in a way that may pass.
     """
     failure = result.failure
-    if not text or (failure is None and not keeping.all):
+    if not text:
         return result
     key = keys.log(result.job, execution)
     store.write(key, io.BytesIO(logs.cut(text, keeping.most)))
@@ -151,6 +151,8 @@ def words(error: BaseException) -> str:
     kind = type(error).__name__
     if isinstance(error, Transient):
         return f"the job store cannot be reached: {error}"
+    if isinstance(error, CannotInstall):
+        return str(error)
     return f"the job store refused: {kind}: {error}" if isinstance(error, ToilError) else f"the job store failed: {kind}: {error}"
 
 

@@ -122,8 +122,7 @@ class Slot:
         index, did, number, peak, disk = notes.over(pid)
         if self._children < 0 or os.pread(self._children, 1, 0):  # it left something running, or that cannot be told so cheaply
             self._end_rest()
-        if did & DEFERRED:
-            self._run_deferred(batch)
+        is_told = bool(did & DEFERRED) and self._run_deferred(batch)
         told = os.pread(self._told, TOLD, 0)
         if told:
             os.ftruncate(self._told, 0)
@@ -132,7 +131,7 @@ class Slot:
             verdict = self._kernel_verdict()
         folder, log = self._folder, ""
         if os.lseek(folder.log_fd, 0, os.SEEK_END):  # it printed something; cheaper than all that `fstat` tells
-            log = folder.take_log(status != 0 or (self._keep_logs and spec is not None))
+            log = folder.take_log(status != 0 or is_told or (self._keep_logs and spec is not None))
         os.write(
             self._host,
             encode(
@@ -171,16 +170,18 @@ class Slot:
         os.setpgid(0, 0)
         os.environ.update(batch.environment)
 
-    def _run_deferred(self, batch: Batch) -> None:
-        """Run what the attempt left to do, in its folder and with its log."""
+    def _run_deferred(self, batch: Batch) -> bool:
+        """Run what the attempt left to do, in its folder and with its log; whether that tells of something that went wrong."""
         from toil_core.worker import deferred
 
         opened = self._around.opened
-        for trouble in deferred.run_all(self._folder.deferred, deferred.seconds_of(opened.setup), lambda: self._enter(batch)):
+        wrong = deferred.run_all(self._folder.deferred, deferred.seconds_of(opened.setup), lambda: self._enter(batch))
+        for trouble in wrong:
             os.write(self._folder.log_fd, f"{trouble}\n".encode())
             if opened.live:
                 os.write(self._host, encode(Said(batch.work, self._notes.index, WARNING, trouble)))
         self._end_rest()
+        return bool(wrong)
 
     def _end_rest(self) -> None:
         """End whatever the attempt left running: all of it has become a child of this process, or lies below one."""
