@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from toil_core.builtin import CLUSTER_COMMANDS
 from toil_core.options import Group, option
 
 
@@ -16,4 +17,4 @@ class LocalCloudOptions:
     sshd: str | None = option(None, "Path of the ssh server for nodes on this machine; `off` for none. [sshd, where it is installed]")
 
 
-GROUP = Group("local_cloud", LocalCloudOptions, prefix="local_cloud")
+GROUP = Group("local_cloud", LocalCloudOptions, prefix="local_cloud", commands=(*CLUSTER_COMMANDS, "local-cloud", "doctor"))
