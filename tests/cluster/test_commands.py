@@ -153,6 +153,8 @@ def test_rsync_there_and_back(shared: Clusters, tmp_path: Path) -> None:
     shared.toil("rysnc-cluster", "--node", "leader", "shared", "-az", ":data/", f"{tmp_path}/back")
     assert (tmp_path / "back" / "a b").read_text() == "content"
     assert "begins with a colon" in shared.toil("rsync-cluster", "shared", "-a", "a", "b", code=2).stderr
+    assert "--node is for toil" in shared.toil("rsync-cluster", "shared", "--node", "leader", "-a", "a", ":a", code=2).stderr
+    assert "--transport is for toil" in shared.toil("rsync-cluster", "shared", "-a", "a", ":a", "--transport=ssh", code=2).stderr
     assert "both sides" in shared.toil("rsync-cluster", "shared", "-a", ":a", ":b", code=2).stderr
 
 

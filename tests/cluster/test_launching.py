@@ -11,6 +11,7 @@ import pytest
 from toil_core.cluster import launch as launch_module
 from toil_core.cluster import launching, scale
 from toil_core.cluster.access import open_cluster
+from toil_core.cluster.launch import Launch
 from toil_core.cluster.launching import launch_cluster
 from toil_core.cluster.listing import node_statuses, phases_of, state_of
 from toil_core.cluster.scale import Done
@@ -21,7 +22,7 @@ from toil_core.drivers.local import LocalProvisioner
 from toil_core.drivers.local_options import LocalCloudOptions
 from toil_core.drivers.local_transport import LocalTransport
 from toil_core.drivers.single_machine_engine import SingleMachineEngine
-from toil_core.errors import ToilError, UsageError
+from toil_core.errors import Interrupted, ToilError, UsageError
 from toil_core.options import Config
 from toil_core.provisioner import Node, NodeRequest, Shortage
 from toil_core.provisioner_options import ClusterOptions
@@ -206,6 +207,31 @@ def test_secrets_lie_in_the_clusters_own_folder_until_they_are_sent(monkeypatch:
     (state.make_staging() / "left").write_bytes(SECRET)
     assert list(state.make_staging().iterdir()) == []
     assert state.make_staging().stat().st_mode & 0o777 == 0o700
+
+
+def test_adding_and_launching_may_be_interrupted_twice(monkeypatch: pytest.MonkeyPatch, config: Config) -> None:
+    """The second Ctrl-C is heeded at once, and whoever gave it is told what is left and how it goes."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with LocalProvisioner(config) as cloud:
+        try:
+            launch(monkeypatch, config, Engine(works=True))
+            with monkeypatch.context() as interrupted:
+                interrupted.setattr(Launch, "run", interrupt)
+                with pytest.raises(Interrupted, match="no nodes were added to demo, as that was interrupted; what was half made is removed"):
+                    scaled(monkeypatch, Engine(works=True), "3", [])
+                interrupted.setattr(Launch, "settle", interrupt)
+                with pytest.raises(Interrupted, match=r"removing it was interrupted too.*`toil scale-cluster demo -w N`, with the number of before"):
+                    scaled(monkeypatch, Engine(works=True), "3", [])
+                cloud.destroy("demo")
+                ClusterState("demo").forget()
+                with pytest.raises(Interrupted, match=r"the launch of demo was interrupted; removing it was interrupted too.*`toil destroy-cluster demo`"):
+                    launch(monkeypatch, config, Engine(works=True))
+                assert ClusterState("demo").exists(), "so that the command that it names knows what to remove"
+        finally:
+            cloud.destroy("demo")
 
 
 def test_the_phases_of_nodes() -> None:

@@ -10,6 +10,10 @@ from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
 
 
+_OURS = ("--json", "--node", "--provisioner", "--transport")
+"""Options of ours that a user may well put behind the name, and that rsync has not."""
+
+
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_name(parser)
@@ -28,9 +32,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         UsageError: Not one side alone is on the node, there is no such cluster or node, or it cannot be reached in this way.
     """
     from toil_core.cluster.access import open_cluster, words
-    from toil_core.sync_transport import CanRsync
+    from toil_core.sync_transport import CanRsync, TransportOptions
 
     given = words(arguments.arguments)
+    for flag in _OURS:
+        if any(word == flag or word.startswith(f"{flag}=") for word in given):
+            raise UsageError(f"{flag} is for toil and not for rsync, so it stands before the cluster's name: toil rsync-cluster {flag} … {arguments.name} …")
     paths = [word for word in given if not word.startswith("-")]
     remote = [word.startswith(":") for word in paths]
     if not any(remote):
@@ -40,7 +47,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     with open_cluster(arguments.name, arguments, config) as cluster:
         node = cluster.node(arguments.node)
         if not isinstance(cluster.transport, CanRsync):
-            raise UsageError("rsync cannot use this transport; choose another by --transport")
+            raise UsageError(
+                f"rsync cannot go through the transport {cluster.config[TransportOptions].transport}; take another, which has to be installed here: "
+                f"toil rsync-cluster --transport ssh {arguments.name} …"
+            )
         with stdout_on_stderr(active=arguments.json):
             code = cluster.transport.rsync(node, given)
         if arguments.json:

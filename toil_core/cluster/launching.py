@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from types import FrameType
 
 import msgspec
 
@@ -18,6 +15,7 @@ from toil_core.cluster import offline
 from toil_core.cluster.access import reaching
 from toil_core.cluster.bundle import requirement_lines
 from toil_core.cluster.destroy import destroy
+from toil_core.cluster.good_order import ended_in_good_order, taken_back
 from toil_core.cluster.launch import BUNDLE, NOTHING_MORE, REQUIREMENTS, Launch, Place, Software, kept_software
 from toil_core.cluster.machines import take_away
 from toil_core.cluster.runner import PhaseFailed
@@ -87,7 +85,7 @@ def launch_cluster(
         reached = reaching(name, state, provisioner, config, new=True)
         launch: Launch | None = None
         try:
-            with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, _ended_in_good_order():
+            with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, ended_in_good_order("the launch"):
                 place = Place(state, provisioner, transport, runs, config)
                 launch = Launch(place, wanted, LEADER, kept, (ALL if keep else least).of(len(wanted) - 1), tell)
                 launch.run()
@@ -164,11 +162,8 @@ def _after(
         left = f"what there is was left: launch {state.name} with the same options to go on, or `toil destroy-cluster {state.name}`"
     else:
         tell("removes what was made")
-        try:
-            _take_back(state, provisioner, launch)
-            left = "what was made is removed"
-        except ToilError as trouble:
-            left = f"what was made could not be removed ({trouble}): `toil destroy-cluster {state.name}` tries again"
+        again = f"`toil destroy-cluster {state.name}` removes the rest"
+        left = taken_back(lambda: _take_back(state, provisioner, launch), "what was made", again)
     if isinstance(error, PhaseFailed):
         if not isinstance(error.cause, ToilError | OSError):
             return error.cause
@@ -191,22 +186,3 @@ def _take_back(state: ClusterState, provisioner: Provisioner, launch: Launch | N
             raise
         launch.settle(30.0)
         destroy(state, provisioner)
-
-
-@contextmanager
-def _ended_in_good_order() -> Iterator[None]:
-    """Let SIGTERM, and the end of the terminal unless that is to be ignored, end the launch as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("the launch was asked to end", 128 + number)
-
-    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, end) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from toil_core.cluster.access import Cluster
 from toil_core.cluster.draining import drain, loads
+from toil_core.cluster.good_order import ended_in_good_order, taken_back
 from toil_core.cluster.launch import Launch, Place, kept_software
 from toil_core.cluster.machines import take_away
 from toil_core.cluster.runner import PhaseFailed
 from toil_core.cluster.scaling import Change, change
 from toil_core.cluster.wanted import Offer, Share, WantedNode, Workers, check_types
-from toil_core.errors import ToilError, UsageError
+from toil_core.errors import Interrupted, ToilError, UsageError
 from toil_core.plugins import open_engine
 from toil_core.provisioner import Node
 
@@ -72,7 +73,7 @@ def scale_cluster(
     failed = _add(cluster, wanted.add, leader, least, tell) if wanted.add else {}
     remove = todo(loads(cluster, [node for node in nodes if node.role == "worker"])).remove if wanted.remove else ()
     if remove:
-        tell(f"removes {', '.join(remove)} once their jobs have ended, in {patience:g} s at the latest")
+        tell(f"removes {', '.join(remove)} once what runs there has ended, in {patience:g} s at the latest")
         drain(cluster, [node for node in nodes if node.name in remove], patience, tell)
         take_away(cluster.provisioner, cluster.name, remove)
     return Done(tuple(node.name for node in wanted.add if node.name not in failed), failed, remove)
@@ -83,13 +84,21 @@ def _add(cluster: Cluster, wanted: Sequence[WantedNode], leader: Node, least: Sh
     assert cluster.file is not None
     place = Place(cluster.state, cluster.provisioner, cluster.transport, open_engine(cluster.file.engine, cluster.config), cluster.config)
     launch = Launch(place, wanted, leader, kept_software(cluster.state), max(1, least.of(len(wanted))), tell)
-    try:
-        launch.run()
-    except BaseException as error:
+
+    def take_back() -> None:
         launch.settle(2.0)
         cluster.provisioner.terminate(cluster.name, [node.name for node in wanted])
+
+    try:
+        with ended_in_good_order("adding nodes"):
+            launch.run()
+    except BaseException as error:
+        left = taken_back(take_back, "what was half made", f"`toil scale-cluster {cluster.name} -w N`, with the number of before, takes them away")
         if isinstance(error, PhaseFailed) and isinstance(error.cause, ToilError | OSError):
-            raise error.verdict(f"no nodes were added to {cluster.name}: {error}") from error.cause
+            raise error.verdict(f"no nodes were added to {cluster.name}: {error}; {left}") from error.cause
+        if isinstance(error, KeyboardInterrupt | Interrupted):
+            code = error.exit_code if isinstance(error, Interrupted) else 130
+            raise Interrupted(f"no nodes were added to {cluster.name}, as that was interrupted; {left}", code) from error
         raise
     failed = {node: f"{left_out.phase}: {left_out.why}" for node, left_out in launch.left_out.items()}
     if failed:

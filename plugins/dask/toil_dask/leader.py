@@ -64,6 +64,9 @@ class Leader:
         self._attending: dict[str, asyncio.Task[None]] = {}
         self._expected: set[str] = set()
         """Addresses of nodes that have not said hello yet."""
+        self._unheard: set[str] = set()
+        """Cancelled requests of which nothing was heard since; Dask says nothing when it does not know yet what it is to cancel."""
+        self._cancelling = False
         self._told_too_big: set[Requirement] = set()
         self._largest: list[Requirement] = []
         self._presences: set[str] = set()
@@ -309,6 +312,8 @@ class Leader:
 
     def _hear(self, data: Any) -> None:
         if not isinstance(data, bytes):  # what the scheduler itself tells of its client
+            if isinstance(data, dict) and data.get("action") == "update-graph" and self._unheard:
+                self._cancel_again()
             return
         message = messages.decode_news(data)
         match message:
@@ -351,6 +356,7 @@ class Leader:
         if flight is None:
             return
         if update.state is State.ENDED:
+            self._unheard.discard(update.id)
             del self._flights[update.id]
             flight.future.release()
             self._placement.end(update.id)
@@ -418,8 +424,21 @@ class Leader:
             elif (flight := self._flights.get(id)) is not None:
                 flight.unwanted = True
                 flights.append(flight)
+                self._unheard.add(id)
         self._drop(flights)
         self._place()
+
+    def _cancel_again(self) -> None:
+        """Dask has taken something in: it may be what it was to cancel before. Once for all that comes at the same time."""
+
+        def again() -> None:
+            self._cancelling = False
+            self._unheard &= self._flights.keys()
+            self._drop([self._flights[id] for id in self._unheard])
+
+        if not self._cancelling:
+            self._cancelling = True
+            self._loop.call_soon(again)
 
     def _drop(self, flights: Sequence[Flight]) -> None:
         """Have Dask drop what it has; the nodes then end it and say so."""

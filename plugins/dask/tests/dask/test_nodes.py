@@ -213,6 +213,32 @@ def test_a_cancelled_request_that_waits_in_dask_is_told_too(with_one: Here) -> N
         assert not Path(here.run.path("ran")).exists()
 
 
+def test_what_is_cancelled_before_dask_knows_it_ends_without_ever_running(with_one: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another leader holds the node, so that it does not begin, and is not cancelled for that."""
+    here = with_one
+    id, _ = here.waiting("it", cores=1.9)
+    other = here.other()
+    with other.system:
+        other.await_node("one")
+        requests = [other.run.request(body("once", here.run.path("ran")), of=kind(cores=0.6)) for _ in range(3)]
+        leader = other.system._leader
+        other.system._news.new(requests)
+
+        def submitted_and_cancelled() -> None:
+            leader._submit(requests)
+            leader._place_now()
+            with monkeypatch.context() as unheard:  # Dask leaves out what it does not know, as it does when it is busy
+                unheard.setattr(leader, "_drop", lambda flights: None)
+                leader._cancel([request.id for request in requests])
+
+        leader._ask(submitted_and_cancelled)
+        assert {update.reason for update in other.run.ends(requests)} == {Reason.CANCELLED}
+        Path(here.run.path("go-it")).touch()
+        assert here.end(id).reason is None
+        other.run.values(other.run.request(body("nothing"), of=kind(cores=1.9)))
+        assert not Path(here.run.path("ran")).exists()
+
+
 def test_cancelling_while_dask_takes_the_request_in(with_one: Here) -> None:
     here = with_one
     requests = [here.run.request(body("wait", here.run.path(f"s{n}"), here.run.path("never"))) for n in range(30)]
