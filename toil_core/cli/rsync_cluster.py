@@ -9,7 +9,6 @@ from toil_core.cluster.arguments import add_name, add_rest
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
 
-
 _OURS = ("--json", "--node", "--provisioner", "--transport")
 """Options of ours that a user may well put behind the name, and that rsync has not."""
 
