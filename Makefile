@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test lint docs sim-long bench bench-peers bench-scale bench-launch protocol mutants changes clean
+.PHONY: demo test lint docs sim-long sim-crashes bench bench-peers bench-scale bench-launch protocol mutants changes clean
 
 demo: $(call ready,demo)
 	rm -rf build/demo
@@ -27,6 +27,9 @@ docs: $(call ready,test)
 sim-long: $(call ready,test)
 	$(BIN)/toil-sim --runs 1000000 --processes $$(nproc)
 	$(BIN)/toil-sim --crashes 2 --processes $$(nproc)
+
+sim-crashes: $(call ready,test)
+	$(BIN)/toil-sim --crashes 2 $(ARGS)
 
 bench: $(call ready,test)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -236,7 +236,7 @@ def installed() -> list[Installed]:
 
 def entry_points(group: str) -> list[EntryPoint]:
     """The entry points of a group, without those of disabled plugins."""
-    return [entry for entry in _all_entry_points().select(group=group) if not _disabled(entry)]
+    return [entry for entry in _group(group) if not _disabled(entry)]
 
 
 def entry_point_targets() -> Targets:
@@ -391,13 +391,11 @@ def _search(kind: str, name: str) -> Any:
     if found:
         raise NoSuchDriver(f"{KINDS[kind]} {name!r} is offered by {' and by '.join(e.entry_point_target for e in found)}; uninstall one")
     names = driver_names(kind)
-    close = difflib.get_close_matches(name, names)
-    there = next((entry for entry in _all_entry_points().select(group=f"toil.{kind}", name=name) if _disabled(entry)), None)
-    if there is not None:
-        hint = _disabled_hint(_distribution(there)[0])
+    if there := [entry for entry in _group(f"toil.{kind}") if entry.name == name and _disabled(entry)]:
+        hint = _disabled_hint(_distribution(there[0])[0])
     elif name in DRIVERS:
         hint = _install_hint(DRIVERS[name], lacks=True)
-    elif close:
+    elif close := difflib.get_close_matches(name, names):
         hint = f"did you mean {' or '.join(close)}?"
     else:
         hint = f"installed: {', '.join(names) or 'none'}"
@@ -437,10 +435,14 @@ def _all_entry_points() -> Any:
     return importlib.metadata.entry_points()
 
 
-def _pluggable() -> Iterator[EntryPoint]:
+@cache
+def _group(name: str) -> tuple[EntryPoint, ...]:
+    return tuple(_all_entry_points().select(group=name))  # to look through all that is installed takes long
+
+
+def _pluggable() -> list[EntryPoint]:
     """Everything that is installed and plugs in, disabled or not."""
-    for group in (HOOKS, *(f"toil.{kind}" for kind in KINDS)):
-        yield from _all_entry_points().select(group=group)
+    return [entry for group in (HOOKS, *(f"toil.{kind}" for kind in KINDS)) for entry in _group(group)]
 
 
 def _blocked() -> set[str]:
@@ -453,7 +455,7 @@ def _warn_of_unknown() -> None:
     unknown = _blocked()
     if not unknown:
         return
-    entries = list(_pluggable())
+    entries = _pluggable()
     distributions = {_normal(_distribution(entry)[0]) for entry in entries}
     unknown -= distributions | {_normal(entry.name) for entry in entries if entry.group == HOOKS}
     if unknown:

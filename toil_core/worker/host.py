@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 from toil_core.batch_system import Reason, Requirement, State, Update, Usage
 from toil_core.errors import Transient
@@ -163,7 +163,7 @@ class WorkerHost:
                 if index in running.ready:
                     running.ready.remove(index)
                 job = running.tasks[index].job
-                self._finish(epoch, running, index, failed(job, Failure(Reason.FAILED, why, retry=False)), ok=False)
+                self._finish(epoch, running, index, failed(job, Failure(Reason.FAILED, why, retry=False), time()), ok=False)
             self._dispatch(epoch, running)
 
         self._store_io(epoch, running, reading)
@@ -339,7 +339,7 @@ class WorkerHost:
         running.ready.clear()
         for index in list(running.tasks):
             if index in running.tasks:
-                self._finish(epoch, running, index, failed(running.tasks[index].job, failure), ok=False)
+                self._finish(epoch, running, index, failed(running.tasks[index].job, failure, time()), ok=False)
         self._proceed(epoch, running)
 
     def _discard(self, ended: Ended) -> None:

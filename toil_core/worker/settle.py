@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -134,11 +133,17 @@ def sweep(store: JobStore, files: str) -> None:
     tidy(store)
 
 
-def failed(job: str, failure: Failure) -> Finished:
-    """The result of a job that could not be tried."""
+def failed(job: str, failure: Failure, now: float) -> Finished:
+    """The result of a job that could not be tried.
+
+    Args:
+        job: Its id.
+        failure: Why.
+        now: Seconds since 1970.
+    """
     from toil_core.batch_system import Usage
 
-    return encode(Result(job, failure=failure)), b"", Usage(started=time.time())
+    return encode(Result(job, failure=failure)), b"", Usage(started=now)
 
 
 def blame(error: BaseException) -> Reason:

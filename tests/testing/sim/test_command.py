@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_many_runs_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0 and out.startswith("20 runs, ") and out.endswith("everything held\n")
 
 
+def test_many_runs_have_one_hash_of_all_their_traces_whoever_runs_which(capsys: pytest.CaptureFixture[str]) -> None:
+    chain = ("--scenario", "shape:chain", "--runs", "60")
+    hashes = [line for processes in ("1", "2") for line in main(capsys, *chain, "--processes", processes)[1].splitlines() if line.startswith("traces ")]
+    assert len(hashes) == 2 and len(set(hashes)) == 1
+    assert hashes[0] not in main(capsys, *chain, "--seed", "2")[1]
+
+
+def test_no_trace_tells_the_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that could not be tried was once said to have begun at the time of the machine that simulates."""
+    first = named("stale").world(1).run()
+    assert "not there" in "\n".join(first.trace)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 1e6)
+    assert named("stale").world(1).run().digest == first.digest
+
+
 def test_each_small_workflow_is_told_when_all_its_deaths_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = main(capsys, "--crashes", "2", "--sample", "3", "--scenario", "shape:single,chain")
     first, second, total, *_ = out.splitlines()
@@ -53,7 +70,10 @@ def test_each_small_workflow_is_told_when_all_its_deaths_are_tried(capsys: pytes
         assert re.fullmatch(rf"{name}: 3 ways, \d+\.\d s of processor time", line)
 
 
-@pytest.mark.parametrize("arguments", [["--seed", "81"], ["--seed", "77", "--scenario", "leaders"], ["--seed", "3", "--scenario", "machines"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--seed", "81"], ["--seed", "77", "--scenario", "leaders"], ["--seed", "3", "--scenario", "machines"], ["--seed", "1", "--scenario", "stale"]],
+)
 def test_the_same_seed_is_the_same_run_whatever_python_s_hashes_are(arguments: list[str]) -> None:
     first, second = (toil_sim(*arguments, "--trace", PYTHONHASHSEED=seed).stdout for seed in ("1", "2"))
     assert first == second and "leader 1 create workflow" in first

@@ -67,7 +67,7 @@ class Clock:
             except Killed:
                 pass
             except BaseException as error:  # noqa: BLE001  it is raised again where the world runs
-                self.error = self.error or error
+                self.fail(error)
             actor.over = True
             self._pump(None)
 
@@ -105,6 +105,10 @@ class Clock:
         """Have an actor go on no more."""
         actor.killed = True
         self.wake(actor)
+
+    def fail(self, error: BaseException) -> None:
+        """Have the error raised where the world runs, when nothing was before; what happens next does not happen."""
+        self.error = self.error or error
 
     def close(self) -> None:
         """End every actor."""

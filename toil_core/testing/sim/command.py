@@ -16,8 +16,9 @@ from toil_core.testing.sim.shapes import SHAPES
 from toil_core.testing.sim.shrink import shrink
 
 _EPILOG = """\
-One run prints its trace's hash, which is the same on every machine and every supported Python, and what went wrong on purpose. When something
-that must hold does not, faults are taken away until only those are left that matter, and what happened is printed.
+One run prints its trace's hash, many runs print one of all their traces; both are the same on every machine and every supported Python. What
+went wrong on purpose is printed too. When something that must hold does not, faults are taken away until only those are left that matter, and
+what happened is printed.
 
 exit codes: 0 when everything held, 1 when something did not, 2 when the command cannot be understood.
 """
@@ -152,6 +153,7 @@ def _many(parts: Iterator[many.Sum]) -> int:
     if live:
         print(file=sys.stderr)
     print(f"{every.runs:,} runs, {every.faults.total():,} faults, {every.leaders:,} leaders, {every.seconds / 86400:,.1f} days of simulated time")
+    print(f"traces {every.traces:016x}")
     for kind, count in sorted(every.faults.items(), key=lambda item: -item[1]):
         print(f"  {kind}: {count:,}")
     print(f"{len(every.broken):,} went wrong" if every.broken else "everything held")

@@ -96,6 +96,7 @@ class LeaderTruth:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.done: set[str] = set()
+        self._settled: set[str] | None = None
 
     @property
     def epoch(self) -> int:
@@ -105,9 +106,20 @@ class LeaderTruth:
     def began(self, former: LeaderTruth | None) -> None:
         """The graph is loaded; what counted for the leader before counts."""
         self.done = {job.id for job in self.graph.jobs.values() if job.ran and not job.kind.service}
-        for id in former.done if former is not None else ():
+        for id in former.counting if former is not None else ():
             job = self.graph.jobs.get(id)
-            need(job is None or job.ran or job.kind.service, f"job {id} had run, and does not count for the next leader")
+            again = job is not None and (job.kind.service or job.kind.checkpoint)  # a commit that only this leader has read may let it run again
+            need(job is None or job.ran or again, f"job {id} had run, and does not count for the next leader")
+
+    def succeeded(self) -> None:
+        """A later leader lists the commits that count: what this one takes in from now on need not."""
+        if self._settled is None:
+            self._settled = set(self.done)
+
+    @property
+    def counting(self) -> set[str]:
+        """What has to count for the next leader."""
+        return self.done if self._settled is None else self._settled
 
     def ran(self, id: str) -> None:
         """The leader says that a job is done."""

@@ -14,6 +14,7 @@ from toil_core.leader.options import EngineOptions
 from toil_core.leader.run import begin, lead
 from toil_core.leader.surroundings import Inbox, Surroundings
 from toil_core.options import Config
+from toil_core.testing.sim.broken import Broken
 from toil_core.testing.sim.chance import Fault
 from toil_core.testing.sim.clock import Actor, Killed
 from toil_core.testing.sim.cluster import SimulatedBatch
@@ -77,6 +78,8 @@ class Life:
         """It was done."""
         self._could_crash(f"{site} leader then", "crash after")
         self._suffer(site, self.world.chance.fault(f"{site} leader then", ("crash after", "freeze after")))
+        if site.startswith(f"{self.name} list {keys.COMMITS} ") and self.graph is not None:
+            self.world.listing(self.graph.issuer.epoch)
 
     def slow(self, site: str) -> None:
         """It takes long."""
@@ -205,10 +208,19 @@ class Life:
         return False if any(life.over and life.name == info.mark for life in self.world.lives) else None
 
     def _hear(self, event: Event) -> None:
+        try:
+            self._judge(event)
+        except Broken as error:  # a leader goes on when a listener fails; the world must not
+            self.world.clock.fail(error)
+            raise
+
+    def _judge(self, event: Event) -> None:
         match event:
             case RunStarted():
                 assert self.graph is not None
                 truth = LeaderTruth(self.graph)
+                if truth.epoch < self.world.listed:
+                    truth.succeeded()
                 former = self.world.led
                 if former is None or former.epoch < truth.epoch:
                     truth.began(former)

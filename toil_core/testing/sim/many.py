@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import multiprocessing
 import time
@@ -32,6 +33,7 @@ class Sum:
         leaders: How many leaders there were.
         seconds: Simulated time in all.
         broken: Those that went wrong: what tells the run, and what was wrong.
+        traces: Tells all their traces from any others, whatever the order in which the runs end.
         of: The small workflow that these are all runs of; empty when they are not of one.
         cost: Processor seconds that they took, where that is of one workflow.
     """
@@ -41,6 +43,7 @@ class Sum:
     leaders: int = 0
     seconds: float = 0.0
     broken: list[tuple[str, str]] = field(default_factory=list)
+    traces: int = 0
     of: str = ""
     cost: float = 0.0
 
@@ -50,6 +53,7 @@ class Sum:
         self.faults.update(fault.kind for fault in report.faults)
         self.leaders += report.leaders
         self.seconds += report.seconds
+        self.traces ^= int(hashlib.sha256(f"{name} {report.digest}".encode()).hexdigest()[:16], 16)
         if report.broken:
             self.broken.append((name, report.broken))
 
@@ -60,6 +64,7 @@ class Sum:
         self.leaders += other.leaders
         self.seconds += other.seconds
         self.broken += other.broken
+        self.traces ^= other.traces
 
 
 def seeds(scenario: str, which: Iterable[int], processes: int = 1) -> Iterator[Sum]:

@@ -32,6 +32,7 @@ class Plan:
         adds_services: Services that its body adds.
         size: Bytes that its body and its value are larger by.
         seconds: How long it runs.
+        cores: How many cores it needs; a service needs next to none.
         isolated: Whether it has a process of its own.
         service: Whether it is a service.
         checkpoint: Whether it is a checkpoint job.
@@ -55,6 +56,7 @@ class Plan:
     adds_services: list[Plan] = field(default_factory=list)
     size: int = 0
     seconds: float = 1.0
+    cores: float = 1.0
     isolated: bool = True
     service: bool = False
     checkpoint: bool = False
@@ -76,8 +78,7 @@ class Plan:
     @property
     def kind(self) -> Kind:
         """What the engine knows of it."""
-        cores = 0.01 if self.service else 1.0
-        return Kind(self.shape or self.name, Requirement(cores), self.isolated, self.tries, self.service, self.checkpoint)
+        return Kind(self.shape or self.name, Requirement(0.01 if self.service else self.cores), self.isolated, self.tries, self.service, self.checkpoint)
 
 
 class Value(msgspec.Struct, frozen=True):

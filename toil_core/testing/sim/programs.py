@@ -14,15 +14,16 @@ def random_program(seed: int) -> Program:
     """
     number = 0
     while True:
-        program = Program(_Maker(Stream(seed, f"program {number}")).root())
+        program = Program(_Maker(Stream(seed, f"program {number}"), Stream(seed, f"cores {number}")).root())
         if program.possible:
             return program
         number += 1
 
 
 class _Maker:
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, cores: Stream) -> None:
         self._stream = stream
+        self._cores = cores
         self._count = 0
 
     def root(self) -> Plan:
@@ -39,6 +40,7 @@ class _Maker:
     def _plan(self) -> Plan:
         stream = self._stream
         plan = Plan(f"p{self._count}", size=stream.one([0, 0, 1100]), seconds=stream.one([0.001, 0.01, 1.0, 20.0]))
+        plan.cores = self._cores.one([1.0, 1.0, 0.5])
         plan.isolated = stream.often(0.8)
         plan.writes = stream.often(0.3)
         plan.temporary = plan.writes and stream.often(0.4)

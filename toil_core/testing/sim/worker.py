@@ -10,6 +10,7 @@ import msgspec
 
 from toil_core.batch_system import Reason, Request, State, Update, Usage
 from toil_core.errors import NoSuchKey, StoreError, Transient
+from toil_core.testing.sim.broken import need
 from toil_core.testing.sim.chance import Chance
 from toil_core.testing.sim.clock import Clock, Killed
 from toil_core.testing.sim.program import Plan, Program, Value, describe, digest
@@ -185,7 +186,7 @@ class Worker:
                 if index in running.ready:
                     running.ready.remove(index)
                 failure = Failure(Reason.FAILED, why, retry=False)
-                running.ended(index, failed(running.tasks[index].job, failure), ok=False)
+                running.ended(index, failed(running.tasks[index].job, failure, self._scene.clock.now), ok=False)
         self._send(Update(running.id, State.RUNNING, node=self.name))
         self._dispatch()
 
@@ -206,6 +207,8 @@ class Worker:
         index = min(running.flying)
         task = running.tasks[index]
         plan = self._scene.program.by_name[msgspec.json.decode(task.body)]  # type: ignore[arg-type]
+        needed, there = plan.kind.requirement.cores, running.requirement.cores
+        need(needed <= there, f"{plan} needs {needed:g} cores, and {running.id} has {there:g} set aside")
         self._scene.starting(running.id, task, plan)
         self._later(f"running {plan.name}", plan.seconds / 2, lambda: self._try(lambda: self._write(index, task, plan)))
 

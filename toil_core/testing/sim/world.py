@@ -51,6 +51,8 @@ class World:
         self.outcome: Outcome | None = None
         self.checking = False
         """Whether the run is over, and is only looked at."""
+        self.listed = 0
+        """The newest epoch whose leader has listed the commits that count for it."""
         self._final: Graph | None = None
         self._epochs = Epochs()
         self._begun = self.clock.now
@@ -87,8 +89,15 @@ class World:
 
     @property
     def led(self) -> LeaderTruth | None:
-        """What the newest leader knows that has a graph."""
-        return next((life.truth for life in reversed(self.lives) if life.truth is not None), None)
+        """What the leader of the newest epoch knows, of those that have begun."""
+        return max((life.truth for life in self.lives if life.truth is not None), key=lambda truth: truth.epoch, default=None)
+
+    def listing(self, epoch: int) -> None:
+        """The leader of the epoch lists the commits that count for it."""
+        self.listed = max(self.listed, epoch)
+        for life in self.lives:
+            if life.truth is not None and life.truth.epoch < epoch:
+                life.truth.succeeded()
 
     # What workers and the store tell
 
