@@ -55,3 +55,21 @@ def test_a_pause_ends_with_an_error() -> None:
     with pytest.raises(ZeroDivisionError), collector.paused():
         1 / 0  # noqa: B018
     assert gc.isenabled()
+
+
+def test_what_was_made_during_a_pause_is_not_young_afterwards() -> None:
+    gc.unfreeze()
+    with collector.paused():
+        made = [[number] for number in range(10)]
+    assert any(each is made for each in gc.get_objects(generation=2))
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_the_program_froze_stays_so() -> None:
+    gc.freeze()
+    try:
+        with collector.paused():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

@@ -40,11 +40,19 @@ def rare() -> Iterator[None]:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Do not collect while much is made of which nothing is garbage."""
+    """Do not collect while much is made of which nothing is garbage, and do not take it for young afterwards."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was:
+            _grow_old()
             gc.enable()
+
+
+def _grow_old() -> None:
+    """Count all objects among the oldest, so that the next collection of young ones does not walk through what was made since the last."""
+    if not gc.get_freeze_count():  # else these are the user's program's, which is to keep them so
+        gc.freeze()
+        gc.unfreeze()  # gives them back to the oldest generation

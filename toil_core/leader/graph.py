@@ -204,7 +204,8 @@ class Graph:
 
     def _succeeded(self, job: JobState, entry: Entry, key: str, start: int, payload: bytes | None) -> None:
         result = entry.result
-        self.failures.pop(job.id, None)
+        if self.failures:
+            self.failures.pop(job.id, None)
         if not job.kind.checkpoint:
             self.drop_body(job)
         if result.jobs:
@@ -228,7 +229,7 @@ class Graph:
         if job.kind.checkpoint:
             job.unresolved += 1
             own_waiters(job, result, self._release)
-        if not job.unresolved:
+        if not job.unresolved and (job.waiters or job.value_waiters):
             self.resolved(job)
         ready, job.children = job.children, ()
         job.open = len(ready)
@@ -337,7 +338,8 @@ class Graph:
 
     def drop_body(self, job: JobState) -> None:
         """The job will not run again."""
-        self.unref(job.body)
+        if isinstance(job.body, Ref):
+            self._let_go(job.body.key)
         job.body = None
         needs, job.needs = job.needs, ()
         for need in needs:
@@ -418,11 +420,12 @@ class Graph:
     def _close(self, id: str, request: OpenRequest, reason: Reason | None, message: str, now: float) -> None:
         """End the request; jobs that it never told of are given back."""
         del self.requests[id]
-        kind, left = request.kind, [*request.jobs.values()]
-        if not (kind.service or self._apart(kind)):
+        kind = request.kind
+        if not (kind.service or (kind.local and self.issuer.sizing.apart)):  # those are not the issuer's
             self.issuer.landed(kind)
-        if not (left or kind.service):  # as of most
+        if not (request.jobs or kind.service):  # as of most
             return
+        left = [*request.jobs.values()]
         reason = Reason.NODE_LOST if reason is None else reason
         failure = Failure(reason, message or reason.value)
         if kind.service:
@@ -484,16 +487,13 @@ class Graph:
         chain = self.chain and len(jobs) == 1 and not kind.service and not jobs[0].children and jobs[0].id not in self.services.crews
         self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), (kind,), tasks, chain))
 
-    def _apart(self, kind: Kind) -> bool:
-        """Whether jobs of the kind are not the issuer's."""
-        return kind.service or (kind.local and self.issuer.sizing.apart)
-
     def _task(self, job: JobState) -> Task:
         assert job.body is not None
         values = tuple(closure(job.needs)) if job.needs else ()
         return Task(job.id, 0, job.body, values, job.tries + 1)
 
     def _check_end(self) -> None:
-        if not self.finished and (finish := self._serving.end()) is not None:
+        idle = len(self.requests) <= len(self.services.requests)  # nothing but services runs
+        if idle and not self.finished and (finish := self._serving.end()) is not None:
             self.finished = True
             self._commands.append(finish)

@@ -171,7 +171,11 @@ class Past:
         attempt = job.tries + job.losses
         if attempt:
             self._attempts[len(self._rows)] = attempt + 1
-        self._rows.append((job.id, usage, job.kind, (request, node), self._edges_of(job)))
+        above = job.above
+        known, stage, edges = self._last
+        if len(above) != 1 or job.needs or above[0] is not known or known.stage is not stage:
+            edges = self._edges_of(job)  # unless it is a sibling of the one before
+        self._rows.append((job.id, usage, job.kind, (request, node), edges))
         if len(self._rows) >= PART:
             self._pack()
 
@@ -180,9 +184,6 @@ class Past:
         if len(above) != 1 or job.needs:
             return self._edges.setdefault(_edges(job), len(self._edges))
         (upper,) = above
-        known, stage, number = self._last
-        if upper is known and upper.stage is stage:  # a sibling of the one before
-            return number
         edges: Edges = ((), (upper.id,), ()) if upper.stage is FOLLOWING else ((upper.id,), (), ())
         number = self._edges.setdefault(edges, len(self._edges))
         self._last = upper, upper.stage, number

@@ -39,15 +39,17 @@ class Sizing:
 
 
 class _Queue:
-    """The ready jobs of one kind, and how many requests of the kind are open."""
+    """The ready jobs of one kind, how many requests of the kind are open, and how many fit at a time by the sizing given."""
 
-    __slots__ = ("alone", "flying", "jobs", "kind")
+    __slots__ = ("alone", "flying", "jobs", "kind", "sizing", "slots")
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.jobs: deque[JobState] = deque()
         self.alone: deque[JobState] = deque()
         self.flying = 0
+        self.sizing: Sizing | None = None
+        self.slots = 0
 
 
 class Issuer:
@@ -101,24 +103,26 @@ class Issuer:
         pace = self._paces.get(kind.name)
         self._paces[kind.name] = seconds if pace is None else 0.7 * pace + 0.3 * seconds
 
-    def take(self) -> Iterator[tuple[str, Kind, list[JobState]]]:
+    def take(self) -> list[tuple[str, Kind, list[JobState]]]:
         """The requests to send now: id, kind and jobs of each."""
-        idle = 0
-        while self._waiting and self._flying < self.sizing.backlog and idle < len(self._waiting):
-            queue = self._waiting.popleft()
+        found: list[tuple[str, Kind, list[JobState]]] = []
+        waiting, idle = self._waiting, 0
+        while waiting and self._flying < self.sizing.backlog and idle < len(waiting):
+            queue = waiting.popleft()
             jobs = self._batch(queue) if not queue.flying or queue.flying < self._limit(queue) else []
             left = queue.jobs or queue.alone
             if left:
-                self._waiting.append(queue)
+                waiting.append(queue)
             if jobs:
                 idle = 0
                 queue.flying += 1
                 self._flying += 1
-                yield self.request(), queue.kind, jobs
+                found.append((self.request(), queue.kind, jobs))
             elif left:
                 idle += 1
             elif not queue.flying:
                 del self._queues[id(queue.kind)]
+        return found
 
     def waiting(self) -> int:
         """How many jobs are held here; a few of them may have gone on in their predecessors' requests."""
@@ -145,18 +149,21 @@ class Issuer:
     def _limit(self, queue: _Queue) -> int:
         if self.sizing.slots is None or self._paces.get(queue.kind.name, 0.0) >= 0.5:
             return self.sizing.backlog
-        return min(self.sizing.backlog, 3 * self._slots(queue.kind))
+        return min(self.sizing.backlog, 3 * self._slots(queue))
 
     def _size(self, queue: _Queue) -> int:
         if len(queue.jobs) == 1 or (pace := self._paces.get(queue.kind.name)) is None:
             return 1
         each = pace + (self.sizing.overhead if queue.kind.isolated else 0.0)
-        fair = -(-len(queue.jobs) // (2 * self._slots(queue.kind)))
+        fair = -(-len(queue.jobs) // (2 * self._slots(queue)))
         return max(1, min(self.sizing.most, int(self.sizing.target / max(each, 1e-6)), fair))
 
-    def _slots(self, kind: Kind) -> int:
-        slots = 8.0 if self.sizing.slots is None else self.sizing.slots
-        return max(1, int(slots / max(kind.requirement.cores, 0.01)))
+    def _slots(self, queue: _Queue) -> int:
+        if queue.sizing is not self.sizing:
+            queue.sizing = self.sizing
+            slots = 8.0 if self.sizing.slots is None else self.sizing.slots
+            queue.slots = max(1, int(slots / max(queue.kind.requirement.cores, 0.01)))
+        return queue.slots
 
 
 def _pop(jobs: deque[JobState], most: int, kind: Kind, gate: Callable[[JobState], bool] | None) -> list[JobState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toil_core.leader.state import ISSUED, READY, WAITING, OpenRequest
+from toil_core.leader.state import CHILDREN, DONE, ISSUED, READY, WAITING, OpenRequest
 
 if TYPE_CHECKING:
     from toil_core.leader.graph import Graph
@@ -55,7 +55,7 @@ def take_over(graph: Graph) -> None:
     for job in list(graph.jobs.values()):
         if job.kind.service:
             continue
-        ran = job.ran
+        ran = CHILDREN <= job.stage <= DONE
         if not ran or job.kind.checkpoint:
             job.tries = job.losses = 0
         if not ran:

@@ -139,10 +139,8 @@ class Serving:
             graph.tell(Said(waiting[0][1].id, waiting[0][0].name, _WARNING, why))
 
     def end(self) -> Finish | None:
-        """How the run ends, when nothing will happen any more; services that run for nobody are stopped first."""
+        """How the run ends, when nothing but services runs and nothing will happen any more; services that run for nobody are stopped first."""
         graph, services = self._graph, self.services
-        if len(graph.requests) > len(services.requests):
-            return None
         ending = graph.stopping or graph.complete
         if not ending and (services.moving or graph.delayed or any(True for _ in graph.issuer.ready())):
             return None

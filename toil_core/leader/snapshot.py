@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -130,6 +131,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 _STAGES = tuple(Stage)
+_PARTLY_DONE = int(CHILDREN), int(FOLLOWING)
+_above = attrgetter("above")
 _SUM = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Snapshot)
@@ -260,26 +263,36 @@ class _Packer:
         self.kinds: list[Kind] = []
         self.keys: dict[str, int] = {}
         self._known = known
-        self._numbers = {job: number for number, job in enumerate(jobs)}
+        self._numbers = dict(zip(jobs, itertools.count()))
         self._kind_numbers: dict[int, int] = {}  # by identity: equal kinds are one object
 
     def part(self, jobs: Sequence[JobState]) -> Part:
         """The next jobs as columns."""
         known, place = self._known, self._place
+        few = [
+            (at, job) for at, job in enumerate(jobs)
+            if job.needs or job.children or job.follow_ons or job.value_needs or job.tries or job.losses or job.temporary
+        ]  # fmt: skip
         return Part(
             [job.id for job in jobs],
-            [self._kind(job.kind) for job in jobs],
+            self._kinds_of(jobs),
             [CHILDREN if job.id in known else job.stage for job in jobs] if known else [job.stage for job in jobs],
             [place(body) if isinstance(body := job.body, Ref) else body for job in jobs],
             {at: place(held) if isinstance(held, Ref) else held for at, job in enumerate(jobs) if (held := job.value) is not None},
-            {at: (job.tries, job.losses) for at, job in enumerate(jobs) if job.tries or job.losses},
-            {at: job.temporary for at, job in enumerate(jobs) if job.temporary},
+            {at: (job.tries, job.losses) for at, job in few if job.tries or job.losses},
+            {at: job.temporary for at, job in few if job.temporary},
             [(len(list(run)), self._edges(above)) for above, run in itertools.groupby([job.above for job in jobs])],
-            {at: self._edges(job.needs) for at, job in enumerate(jobs) if job.needs},
-            {at: self._edges(job.value_needs) for at, job in enumerate(jobs) if job.value_needs},
-            {at: self._edges(job.children) for at, job in enumerate(jobs) if job.children},
-            {at: self._edges(job.follow_ons) for at, job in enumerate(jobs) if job.follow_ons},
+            {at: self._edges(job.needs) for at, job in few if job.needs},
+            {at: self._edges(job.value_needs) for at, job in few if job.value_needs},
+            {at: self._edges(job.children) for at, job in few if job.children},
+            {at: self._edges(job.follow_ons) for at, job in few if job.follow_ons},
         )
+
+    def _kinds_of(self, jobs: Sequence[JobState]) -> list[int]:
+        numbers: list[int] = []
+        for kind, run in itertools.groupby([job.kind for job in jobs]):  # siblings mostly have the same
+            numbers += [self._kind(kind)] * len(list(run))
+        return numbers
 
     def _kind(self, kind: Kind) -> int:
         number = self._kind_numbers.get(id(kind))
@@ -318,7 +331,7 @@ def _unpack(graph: Graph, part: Part, snapshot: Snapshot) -> list[JobState]:
     bodies, values = _held(graph.held, snapshot.keys, part.bodies), _held(graph.held, snapshot.keys, part.values.values())
     jobs = list(map(JobState, part.ids, map(snapshot.kinds.__getitem__, part.kinds), bodies))
     for at, stage in enumerate(part.stages):
-        if stage and (bodies[at] is None or CHILDREN <= stage <= FOLLOWING):
+        if stage and (bodies[at] is None or stage in _PARTLY_DONE):
             jobs[at].stage = _STAGES[stage]
     for at, value in zip(part.values, values, strict=True):
         jobs[at].value = value
@@ -370,10 +383,12 @@ def _count(graph: Graph, jobs: Sequence[JobState]) -> None:
             unreleased[job.id] = {below.id for below in belows}
             for below in belows:
                 below.pending += 1
-    for job in jobs:
-        for upper in job.above:
-            if upper.id not in unreleased or job.id not in unreleased[upper.id]:
-                upper.open += 1
+    for above, run in itertools.groupby(jobs, _above):  # siblings share one tuple
+        siblings = list(run)
+        for upper in above:
+            inside = unreleased.get(upper.id)
+            upper.open += len(siblings) if inside is None else sum(job.id not in inside for job in siblings)
+    for job in [job for job in jobs if job.needs or job.value_needs]:
         if job.needs:
             _wait(graph, job)
         if job.value_needs:
@@ -381,7 +396,7 @@ def _count(graph: Graph, jobs: Sequence[JobState]) -> None:
             for need in job.value_needs:
                 need.value_waiters = need.value_waiters or []
                 need.value_waiters.append(job)
-    for job in jobs:
+    for job in [job for job in jobs if job.value_waiters]:
         if job.value_waiters and job.resolved:  # those that wait for values that promise nothing do not wait
             graph.resolved(job)
 
@@ -398,8 +413,10 @@ def _wait(graph: Graph, job: JobState) -> None:
             continue
         if need.resolved and not need.value_needs:
             continue
-        need.waiters = need.waiters or []
-        need.waiters.append(job)
+        if need.waiters is None:
+            need.waiters = [job]  # a list of one takes less than one that grew
+        else:
+            need.waiters.append(job)
         job.pending += 1
 
 

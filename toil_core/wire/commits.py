@@ -219,10 +219,16 @@ def sound(commit: Commit, payload: bytes, key: str) -> bytes:
     """
     for entry in commit.entries:
         base, result = entry.base, entry.result
-        for span, crc in [(result.value, result.crc), *[(job.body, job.crc) for job in result.jobs]]:
-            if zlib.crc32(payload[base + span[0] : base + span[1]]) != crc:
-                raise CorruptBlob(key, f"altered commit: bytes {base + span[0]} to {base + span[1]} of its payload")
+        _check(payload, base, result.value, result.crc, key)
+        for job in result.jobs:
+            _check(payload, base, job.body, job.crc, key)
     return payload
+
+
+def _check(payload: bytes, base: int, span: Span, crc: int, key: str) -> None:
+    start, stop = base + span[0], base + span[1]
+    if zlib.crc32(payload[start:stop]) != crc:
+        raise CorruptBlob(key, f"altered commit: bytes {start} to {stop} of its payload")
 
 
 def create_once(store: JobStore, key: str, data: bytes) -> bool:
