@@ -396,7 +396,7 @@ def _count(graph: Graph, jobs: Sequence[JobState]) -> None:
             for need in job.value_needs:
                 need.value_waiters = need.value_waiters or []
                 need.value_waiters.append(job)
-    for job in [job for job in jobs if job.value_waiters]:
+    for job in jobs:
         if job.value_waiters and job.resolved:  # those that wait for values that promise nothing do not wait
             graph.resolved(job)
 
