@@ -10,6 +10,25 @@ from tests.monitor.terminal import TOIL, Terminal, piped
 from toil_core.drivers.file import FileJobStore
 from toil_core.options import Config
 
+SERVED = """
+from toil_core import job, main, service
+
+@service(cores=0.1, memory="64 MiB", disk="1 MiB")
+def server():
+    yield "a word"
+
+@job(cores=0.1, memory="64 MiB", disk="1 MiB")
+def user(word):
+    print("was given", word)
+    raise ValueError("no")
+
+@job(cores=0.1, memory="64 MiB", disk="1 MiB")
+def top(job):
+    return job.add_child(user(job.add_service(server())))
+
+if __name__ == "__main__":
+    main(top)
+"""
 FAILING = Path(__file__).parent.parent / "monitor" / "failing.py"
 
 
@@ -61,6 +80,9 @@ def test_what_is_known_of_it_is_told_without_running_it(failed: Path) -> None:
     assert "its last attempt: failed: ZeroDivisionError" in shown.stdout
     info = json.loads(piped("debug-job", "s", "use", "--print-job-info", "--json", cwd=failed).stdout)
     assert (info["job"], info["needs"]) == ("1-1.0.1", ["1-1.0.0"])
+    assert (info["failure"]["reason"], info["failure"]["message"]) == ("failed", "ZeroDivisionError: division by zero")
+    waiting = piped("debug-job", "s", "last", "--print-job-info", cwd=failed)
+    assert waiting.returncode == 0 and "it is given the values of: 1-1.0.1\n" in waiting.stdout
 
 
 def test_the_debugger_stops_at_its_first_line_and_at_what_it_raises(failed: Path, tmp_path: Path) -> None:
@@ -79,7 +101,8 @@ def test_the_debugger_stops_at_its_first_line_and_at_what_it_raises(failed: Path
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["make"], "no job 'make' in s that has not succeeded yet"),
+        (["make"], "every job named 'make' in s has succeeded"),
+        (["nobody"], "there is no job 'nobody' in s that has not succeeded yet; `toil status s` lists names"),
         (["last"], "the value of use 1-1.0.1 is not there"),
         (["use", "--directory", "."], "exists already"),
         (["use", "--directory", "/proc/none/x"], "cannot be made"),
@@ -89,6 +112,19 @@ def test_the_debugger_stops_at_its_first_line_and_at_what_it_raises(failed: Path
 def test_what_cannot_be_run_says_so_in_a_line(arguments: list[str], says: str, failed: Path) -> None:
     shown = piped("debug-job", "s", *arguments, cwd=failed)
     assert shown.returncode == 2 and says in shown.stderr and shown.stderr.count("\n") == 1
+
+
+def test_a_job_with_a_service(tmp_path: Path) -> None:
+    (tmp_path / "served.py").write_text(SERVED)
+    assert piped("run", "served.py", "s", "--retry-count", "0", cwd=tmp_path).returncode == 1
+    shown = piped("debug-job", "s", "user", "--directory", tmp_path / "here", cwd=tmp_path)
+    assert shown.returncode == 1 and "was given a word\n" in shown.stdout
+    assert "do not run here, and it was given what they last started with: server 1-1.0.1\n" in shown.stdout
+    told = json.loads(piped("debug-job", "s", "user", "--json", "--directory", tmp_path / "there", cwd=tmp_path).stdout)
+    assert told["failure"]["message"] == "ValueError: no"
+    assert "services that run for it: server 1-1.0.1\n" in piped("debug-job", "s", "user", "--print-job-info", cwd=tmp_path).stdout
+    refused = piped("debug-job", "s", "server", "--directory", tmp_path / "not", cwd=tmp_path)
+    assert refused.returncode == 2 and "server 1-1.0.1 is a service" in refused.stderr and not (tmp_path / "not").exists()
 
 
 def test_modules_that_are_missing_here(failed: Path, tmp_path: Path) -> None:

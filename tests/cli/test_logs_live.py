@@ -29,6 +29,8 @@ def test_a_job_is_followed_to_its_end(tmp_path: Path) -> None:
     assert following.stdout.readline() == "before the gate\n"
     shown = piped("logs", "s", "0.0", cwd=tmp_path)
     assert shown.stdout == "before the gate\n" and "--follow goes on" in shown.stderr
+    listed = piped("logs", "s", cwd=tmp_path)
+    assert "1 job runs on this machine (talk 0.0); `toil logs s 0.0 --follow` shows what it prints\n" in listed.stderr
     gate.touch()
     assert following.stdout.readline() == "behind the gate\n"
     following.stdout.close()
@@ -36,9 +38,9 @@ def test_a_job_is_followed_to_its_end(tmp_path: Path) -> None:
     assert terminal.end() != 0
     again = piped("logs", "s", "0.0", "-f", cwd=tmp_path)
     assert again.stdout.startswith("before the gate\nbehind the gate\n") and "no leader is known to work on this machine" in again.stderr
-    listed = json.loads(piped("logs", "s", "--json", cwd=tmp_path).stdout)
+    every = json.loads(piped("logs", "s", "--json", cwd=tmp_path).stdout)
     (log,) = json.loads(piped("logs", "s", "talk", "--json", cwd=tmp_path).stdout)
-    assert [each["job"] for each in listed] == ["0.0"] and "text" not in listed[0]
+    assert [each["job"] for each in every] == ["0.0"] and "text" not in every[0]
     assert log["text"].startswith("before the gate\n") and log["reason"] == "failed"
 
 
@@ -61,3 +63,12 @@ def test_what_cannot_be_followed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     for wrong in (["--follow"], ["0.0", "--follow", "--attempt", "1"], ["0.0", "--follow", "--json"]):
         assert main(["logs", str(tmp_path / "s"), *wrong]) == 2
     assert main(["logs", str(tmp_path / "s"), "nobody", "--follow"]) == 2
+
+
+def test_jobs_that_are_done_are_named(tmp_path: Path) -> None:
+    script = "from toil_core import job, main\n@job\ndef talk(): print('words')\n@job\ndef top(job): job.add_child(talk())\nif __name__ == '__main__': main(top)\n"
+    (tmp_path / "talks.py").write_text(script)
+    assert piped("run", "talks.py", "s", "--stats", "--write-logs-from-all-jobs", cwd=tmp_path).returncode == 0
+    (log,) = json.loads(piped("logs", "s", "--json", cwd=tmp_path).stdout)
+    assert (log["job"], log["name"], log["reason"]) == ("1-1.0.0", "talk", "")
+    assert piped("logs", "s", "talk", cwd=tmp_path).stdout == "words\n"

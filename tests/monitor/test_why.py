@@ -15,10 +15,14 @@ from toil_core.batch_system import Reason, Requirement, Usage
 from toil_core.errors import NoSuchJobStore, UsageError
 from toil_core.job_store import JobStore
 from toil_core.leader import begin, page
-from toil_core.monitor.why import Cause, why_job, why_run
+from toil_core.leader.options import EngineOptions
+from toil_core.monitor.causes import Cause
+from toil_core.monitor.glance import glance
+from toil_core.monitor.why import why_job, why_run
 from toil_core.options import Config
-from toil_core.wire import commits, keys
+from toil_core.wire import commits, keys, work
 from toil_core.wire.jobs import Failure, Kind, NewJob, Result
+from toil_core.wire.work import Setup
 
 
 def workflow(folder: Path, *jobs: NewJob, kinds: tuple[Kind, ...] = (Kind("step", Requirement()),)) -> JobStore:
@@ -202,3 +206,53 @@ def test_a_run_in_which_all_wait_for_another_attempt(tmp_path: Path) -> None:
     told(store, delayed=[("0.0", "step", time.time() + 30)], delays=1)
     (cause,) = why_run(store, "s")
     assert cause.what == "delayed" and cause.job == "0.0"
+
+
+def served(folder: Path) -> JobStore:
+    """A store in which the first job of the root ran: it has the services 0.2 and 0.4, another after 0.2, and a child."""
+    kinds = (Kind("step", Requirement()), Kind("serve", Requirement(), service=True))
+    jobs = (
+        NewJob("0.0", 0, (0, 0), 0, (), ("0.1",), (), services=("0.2", "0.4")),
+        job("0.1"), NewJob("0.2", 1, (0, 0), 0, (), (), (), services=("0.3",)), job("0.3", kind=1), job("0.4", kind=1),
+    )  # fmt: skip
+    return workflow(folder, *jobs, kinds=kinds)
+
+
+def test_services_that_are_not_up_and_those_that_may_not_start(tmp_path: Path) -> None:
+    store = served(tmp_path / "s")
+    commit(store, "1-1", Result("0.0"))
+    told(store, sequence=3, held=1, requests=[request("1-2", "0.2", time.time()), request("1-3", "0.x", time.time())])
+    assert steps(why_job(store, "s", "0.1")) == [("waits for service", "0.1"), ("running", "0.2")]
+    assert steps(why_job(store, "s", "0.3")) == [("waits for service", "0.3"), ("running", "0.2")]
+    assert steps(why_job(store, "s", "0.4")) == [("waits for room", "0.4")]
+    assert [cause.text for cause in why_run(store, "s") if cause.what == "waits for services"] == [
+        "1 service waits for others to end, as there may be only so many at a time"
+    ]
+
+
+def test_as_many_services_as_there_may_be(tmp_path: Path) -> None:
+    store = served(tmp_path / "s")
+    commit(store, "1-1", Result("0.0"))
+    told(store, sequence=4, requests=[request(f"1-{2 + n}", id, time.time()) for n, id in enumerate(("0.2", "0.2", "0.2"))])
+    options = Config([EngineOptions(max_service_jobs=3)]).as_dict()
+    store.write(keys.setup(1), BytesIO(work.encode(Setup(options=options))))
+    assert why_run(store, "s")[0].text.startswith("3 jobs run")
+    (cause,) = why_job(store, "s", "0.4")
+    assert cause.what == "waits for services" and "3 services run, and --max-service-jobs allows no more" in cause.text
+    assert "greater --max-service-jobs" in cause.advice
+
+
+def test_a_service_of_a_job_that_has_not_run(tmp_path: Path) -> None:
+    store = served(tmp_path / "s")
+    told(store, requests=[request("1-1", "0.0", time.time())])
+    assert steps(why_job(store, "s", "0.4")) == [("waits for job", "0.4"), ("running", "0.0")]
+
+
+def test_a_service_that_is_up_runs_still(tmp_path: Path) -> None:
+    store = served(tmp_path / "s")
+    commit(store, "1-1", Result("0.0"))
+    commit(store, "1-2", Result("0.2"))
+    told(store, sequence=2, requests=[msgspec.structs.replace(request("1-2", "0.2", time.time()), name="serve", next=1)])
+    status = glance(store, "s")
+    assert [job.job for job in status.running_jobs] == ["0.2"]
+    assert [(kind.running, kind.waiting) for kind in status.kinds if kind.name == "serve"] == [(1, 2)]

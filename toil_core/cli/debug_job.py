@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         if arguments.print_job_info:
             _tell(job.info, info_text(job.info), json=arguments.json)
             return 0
+        job.task()
         setup, folder = job.setup, _folder(arguments.directory)
         try:
             with _printing_to(sys.stderr if arguments.json else sys.stdout):
@@ -73,6 +74,8 @@ def info_text(info: JobInfo) -> str:
         lines.append(f"  its predecessors: {', '.join(info.above)}")
     if info.needs:
         lines.append(f"  it is given the values of: {', '.join(info.needs)}")
+    if info.services:
+        lines.append(f"  services that run for it: {', '.join(info.services)}")
     if info.failure:
         lines.append(f"  its last attempt: {reason_text(info.failure.reason.value, info.failure.message)}")
     return "\n".join(lines)
@@ -89,6 +92,8 @@ def text(info: JobInfo, outcome: Outcome) -> str:
         lines.append(f"  its value: {outcome.value[:500]}")
     if outcome.added:
         lines.append(f"  it added {count(len(outcome.added), 'job')}: {', '.join(dict.fromkeys(outcome.added))}")
+    if failure and info.services:
+        lines.append(f"  services that it may need do not run here, and it was given what they last started with: {', '.join(info.services)}")
     lines += [f"  it said: {message}" for message in outcome.messages]
     lines.append(f"  its folder: {outcome.folder} (tmp: where it ran; store: what it wrote to the job store, which was left alone)")
     return "\n".join(lines)
@@ -130,6 +135,8 @@ def _printing_to(stream: Any) -> Any:
 
 def _tell(record: JobInfo | Outcome, shown: str, *, json: bool) -> None:
     if json:
-        print_json(record)
+        from msgspec.structs import asdict
+
+        print_json({**asdict(record), "failure": asdict(record.failure) if record.failure else None})
     else:
         print(shown)

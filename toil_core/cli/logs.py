@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toil_core.monitor.logs import Log, Logs
 
 _CHUNK = 1 << 20
+_NAMED = 10
 
 
 def configure(parser: OptionParser) -> None:
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             _print_job(store, logs, arguments.job, arguments.attempt)
         else:
             _print_list(logs.all())
+            _print_running(store, logs)
     return 0
 
 
@@ -104,6 +106,22 @@ def _print_list(logs: list[Log]) -> None:
         return
     rows = [(log.name or "-", log.job, _which(log), about(log.size), log.reason or ("-" if log.counts else "does not count")) for log in logs]
     print(table(("job", "id", "attempt", "size", "failed by"), rows, right=(2, 3)))
+
+
+def _print_running(store: JobStore, logs: Logs) -> None:
+    """Name what runs on this machine, whose output can be seen already."""
+    from toil_core.monitor.live import places
+    from toil_core.monitor.progress import logs_command
+    from toil_core.monitor.text import count
+
+    try:
+        running = [place.jobs[0] for place in places(store) if place.jobs]
+    except UsageError:  # no leader works here
+        return
+    if running:
+        shown = ", ".join(f"{logs.name_of(job)} {job}".strip() for job in running[:_NAMED]) + (", …" if len(running) > _NAMED else "")
+        follow = f"`{logs_command(logs.locator, running[0])} --follow`"
+        print(f"{count(len(running), 'job')} {'runs' if len(running) == 1 else 'run'} on this machine ({shown}); {follow} shows what it prints", file=sys.stderr)
 
 
 def _which(log: Log) -> str:

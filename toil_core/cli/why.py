@@ -9,7 +9,7 @@ from toil_core.cli.as_json import add_json, print_json
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
-    from toil_core.monitor.why import Cause
+    from toil_core.monitor.causes import Cause
 
 
 def configure(parser: OptionParser) -> None:
@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         UsageError: There is no such job, or several have the name.
     """
     from toil_core.errors import Transient
-    from toil_core.monitor.why import Cause, why_job, why_run
+    from toil_core.monitor.causes import Cause
+    from toil_core.monitor.why import why_job, why_run
     from toil_core.plugins import open_job_store
     from toil_core.wire.bounded import watched
 

@@ -96,6 +96,7 @@ class Page(msgspec.Struct, frozen=True):
         failing: How many other jobs' last attempts failed.
         capacity: The largest request that the batch system can run; None when unknown.
         slots: How many cores it has; None when unknown.
+        held: How many services wait for others to end, as there may be only so many.
     """
 
     epoch: int
@@ -114,6 +115,7 @@ class Page(msgspec.Struct, frozen=True):
     failing: int
     capacity: Requirement | None = None
     slots: float | None = None
+    held: int = 0
 
 
 _decoder = msgspec.msgpack.Decoder(Page)
@@ -157,6 +159,7 @@ def of(
         [(id, name, until) for until, id, name in heapq.nsmallest(SHOWN, delayed)], len(delayed),
         [*_failures(graph, graph.failed, final=True), *_failures(graph, _failing(graph), final=False)],
         len(graph.failed), sum(1 for id in graph.failures if id not in graph.failed), capacity, slots,
+        len(graph.services.queued),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from toil_core.errors import StoreError, UsageError
 from toil_core.job_store import JobStore
 from toil_core.leader.graph import Graph
 from toil_core.leader.state import JobState, closure
+from toil_core.locators import quoted
 from toil_core.monitor import status
 from toil_core.monitor.overlay import Overlay
 from toil_core.options import Config
@@ -41,6 +42,7 @@ class JobInfo(msgspec.Struct, frozen=True):
         above: Its predecessors.
         tries: Attempts that counted.
         failure: Why the last one failed; None when none did.
+        services: The services that run for it while a leader is at work.
     """
 
     job: str
@@ -50,6 +52,7 @@ class JobInfo(msgspec.Struct, frozen=True):
     above: tuple[str, ...]
     tries: int
     failure: Failure | None
+    services: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -80,23 +83,35 @@ class Rerun:
 
     Raises:
         NoSuchJobStore: Nothing is stored there.
-        UsageError: There is no such job, it has run already, or values that it needs are not there.
+        UsageError: There is no such job, or it has run already.
     """
 
     def __init__(self, store: JobStore, locator: str, job: str) -> None:
         told, graph, _ = status.examine_graph(store, locator)
         self._store = store
-        state = _found(graph, job, locator)
-        missing = next((need for need in state.needs if not need.resolved), None)
-        if missing is not None:
-            raise UsageError(f"{job} cannot run yet: the value of {missing.kind.name} {missing.id} is not there; see `toil why {locator} {job}`")
+        self._state = state = _found(graph, job, locator)
         self._setup, self._locator = status.setup(store, told.leader.epoch), locator
         self.kind: Kind = state.kind
-        assert state.body is not None
-        values = tuple((id, _bytes(store, value)) for id, value in closure(state.needs))
-        self.task = Task(state.id, 0, _bytes(store, state.body), values, state.tries + 1)
         above, needs = tuple(each.id for each in state.above), tuple(each.id for each in state.needs)
-        self.info = JobInfo(state.id, state.kind.name, state.kind.requirement, needs, above, state.tries, graph.failures.get(state.id))
+        services = tuple(f"{each.job.kind.name} {each.job.id}" for crew in graph.services.above(state) for each in crew.services)
+        self.info = JobInfo(state.id, state.kind.name, state.kind.requirement, needs, above, state.tries, graph.failures.get(state.id), services)
+
+    def task(self) -> Task:
+        """The job with its inputs.
+
+        Raises:
+            UsageError: It is a service, or values that it needs are not there.
+        """
+        state, name = self._state, f"{self.info.name} {self.info.job}"
+        if self.kind.service:
+            raise UsageError(f"{name} is a service: it runs beside other jobs, not by itself; call its function in a script of your own to try it")
+        missing = next((need for need in state.needs if not need.resolved), None)
+        if missing is not None:
+            asked = f"`toil why {quoted(self._locator)} {state.id}`"
+            raise UsageError(f"{name} cannot run yet: the value of {missing.kind.name} {missing.id} is not there; see {asked}")
+        assert state.body is not None
+        values = tuple((id, _bytes(self._store, value)) for id, value in closure(state.needs))
+        return Task(state.id, 0, _bytes(self._store, state.body), values, state.tries + 1)
 
     @property
     def setup(self) -> Setup:
@@ -119,11 +134,11 @@ class Rerun:
             through: Calls the job's function; for debuggers.
 
         Raises:
-            UsageError: It is not known where its function is.
+            UsageError: It is not known where its function is, it is a service, or values that it needs are not there.
         """
         from toil_core.worker import attempt
 
-        setup, tmp = self.setup, folder / "tmp"
+        task, setup, tmp = self.task(), self.setup, folder / "tmp"
         tmp.mkdir()
         here = FileJobStore(str(folder / "store"), Config())
         here.prepare()
@@ -134,7 +149,7 @@ class Rerun:
         modules.load(setup)
         os.chdir(tmp)
         place = Place(REQUEST, tmp, lambda: overlay, setup, defer=lambda name, call: None)
-        result, payload = attempt.run(self.task, self.kind, dict(self.task.values), place, through=through)  # type: ignore[arg-type]
+        result, payload = attempt.run(task, self.kind, dict(task.values), place, through=through)  # type: ignore[arg-type]
         shown = ""
         if result.failure is None and not result.value_needs:
             from toil_core.workflow import pickling
@@ -152,8 +167,13 @@ def _found(graph: Graph, job: str, locator: str) -> JobState:
             shown = ", ".join(each.id for each in same[:5])
             raise UsageError(f"{len(same):,} jobs that have not run are named {job!r}; say which one by its id: {shown}")
         state = same[0] if same else None
-    if state is None or state.body is None:
-        raise UsageError(f"there is no job {job!r} in {locator} that has not succeeded yet, and of others nothing is kept to run them again")
+    if state is None and any(kind == job for kind in graph.tallies):
+        raise UsageError(f"every job named {job!r} in {locator} has succeeded, and nothing is kept to run them again")
+    if state is None:
+        asked = f"`toil status {quoted(locator)}` lists names, `toil why {quoted(locator)} {quoted(job)}` tells whether it is done"
+        raise UsageError(f"there is no job {job!r} in {locator} that has not succeeded yet; {asked}")
+    if state.body is None:
+        raise UsageError(f"{state.kind.name} {state.id} has succeeded, and nothing is kept to run it again")
     return state
 
 

@@ -11,6 +11,7 @@ from toil_core.job_store import JobStore
 from toil_core.leader import epoch, page
 from toil_core.leader.graph import Graph
 from toil_core.leader.page import Page
+from toil_core.leader.state import DONE, JobState
 from toil_core.monitor import status
 from toil_core.monitor.status import DelayedJob, FailedJob, KindStatus, LeaderStatus, RunningJob, Status
 from toil_core.wire import commits, keys
@@ -80,7 +81,7 @@ def _status(locator: str, info: WorkflowInfo, store: JobStore, leader: LeaderSta
 
 def _with_running(found: Status, graph: Graph, told: Page) -> Status:
     """What was read from commits, with what only the leader can tell."""
-    requests = [request for request in told.requests if request.started and (job := graph.jobs.get(request.first)) and not job.ran]
+    requests = [request for request in told.requests if request.started and (job := graph.jobs.get(request.first)) and _runs(job)]
     running = Counter(request.name for request in requests)
     failed = {kind.name: kind.failed for kind in told.kinds}  # not every failure is in a commit
     final = {failure.job: failure for failure in found.failures if failure.final}  # it may have failed for good since the leader told
@@ -101,6 +102,11 @@ def _with_running(found: Status, graph: Graph, told: Page) -> Status:
         delayed=tuple(DelayedJob(*delayed) for delayed in told.delayed),
         as_of=told.written,
     )
+
+
+def _runs(job: JobState) -> bool:
+    """Whether a job in a request can still run; a service that is up counts as one whose body ran."""
+    return job.stage is not DONE if job.kind.service else not job.ran
 
 
 def _still_open(told: Page, graph: Graph) -> list[FailedJob]:

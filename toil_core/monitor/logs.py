@@ -29,7 +29,7 @@ class Log:
         execution: Which execution of the request; a request that is delivered twice runs twice.
         attempt: Which of the job's attempts that left a log this is, from 1.
         size: Bytes.
-        name: The job's name; empty when the job is done and forgotten.
+        name: The job's name; empty when nothing that can be read tells it.
         reason: Why the attempt failed; known of the last failure of each job that is not done.
         counts: False when other executions of the request left a log too, and nothing tells that this is the one that counted.
     """
@@ -60,7 +60,7 @@ class Logs:
         self.locator = locator
         self._info: WorkflowInfo | None = status.workflow_info(store, locator)
         self._read: tuple[Graph, Found] | None = None
-        self._counted: frozenset[str] | None = None
+        self._past: tuple[frozenset[str], dict[str, str]] | None = None
 
     def all(self) -> list[Log]:
         """Every log, oldest job first."""
@@ -70,7 +70,7 @@ class Logs:
         for log in self._judged(keys.LOGS):
             failure = failures.get(log.job)
             known = failure is not None and failure.log == keys.log(log.job, log.execution)
-            name = jobs[log.job].kind.name if log.job in jobs else ""
+            name = jobs[log.job].kind.name if log.job in jobs else self._told()[1].get(log.job, "")
             found.append(replace(log, name=name, reason=failure.reason.value if failure and known else ""))
         return found
 
@@ -93,6 +93,15 @@ class Logs:
             UsageError: There is no such job, or several have the name.
         """
         return job if _numbered(self._store, f"{keys.LOGS}{job}/") else self._named(job)
+
+    def name_of(self, job: str) -> str:
+        """The name of a job that is not done; empty when nothing that can be read tells it.
+
+        Args:
+            job: The job's id.
+        """
+        state = self._known().jobs.get(job)
+        return state.kind.name if state else ""
 
     def open(self, log: Log) -> BinaryIO:
         """The content of a log, to be read bit by bit.
@@ -134,6 +143,7 @@ class Logs:
         if job in jobs:
             return job
         same = [state.id for state in jobs.values() if state.kind.name == job]
+        same = same or [id for id, name in self._told()[1].items() if name == job]  # they are done, and forgotten
         with_logs = {log.job for log in _numbered(self._store, keys.LOGS)} if len(same) > 1 else set()
         for some in (same, [id for id in same if id in with_logs], [id for id in same if id in failures]):
             if len(some) == 1:
@@ -157,14 +167,15 @@ class Logs:
         if len(executions) == len(found):
             return found
         return [
-            replace(log, counts=keys.log(log.job, log.execution) in self._told()) if executions[log.job, log.request] > 1 else log for log in found
+            replace(log, counts=keys.log(log.job, log.execution) in self._told()[0]) if executions[log.job, log.request] > 1 else log for log in found
         ]
 
-    def _told(self) -> frozenset[str]:
-        """The keys of all logs that commits tell of."""
-        if self._counted is None:
-            self._counted = frozenset(attempt.log for attempt in history.of(self._store, *self._graph(), []) if attempt.log)
-        return self._counted
+    def _told(self) -> tuple[frozenset[str], dict[str, str]]:
+        """The keys of all logs that commits tell of, and the names of their jobs."""
+        if self._past is None:
+            attempts = [attempt for attempt in history.of(self._store, *self._graph(), []) if attempt.log]
+            self._past = frozenset(attempt.log for attempt in attempts), {attempt.job: attempt.name for attempt in attempts}
+        return self._past
 
     def _known(self) -> Graph:
         """The graph as far as the store tells; an empty one when it cannot be read."""

@@ -7,41 +7,24 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-import msgspec
-
 from toil_core.batch_system import Requirement
 from toil_core.errors import NoSuchKey, UsageError
 from toil_core.job_store import JobStore
 from toil_core.leader import epoch
 from toil_core.leader.graph import Graph
 from toil_core.leader.history import Attempt
+from toil_core.leader.options import EngineOptions
 from toil_core.leader.page import Page, RequestPage
 from toil_core.leader.state import CHILDREN, DONE, FAILED, FOLLOWING, WAITING, JobState, Stage
-from toil_core.monitor import history, status
+from toil_core.monitor import history, status, why_services
+from toil_core.monitor.causes import Cause, name_of
 from toil_core.monitor.glance import glance, newest_page
 from toil_core.monitor.progress import logs_command, reason_text
 from toil_core.monitor.status import Status
 from toil_core.monitor.text import about, cores, count, span
+from toil_core.options import Config
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """One step on the way to the cause.
-
-    Args:
-        what: What it is, for programs: `done`, `running`, `waits for job`, `waits for jobs below`, `waits for value`,
-            `waits for room`, `waits for leader`, `delayed`, `too big`, `failed`, `leader`, `stopping`, `complete`,
-            `half made`, `unreachable`.
-        text: The same for people.
-        job: The job that it speaks of; empty when it speaks of the run.
-        advice: What to do about it; empty when that is told by a later step.
-    """
-
-    what: str
-    text: str
-    job: str = ""
-    advice: str = ""
 
 
 def why_run(store: JobStore, locator: str) -> list[Cause]:
@@ -86,10 +69,16 @@ def why_job(store: JobStore, locator: str, job: str) -> list[Cause]:
         damaged: list[str] = []
         return [_forgotten(history.of(store, graph, found, damaged), graph, locator, job, damaged)]
     page = newest_page(store, told.leader.epoch) if told.leader.state in ("running", "unknown") else None
-    causes = list(_Chain(graph, page, locator).of(state))
+    causes = list(_Chain(graph, page, locator, _options(store, told)).of(state))
     if causes[-1].what in ("waits for room", "delayed", "waits for leader") and page is None:
         causes += _of_leader(told)
     return causes
+
+
+def _options(store: JobStore, told: Status) -> EngineOptions:
+    setup = status.setup(store, told.leader.epoch)
+    info = None if setup else status.workflow_info(store, told.job_store)
+    return Config.from_dict(setup.options if setup else info.options if info else {})[EngineOptions]
 
 
 # The run as a whole
@@ -127,11 +116,16 @@ def _of_room(told: Status, page: Page | None) -> Iterator[Cause]:
     waiting = [request for request in page.requests if not request.started]
     if waiting:
         yield _waiting_for_room(page, waiting, told.ready)
-    elif not told.running and page.delays:
+    if page.held:
+        one = page.held == 1
+        text = f"{count(page.held, 'service')} {'waits' if one else 'wait'} for others to end, as there may be only so many at a time"
+        advice = "wait; or end the run, and --restart it with a greater --max-service-jobs or --max-preemptible-service-jobs"
+        yield Cause("waits for services", text, advice=advice)
+    elif not waiting and not told.running and page.delays:
         job_, name, until = page.delayed[0]
         text = f"{count(page.delays, 'job')} failed and {'waits' if page.delays == 1 else 'wait'} before another attempt; the first, {name} {job_}, goes on in {_until(until)}"
         yield Cause("delayed", text, job_, "wait; --retry-backoff-seconds sets how long such waits are")
-    elif not told.running:
+    elif not waiting and not told.running:
         yield Cause("waits for leader", "nothing has run since the leader last told of itself", advice="ask again in a moment")
 
 
@@ -189,12 +183,14 @@ class _Chain:
         graph: The graph as the store tells it.
         page: What a leader that may be at work told last.
         locator: The job store.
+        options: Of the run.
     """
 
-    def __init__(self, graph: Graph, page: Page | None, locator: str) -> None:
+    def __init__(self, graph: Graph, page: Page | None, locator: str, options: EngineOptions) -> None:
         self._graph = graph
         self._page = page
         self._locator = locator
+        self._options = options
         self._below: dict[str, list[JobState]] | None = None
         self._seen: set[str] = set()
         at_work: Callable[[JobState], tuple[Cause, JobState | None]] = self._at_work
@@ -217,7 +213,7 @@ class _Chain:
             yield cause
 
     def _done(self, job: JobState) -> tuple[Cause, JobState | None]:
-        return Cause("done", f"{_name(job)} is done", job.id), None
+        return Cause("done", f"{name_of(job)} is done", job.id), None
 
     def _failed(self, job: JobState) -> tuple[Cause, JobState | None]:
         return self._for_good(job, self._graph.failures.get(job.id)), None
@@ -227,24 +223,24 @@ class _Chain:
         log = f"its log: `{logs_command(self._locator, job.id)}`; " if failure and failure.log else ""
         advice = f"{log}when the cause is gone, go on with --restart"
         tries = f" after {count(job.tries, 'attempt')} that counted" if job.tries else ""
-        return Cause("failed", f"{_name(job)} failed for good{tries}{reason}", job.id, advice)
+        return Cause("failed", f"{name_of(job)} failed for good{tries}{reason}", job.id, advice)
 
     def _ran(self, job: JobState) -> tuple[Cause, JobState | None]:
         left = [each for each in self._under(job) if each.stage is not DONE]
         below = next((each for each in left if each.id in self._graph.failed), left[0] if left else None)
         sort = "children" if job.stage is CHILDREN else "follow-ons"
-        waits = f" and waits for what is below its {sort}" + (f", such as {_name(below)}" if below else "")
-        return Cause("waits for jobs below", f"{_name(job)} itself is done{waits}", job.id), below
+        waits = f" and waits for what is below its {sort}" + (f", such as {name_of(below)}" if below else "")
+        return Cause("waits for jobs below", f"{name_of(job)} itself is done{waits}", job.id), below
 
     def _waiting(self, job: JobState) -> tuple[Cause, JobState | None]:
         for upper in job.above:
             if job in upper.children:
-                return Cause("waits for job", f"{_name(job)} waits for its predecessor {_name(upper)}", job.id), upper
+                return Cause("waits for job", f"{name_of(job)} waits for its predecessor {name_of(upper)}", job.id), upper
             if job in upper.follow_ons:
-                return Cause("waits for job", f"{_name(job)} waits for {_name(upper)} and all below its children", job.id), upper
+                return Cause("waits for job", f"{name_of(job)} waits for {name_of(upper)} and all below its children", job.id), upper
         for need in job.needs:
             if not need.resolved:
-                return Cause("waits for value", f"{_name(job)} waits for the value of {_name(need)}", job.id), self._behind(need)
+                return Cause("waits for value", f"{name_of(job)} waits for the value of {name_of(need)}", job.id), self._behind(need)
         return self._at_work(job)
 
     def _behind(self, need: JobState) -> JobState:
@@ -259,24 +255,26 @@ class _Chain:
     def _at_work(self, job: JobState) -> tuple[Cause, JobState | None]:
         page, id = self._page, job.id
         if page is None:
-            return Cause("waits for leader", f"{_name(job)} could run, but no leader is at work", id), None
+            return Cause("waits for leader", f"{name_of(job)} could run, but no leader is at work", id), None
         for request in page.requests:
             if id == request.first or (id in known.jobs if (known := self._graph.requests.get(request.id)) else False):
-                return _in_request(_name(job), id, request, page, self._locator), None
+                return _in_request(name_of(job), id, request, page, self._locator), None
         for delayed, _, until in page.delayed:
             if delayed == id:
                 last = self._graph.failures.get(id)
                 reason = f" ({reason_text(last.reason.value, last.message)})" if last else ""
                 advice = "wait; --retry-backoff-seconds sets how long such waits are"
-                return Cause("delayed", f"{_name(job)} failed{reason} and is tried again in {_until(until)}", id, advice), None
+                return Cause("delayed", f"{name_of(job)} failed{reason} and is tried again in {_until(until)}", id, advice), None
         for failed, _, final, failure in page.failures:
             if failed == id and final:
                 return self._for_good(job, failure), None
         if big := _too_big(job.kind.requirement, page.capacity):
-            return Cause("too big", f"{_name(job)} can never run: it {big}", id, "let it ask for less, or use larger machines, and --restart"), None
+            return Cause("too big", f"{name_of(job)} can never run: it {big}", id, "let it ask for less, or use larger machines, and --restart"), None
+        if held := why_services.of(self._graph, job, page, self._options):
+            return held
         if page.stopping:
-            return Cause("stopping", f"{_name(job)} could run, but the leader was asked to stop", id, "wait for its end; then --restart"), None
-        text = f"{_name(job)} is ready and waits for room{_used(page)}, as the leader told {span(max(0.0, time.time() - page.written))} ago"
+            return Cause("stopping", f"{name_of(job)} could run, but the leader was asked to stop", id, "wait for its end; then --restart"), None
+        text = f"{name_of(job)} is ready and waits for room{_used(page)}, as the leader told {span(max(0.0, time.time() - page.written))} ago"
         return Cause("waits for room", text, id, "wait; to run more at a time, let jobs ask for less (`toil stats`) or add machines"), None
 
     def _under(self, job: JobState) -> list[JobState]:
@@ -334,6 +332,3 @@ def _forgotten(attempts: Iterator[Attempt], graph: Graph, locator: str, job: str
     hint = f"did you mean {' or '.join(close)}?" if close else f"`toil status {shlex.quote(locator)}` lists names"
     raise UsageError(f"there is no job {job!r} in {locator}; {hint}")
 
-
-def _name(job: JobState) -> str:
-    return f"{job.kind.name} {job.id}"
