@@ -27,6 +27,7 @@ from typing import Any
 
 from tests.leader.world import Plan, World
 from tests.proxy import Asked, Proxy, proxy_to
+from tests.scripts import CHAIN, tiny
 from toil_core.leader.watch import Watch
 from toil_core.leader.watch_options import WatchOptions
 from toil_core.options import Config
@@ -44,37 +45,6 @@ KINDS = ("write", "read", "listing", "deletion")
 PRICES = {"write": 5e-6, "listing": 5e-6, "read": 0.4e-6, "deletion": 0.0}
 """US dollars for a request to S3 Standard in us-west-2."""
 DAY = 86400
-
-CHAIN = """
-    from toil_core import job, main
-
-    @job(memory="64 MiB", cores=0.5)
-    def lone(job, left: int = 10, files: bool = False, last=None):
-        if last is not None:
-            job.files.read(last).read_text()
-        if left > 1:
-            job.add_child(lone(left - 1, files, job.files.write("x" * 100_000) if files else None))
-        return left
-
-    if __name__ == "__main__":
-        main(lone)
-    """
-TINY = """
-    from toil_core import job, main
-
-    @job(memory="16 MiB", cores=0.5, isolated=ISOLATED)
-    def tiny(job, number: int):
-        return number
-
-    @job(memory="256 MiB", cores=0.5)
-    def root(job, count: int = 10):
-        for number in range(count):
-            job.add_child(tiny(number))
-        return count
-
-    if __name__ == "__main__":
-        main(root)
-    """
 
 
 @dataclass(frozen=True)
@@ -128,7 +98,7 @@ class Bench:
     def tiny(self, jobs: int, *, isolated: bool) -> list[Row]:
         """Many tiny jobs from start to end, then the removal of their job store."""
         began = time.monotonic()
-        asked = self._asked(TINY.replace("ISOLATED", str(isolated)), "--count", str(jobs), "--clean", "never")
+        asked = self._asked(tiny(isolated=isolated), "--count", str(jobs), "--clean", "never")
         minutes = (time.monotonic() - began) / 60
         how = "each in a process of its own" if isolated else "that share processes"
         commits = self._of_jobs(asked)
@@ -143,7 +113,7 @@ class Bench:
         before = self._proxy.asked[:]
         events = self._folder / "events"
         os.mkfifo(events)
-        command, locator = self._command(TINY.replace("ISOLATED", "False"), "--count", str(jobs), "--clean", "never", "--write-messages", str(events))
+        command, locator = self._command(tiny(isolated=False), "--count", str(jobs), "--clean", "never", "--write-messages", str(events))
         leader = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         ended = 0
         with events.open() as lines:
