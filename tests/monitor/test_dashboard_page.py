@@ -57,6 +57,8 @@ def test_a_run_is_followed_to_its_end(browser: Browser, tmp_path: Path) -> None:
             assert "1-1.0.0" in browser.text("#running")
             browser.wait("document.querySelectorAll('#graph .box').length === 2")
             assert browser.text("#age").startswith("What follows is as it was ")
+            browser.wait("document.querySelector('#timeline') !== null")
+            assert "what still runs is not drawn yet" in browser.text("#timeline")
             browser.wait("document.querySelector('#failures') !== null")  # it may end after those that end well
             assert "ValueError: one is bad" in browser.text("#failures")
             browser.ask(SLOW_FETCH)
@@ -75,6 +77,7 @@ def test_a_run_is_followed_to_its_end(browser: Browser, tmp_path: Path) -> None:
             assert "leaf says 1" in browser.text("#failures pre"), "a log that is open stays open"
             browser.wait("document.body.dataset.details === '7'")
             assert browser.ask("document.querySelector('#age')") is None, "of a run that ended nothing is old"
+            browser.wait("!document.querySelector('#timeline').innerText.includes('still runs')")
             assert browser.ask(OVERLAPS) == []
             assert browser.complaints() == []
             dashboard.send_signal(signal.SIGINT)

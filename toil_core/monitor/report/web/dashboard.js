@@ -84,6 +84,7 @@ class Live {
 
   head(s) {
     const [tone, word] = LIVE[s.outcome], active = Math.min(s.active, s.open), waiting = s.open - active, leader = LEADERS[s.leader.state], going = s.outcome === "running";
+    const room = Math.min(waiting, s.ready + s.submitted - Math.max(0, active - s.running));  // the leader told that more run than have names
     const part = (many, colour) => el("i", { style: { width: `${100 * many / Math.max(1, s.total)}%`, background: `var(${colour})` } });
     return card("head", "",
       el("div", { class: "head" }, el("h1", {}, s.name || "workflow"), el("span", { class: `badge ${tone}` }, word)),
@@ -91,7 +92,7 @@ class Live {
       tipped(el("div", { class: "bar" }, part(s.done, "--good"), part(active, "--accent"), part(s.failed, "--bad")),
         `${number(s.done)} done, ${number(active)} running, ${number(s.failed)} failed for good, ${number(waiting)} waiting, of ${number(s.total)} known so far`),
       facts([
-        ["done", `${number(s.done)} of ${number(s.total)}`, s.complete ? "" : "of those known so far"], ["running", number(active)], ["waiting", number(waiting), s.ready + s.submitted ? `${number(Math.min(waiting, s.ready + s.submitted))} only for room` : ""],
+        ["done", `${number(s.done)} of ${number(s.total)}`, s.complete ? "" : "of those known so far"], ["running", number(active)], ["waiting", number(waiting), room > 0 ? `${number(room)} only for room` : ""],
         ["failed for good", s.failed ? el("span", { class: "bad" }, number(s.failed)) : "0"],
         going ? ["leader at work for", this.since(s.leader.started)] : null, s.as_of && going ? ["since the leader's last news", this.since(s.as_of)] : null,
       ]), s.corrupt.map((trouble) => el("p", { class: "warn" }, `warning: ${trouble}`)));

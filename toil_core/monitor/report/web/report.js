@@ -39,7 +39,8 @@ async function timelineCard({ timeline, facts: f }) {
   const left = timeline.left_out ? el("p", { class: "soft small" }, `${count(timeline.left_out, "attempt")} whose time is not known ${timeline.left_out === 1 ? "is" : "are"} left out.`) : null;
   if (typeof DecompressionStream === "undefined") return { card: card("timeline", "When what ran", el("p", { class: "warn" }, "This browser is too old for the timeline: it cannot decompress data. All else on this page is complete.")), view: null };
   const view = new Timeline(await unpack(timeline.packed), timeline, f.started, f.ended - f.started);
-  return { card: card("timeline", "When what ran", view.node, left), view };
+  const open = f.outcome === "running" || f.outcome === "unknown" ? el("p", { class: "soft small" }, "Attempts that have ended; what still runs is not drawn yet.") : null;
+  return { card: card("timeline", "When what ran", open, view.node, left), view };
 }
 
 function graphCard({ picture, status, kinds }) {
