@@ -229,6 +229,16 @@ class ChecksPlace(Protocol):
         ...
 
 
+def check_place(store: JobStore) -> None:
+    """Make sure that nobody else uses the place, where the store can tell.
+
+    Raises:
+        UsageError: Something is there.
+    """
+    if isinstance(store, ChecksPlace):
+        store.check_place()
+
+
 @runtime_checkable
 class CanWarm(Protocol):
     """A driver whose class can make ready what opening a store takes time for.

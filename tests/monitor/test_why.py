@@ -172,6 +172,9 @@ def test_leaders_that_do_not_work(tmp_path: Path) -> None:
     half.create(keys.commit(keys.ROOT, 0), b"x")
     assert [cause.what for cause in why_run(half, "half")] == ["half made"]
     assert [cause.what for cause in why_job(half, "half", "0.0")] == ["half made"]
+    told_of_alone = stores.begun(tmp_path / "told of alone")
+    told_of_alone.delete([keys.commit(keys.ROOT, 0)])  # its beginning was killed between the two
+    assert [cause.what for cause in why_run(told_of_alone, "told of alone")] == ["half made"]
     for name, changes, words in (
         ("dead", {"pid": stores.dead_process()}, "died"),
         ("far", {"host": "far-away"}, "cannot be seen from this machine"),

@@ -15,7 +15,7 @@ from typing import Literal
 
 from toil_core.checks import Check
 from toil_core.errors import KeyExists, NoSuchJobStore, NoSuchKey, ToilError
-from toil_core.job_store import ChecksPlace, JobStore
+from toil_core.job_store import JobStore, check_place
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
 
@@ -88,8 +88,7 @@ def _store(store: JobStore) -> Verdict:
         return _absent(store)
     except NoSuchKey:
         holds = "it holds no workflow"
-        if isinstance(store, ChecksPlace):
-            store.check_place()  # so that nothing is written to what belongs to somebody else
+        check_place(store)  # so that nothing is written to what belongs to somebody else
     try:
         try:
             store.create(key, b"probe")
@@ -102,8 +101,7 @@ def _store(store: JobStore) -> Verdict:
 
 
 def _absent(store: JobStore) -> Verdict:
-    if isinstance(store, ChecksPlace):
-        store.check_place()
+    check_place(store)
     return "ok", "nothing is there yet, and it will be made when a run starts", ""
 
 

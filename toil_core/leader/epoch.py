@@ -23,6 +23,17 @@ def last_epoch(store: JobStore) -> int:
     return max((int(blob.key.removeprefix(keys.LEADERS)) for blob in store.list(keys.LEADERS)), default=0)
 
 
+def begun(store: JobStore) -> bool:
+    """Whether a workflow was begun there; the first commit decides that, and goes when no leader needs it any more."""
+    for key in (keys.commit(keys.ROOT, 0), keys.leader(1)):
+        try:
+            store.stat(key)
+        except NoSuchKey:
+            continue
+        return True
+    return False
+
+
 def leader_info(store: JobStore, epoch: int) -> LeaderInfo | None:
     """Who leads the epoch; None when the record is gone or cannot be read."""
 

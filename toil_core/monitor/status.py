@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from toil_core.errors import CorruptBlob, NoSuchJobStore, NoSuchKey, StoreError
-from toil_core.job_store import JobStore
+from toil_core.job_store import JobStore, check_place
 from toil_core.leader import checkpoints, epoch
 from toil_core.leader.checkpoints import Found
 from toil_core.leader.collector import rare
@@ -224,17 +224,20 @@ def workflow_info(store: JobStore, locator: str) -> WorkflowInfo | None:
 
     Raises:
         NoSuchJobStore: Nothing is stored there.
+        NotAJobStore: Something else is there.
         CorruptBlob: The record cannot be read.
     """
     try:
         with store.read(keys.WORKFLOW) as stream:
-            return run.decode_workflow(stream.read())
+            info = run.decode_workflow(stream.read())
     except NoSuchKey:
         if next(iter(store.list()), None) is None:
             raise NoSuchJobStore(f"there is no job store at {locator}, or nothing was stored in it yet") from None
         if epoch.last_epoch(store):
             raise CorruptBlob(keys.WORKFLOW, "the record of the workflow has been removed") from None
+        check_place(store)
         return None
+    return info if epoch.begun(store) else None
 
 
 def load(store: JobStore, options: Mapping[str, Any]) -> tuple[Graph, Found]:

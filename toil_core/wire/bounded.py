@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar
 
 from toil_core.errors import Transient
-from toil_core.job_store import Blob, JobStore
+from toil_core.job_store import Blob, JobStore, check_place
 from toil_core.wire.patient import PatientStore
 
 T = TypeVar("T")
@@ -48,6 +48,10 @@ class BoundedStore(JobStore):
 
     def prepare(self) -> None:
         self._within(self._inner.prepare)
+
+    def check_place(self) -> None:
+        """See `ChecksPlace`; nothing where the store below cannot tell."""
+        self._within(lambda: check_place(self._inner))
 
     def destroy(self) -> None:
         self._inner.destroy()  # takes as long as there are blobs

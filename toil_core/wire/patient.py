@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, TypeVar
 
 from toil_core.errors import Transient
-from toil_core.job_store import Blob, JobStore
+from toil_core.job_store import Blob, JobStore, check_place
 
 T = TypeVar("T")
 
@@ -46,6 +46,10 @@ class PatientStore(JobStore):
 
     def prepare(self) -> None:
         self._try(self.inner.prepare)
+
+    def check_place(self) -> None:
+        """See `ChecksPlace`; nothing where the store below cannot tell."""
+        self._try(lambda: check_place(self.inner))
 
     def destroy(self) -> None:
         self._try(self.inner.destroy)

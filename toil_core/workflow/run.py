@@ -111,6 +111,7 @@ class Toil:
         return parser
 
     def __enter__(self) -> Self:
+        from toil_core.leader.epoch import begun
         from toil_core.plugins import open_job_store
 
         store = open_job_store(self.locator, self.config)
@@ -119,7 +120,7 @@ class Toil:
                 self._inherit(store)
             else:
                 store.prepare()
-                if _holds_workflow(store):
+                if begun(store):
                     raise JobStoreExists(
                         f"{self.locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {quoted(self.locator)}`"
                     )
@@ -250,12 +251,13 @@ class Toil:
         return self._store
 
     def _inherit(self, store: JobStore) -> None:
+        from toil_core.leader.epoch import begun
         from toil_core.options import Config
         from toil_core.wire.run import decode_workflow
         from toil_core.workflow.initial import config_of
 
         try:
-            if not _holds_workflow(store):
+            if not begun(store):
                 raise NoSuchJobStore(self.locator)
             with store.read(keys.WORKFLOW) as stream:
                 info = decode_workflow(stream.read())
@@ -355,17 +357,6 @@ class Toil:
             return False
         succeeded = self._state == "succeeded" and not failed
         return {"always": True, "never": False, "onSuccess": succeeded, "onError": not succeeded}[self._options.clean]
-
-
-def _holds_workflow(store: JobStore) -> bool:
-    """Whether a workflow was begun there; the first commit decides that, and goes when no leader needs it any more."""
-    for key in (keys.commit(keys.ROOT, 0), keys.leader(1)):
-        try:
-            store.stat(key)
-        except NoSuchKey:
-            continue
-        return True
-    return False
 
 
 def _workflow_name(root: Job[Any]) -> str:

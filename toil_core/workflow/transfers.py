@@ -67,9 +67,12 @@ def take_in_folder(url: str, key: str, name: str, access: Access, config: Config
     Raises:
         BadLocator: Nothing lies there, or something that cannot be a file in a folder.
     """
-    found = sorted((path, size) for path, size in plugins.list_url(url, config) if path)
+    listed = sorted(plugins.list_url(url, config))
+    found = [(path, size) for path, size in listed if path]
     if not found:
-        raise BadLocator(f"nothing lies under {url}; check the spelling")
+        raise BadLocator(
+            f"{url} is a file; import it with import_url, or what lies under it by {url}/" if listed else f"nothing lies under {url}; check the spelling"
+        )
     for path, _ in found:
         _check_path(path, url)
 

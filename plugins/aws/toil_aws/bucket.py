@@ -47,28 +47,28 @@ class Bucket:
 
     def prepare(self) -> None:
         """Make the bucket, unless it is there; see `JobStore.prepare`."""
-        with translated(self._where):
+        with translated(self._where, region=self._region):
             marker, there = self._look()
             if marker is None and not self._make(there):
                 self._take()
 
     def check_place(self) -> None:
         """Make sure that nobody else uses the bucket; see `ChecksPlace`."""
-        with translated(self._where):
+        with translated(self._where, region=self._region):
             marker, there = self._look()
             if marker is None and there and not self._tagged():
                 self._check_free()
 
     def destroy(self) -> None:
         """Remove everything; see `JobStore.destroy`."""
-        with translated(self._where):
+        with translated(self._where, region=self._region):
             try:
                 marker, _ = self._look()
                 ours = self._tagged() if marker is None else bool(marker.get("made"))
                 if marker is None and not ours:
                     if not self._there():
                         return
-                    raise NotAJobStore(f"the bucket {self.name} holds no job store, so nothing of it is removed")
+                    raise NotAJobStore(f"the bucket {self.name} holds no job store, so nothing of it is removed{self._hint_if_empty()}")
                 self._empty()
                 self._s3.delete_object(Bucket=self.name, Key=MARKER)
                 if ours:
@@ -135,8 +135,17 @@ class Bucket:
         tags: list[TagTypeDef] = [{"Key": TAG, "Value": self._where}, *map(_tag, self._options.tags)]
         self._set("PutBucketTagging", self._s3.put_bucket_tagging, Tagging={"TagSet": tags})
         self._protect()
-        self._s3.put_object(Bucket=self.name, Key=MARKER, Body=self._description(made=True))
+        self._write_first()
         return True
+
+    def _write_first(self) -> None:
+        try:
+            self._s3.put_object(Bucket=self.name, Key=MARKER, Body=self._description(made=True))
+        except ClientError as error:
+            if self._amazon or self._options.encryption == "none" or status_of(error) != 500:
+                raise
+            what = f"the server has made the bucket, and stores nothing in it ({code_of(error) or 500})"
+            raise Transient(f"{self._where}: {what}; if it has no keys to encrypt with, add --aws-encryption none") from error
 
     def _take(self) -> None:
         """Take an empty bucket that somebody else made for us; it will be emptied, and not removed."""
@@ -210,6 +219,11 @@ class Bucket:
                 return False
             raise
         return any(tag["Key"] == TAG for tag in tags)
+
+    def _hint_if_empty(self) -> str:
+        """What to do about a bucket of which nothing says whose it is: somebody's, or one whose making was cut short at once."""
+        empty = not self._s3.list_objects_v2(Bucket=self.name, MaxKeys=1).get("Contents")
+        return f"; it is empty: a run may use it, and `aws s3 rb s3://{self.name}` removes it" if empty else ""
 
     def _there(self) -> bool:
         try:

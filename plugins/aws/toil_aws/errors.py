@@ -59,24 +59,30 @@ def retried(error: sdk.ClientError) -> bool:
     return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
-def verdict(error: Exception, where: str, key: str = "") -> ToilError:
+def verdict(error: Exception, where: str, key: str = "", region: str = "") -> ToilError:
     """What an error of the SDK means.
 
     Args:
         error: What was raised.
         where: The bucket or object as the user knows it.
         key: The key of the blob that it was about; empty when it was about none.
+        region: The region of the job store that it was about; empty when it was about none.
     """
     if isinstance(error, sdk.ClientError):
-        return _answer(error, where, key)
+        return _answer(error, where, key, region)
     if isinstance(error, sdk.SSOError | sdk.TokenRetrievalError):
         return UsageError(f"{where}: nobody is logged in by single sign-on, or the login has expired ({one_line(error)}); run `aws sso login` for that profile")
     if isinstance(error, _NO_CREDENTIALS):
         return UsageError(f"{where}: there are no usable AWS credentials ({one_line(error)}); {TRIED}; {HOW}")
     if isinstance(error, sdk.SSLError):
-        return UsageError(f"{where}: the server cannot be trusted: {one_line(error)}")
+        return UsageError(
+            f"{where}: the server cannot be trusted: {one_line(error)}; does it speak https? Check its URL (--aws-endpoint-url, AWS_ENDPOINT_URL), "
+            "and AWS_CA_BUNDLE where its certificate is its own"
+        )
     if isinstance(error, sdk.EndpointConnectionError):
-        return Transient(f"{where}: {one_line(error)}; check the network, and the spelling of the region")
+        return Transient(f"{where}: {one_line(error)}; check the network, the spelling of the region, and --aws-endpoint-url where it is given")
+    if isinstance(error, sdk.EndpointProviderError):
+        return UsageError(f"{where}: {one_line(error)}; check --aws-endpoint-url and AWS_ENDPOINT_URL, and the region")
     if isinstance(error, _PASSES):
         return Transient(f"{where}: {one_line(error)}")
     if isinstance(error, sdk.ParamValidationError | sdk.InvalidEndpointConfigurationError | sdk.NoRegionError | ValueError):
@@ -87,26 +93,33 @@ def verdict(error: Exception, where: str, key: str = "") -> ToilError:
 def url_verdict(error: Exception, url: str, *, writing: bool = False) -> ToilError:
     """What an error means to the user of an `s3://` URL."""
     if isinstance(error, sdk.ClientError):
-        if code_of(error) == "NoSuchBucket":
-            return BadLocator(f"{url}: there is no such bucket; check the spelling")
+        if code_of(error) in ("NoSuchBucket", "InvalidBucketName"):
+            return no_bucket(url)
         if status_of(error) == 404:
             return BadLocator(f"{url}: there is no such object; check the spelling")
         if status_of(error) == 403 and code_of(error) not in _REFUSED and code_of(error) != "RequestTimeTooSkewed":
             verb = "write" if writing else "read"
             hint = "" if writing else ", and --aws-request-payer if its readers pay"
             return BadLocator(f"{url}: AWS does not let you {verb} it; check the spelling, your permissions{hint}")
+    if isinstance(error, sdk.ParamValidationError):
+        return no_bucket(url)  # the SDK checks nothing else of what a URL says
     found = verdict(error, url)
-    return BadLocator(str(found)) if isinstance(found, StoreError) else found
+    return BadLocator(str(found).removesuffix(": ")) if isinstance(found, StoreError) else found
+
+
+def no_bucket(url: str) -> BadLocator:
+    """There is none of that name, or there cannot be."""
+    return BadLocator(f"{url}: there is no such bucket; check the spelling")
 
 
 @contextmanager
-def translated(where: str, key: str = "") -> Iterator[None]:
-    """Raise what the SDK's errors mean instead of them."""
+def translated(where: str, key: str = "", region: str = "") -> Iterator[None]:
+    """Raise what the SDK's errors mean instead of them; see `verdict`."""
     try:
         with renewed():
             yield
     except (sdk.ClientError, sdk.BotoCoreError, sdk.HTTPClientError) as error:
-        raise verdict(error, where, key) from error
+        raise verdict(error, where, key, region) from error
 
 
 @contextmanager
@@ -139,11 +152,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _answer(error: sdk.ClientError, where: str, key: str) -> ToilError:
+def _answer(error: sdk.ClientError, where: str, key: str, region: str) -> ToilError:
     code, status = code_of(error), status_of(error)
     operation: Any = error.operation_name
     if code == "NoSuchBucket":
-        hint = no_region(where.split(":")[1], Session()) if where.startswith("aws:") else ""
+        hint = no_region(region, Session()) if region else ""
         return NoSuchJobStore(f"there is no job store at {where}: there is no such bucket{hint and f' ({hint}, unless your server calls one so)'}")
     if code == "NoSuchKey" or (status == 404 and code in ("404", "NotFound", "")):
         return NoSuchKey(key) if key else UsageError(f"{where}: {operation} is answered that there is nothing; is that a server of S3? Check --aws-endpoint-url, and the bucket")
@@ -158,8 +171,8 @@ def _answer(error: sdk.ClientError, where: str, key: str) -> ToilError:
     if code in _WAITS or status in (408, 409, 429) or status >= 500 and status != 501:
         return Transient(f"{where}: the server answers {code or status} to {operation}")
     if code in ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException") or status == 301:
-        region = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "another region")
-        return UsageError(f"{where}: the bucket is in {region}; write that region in its locator")
+        other = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "another region")
+        return UsageError(f"{where}: the bucket is in {other}; write that region in its locator")
     if status == 403:
         return UsageError(f"{where}: AWS does not permit {action(operation)} ({code}); ask for that permission, see `toil doctor`")
     return StoreError(key, f"{where}: {code or status} on {operation}: {one_line(error)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
@@ -71,7 +72,7 @@ class S3JobStore(JobStore):
         """
         name = names.object_name(key)
         mark = secrets.token_hex(8)
-        with translated(self._where, key):
+        with self._translated(key):
             for _ in range(_TRIES):
                 try:
                     self._s3.put_object(
@@ -88,7 +89,7 @@ class S3JobStore(JobStore):
 
     def write(self, key: str, stream: BinaryIO) -> None:
         name = names.object_name(key)
-        with translated(self._where, key):
+        with self._translated(key):
             transfer.upload(self._s3, stream, self._name, name, self._customer, self._options)
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
@@ -106,17 +107,17 @@ class S3JobStore(JobStore):
 
     def stat(self, key: str) -> Blob:
         name = names.object_name(key)
-        with translated(self._where, key):
+        with self._translated(key):
             return Blob(key, self._s3.head_object(Bucket=self._name, Key=name, **self._customer)["ContentLength"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        with translated(self._where):
+        with self._translated():
             self._bucket.delete(map(names.object_name, keys))
 
     def list(self, prefix: str = "") -> Iterator[Blob]:
         seen: list[str] = []
         for start in names.prefixes(prefix):
-            with translated(self._where):
+            with self._translated():
                 yield from self._listed(prefix, start, tuple(seen))
             seen.append(start)
 
@@ -129,7 +130,7 @@ class S3JobStore(JobStore):
         """
         if self._customer:
             raise Unsupported(f"{self._where} is encrypted with a key of your own, so its blobs have no public URLs")
-        with translated(self._where, key):
+        with self._translated(key):
             made: str = self._s3.generate_presigned_url(
                 "get_object", Params={"Bucket": self._name, "Key": names.object_name(key)}, ExpiresIn=min(seconds, _LONGEST_URL)
             )
@@ -148,6 +149,9 @@ class S3JobStore(JobStore):
     def close(self) -> None:
         self._s3.close()
 
+    def _translated(self, key: str = "") -> AbstractContextManager[None]:
+        return translated(self._where, key, self._region)
+
     def _listed(self, prefix: str, start: str, seen: tuple[str, ...]) -> Iterator[Blob]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=start):
             for item in page.get("Contents", []):
@@ -160,7 +164,7 @@ class S3JobStore(JobStore):
 
     def _verdict(self, key: str) -> Callable[[Exception], ToilError]:
         def translate(error: Exception) -> ToilError:
-            found = verdict(error, self._where, key)
+            found = verdict(error, self._where, key, self._region)
             return NoSuchKey(key) if isinstance(found, KeyExists) else found
 
         return translate

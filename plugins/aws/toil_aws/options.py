@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from toil_core.errors import BadOption
 from toil_core.options import Group, option
@@ -31,9 +32,16 @@ def parse_endpoint(text: str) -> str:
     Raises:
         BadOption: It is none.
     """
-    scheme, _, rest = text.partition("://")
-    if scheme not in ("http", "https") or not rest or any(character.isspace() for character in text):
-        raise BadOption(f"{text!r} is no URL of a server; write https://minio.example.org:9000 for example")
+    example = "write https://minio.example.org:9000 for example"
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() for character in text):
+        raise BadOption(f"{text!r} is no URL of a server; {example}")
+    if "@" in parts.netloc:
+        raise BadOption(f"the URL of a server has no user and no password, which would be kept with the run; {example}, and see the SDK's credentials")
     return text
 
 

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from toil_core.errors import BadLocator, ToilError
 
 from toil_aws import clients, reader, transfer
-from toil_aws.errors import code_of, status_of, url_verdict
+from toil_aws.errors import code_of, no_bucket, status_of, url_verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -132,7 +132,12 @@ def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, A
     place = parse_object(url)
     source = _client_for(place, options, writing=False)
     with _said(place):
-        facts = source.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))
+        try:
+            facts = source.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))
+        except ClientError as error:
+            if status_of(error) == 404 and _no_bucket(source, place.bucket):  # which is not told in the answer
+                raise no_bucket(url) from error
+            raise
     size = facts["ContentLength"]
     at_once = max(_AT_ONCE, -(-size // 10_000))
     tuning = TransferConfig(
@@ -223,6 +228,14 @@ def _size(client: S3Client, place: Place, options: AwsOptions) -> int | None:
         if status_of(error) == 404:
             return None
         raise url_verdict(error, place.url) from error
+
+
+def _no_bucket(client: S3Client, bucket: str) -> bool:
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        return status_of(error) == 404
+    return False
 
 
 def _payer(options: AwsOptions) -> dict[str, Any]:

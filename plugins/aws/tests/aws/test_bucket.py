@@ -11,9 +11,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from tests.proxy import Fault, proxy_to
 from tests.servers import Server
 from toil_core.errors import BadOption, NoSuchJobStore, NotAJobStore, Transient, Unsupported, UsageError
+from toil_core.monitor.status import workflow_info
 from toil_core.options import Config
+from toil_core.wire.patient import PatientStore
 
 from toil_aws import clients
 from toil_aws.job_store import S3JobStore
@@ -285,3 +288,30 @@ def test_what_was_made_ready_is_used(real: Server, name: str) -> None:
         store.destroy()
     with store_at(name) as other:
         assert other._s3 is not ready
+
+
+def test_what_somebody_else_keeps_in_a_bucket_is_no_workflow(s3: Any, name: str) -> None:
+    make(s3, name)
+    s3.put_object(Bucket=name, Key="thesis.tex", Body=b"years of work")
+    with store_at(name) as store, pytest.raises(NotAJobStore, match="something else"):
+        workflow_info(PatientStore(store, seconds=0.0), f"aws:us-west-2:{name}")
+
+
+def test_an_empty_bucket_of_nobody_is_told_how_to_be_removed(s3: Any, name: str) -> None:
+    make(s3, name)
+    with store_at(name) as store, pytest.raises(NotAJobStore, match=f"it is empty: .*aws s3 rb s3://{name}"):
+        store.destroy()
+
+
+def test_a_server_without_keys_is_told_from_one_that_is_down(fake: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxy_to(fake.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        proxy.fault = lambda asked: Fault.INTERNAL_ERROR if asked.path.endswith(MARKER) and asked.method == "PUT" else None
+        with store_at(name, attempts=1) as store, pytest.raises(Transient, match="stores nothing in it .*--aws-encryption none"):
+            store.prepare()
+        with store_at(name, attempts=1, encryption="none") as store:
+            with pytest.raises(Transient, match="answers InternalError"):
+                store.prepare()
+            proxy.fault = lambda asked: None
+            store.prepare()
+            store.destroy()

@@ -70,7 +70,15 @@ def test_regions_that_are_newer_than_the_sdk_are_not_refused() -> None:
 def test_other_servers_may_have_regions_of_their_own(store: S3JobStore) -> None:
     S3JobStore("garage:bucket", Config()).close()
     error = ClientError({"Error": {"Code": "NoSuchBucket", "Message": "none"}}, "GetObject")
-    assert str(verdict(error, "aws:garage:bucket")).endswith(
+    assert str(verdict(error, "aws:garage:bucket", region="garage")).endswith(
         "there is no such bucket (AWS has no region garage; its regions have names like us-west-2, unless your server calls one so)"
     )
-    assert str(verdict(error, "aws:us-west-2:bucket")).endswith("there is no such bucket")
+    assert str(verdict(error, "aws:us-west-2:bucket", region="us-west-2")).endswith("there is no such bucket")
+
+
+@pytest.mark.parametrize(("url", "said"), [("ftp://server", "check --aws-endpoint-url and AWS_ENDPOINT_URL"), ("https://127.0.0.1:{port}", "does it speak https")])
+def test_where_the_server_is_said_to_be(store: S3JobStore, monkeypatch: pytest.MonkeyPatch, url: str, said: str) -> None:
+    port = store._s3.meta.endpoint_url.rpartition(":")[2]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url.format(port=port))
+    with S3JobStore("us-west-2:bucket", Config()) as lost, pytest.raises(UsageError, match=said):
+        lost.read("some/key")

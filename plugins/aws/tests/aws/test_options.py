@@ -8,10 +8,16 @@ from toil_core.errors import BadOption
 from toil_aws import options
 
 
-@pytest.mark.parametrize("text", ["nonsense", "minio:9000", "ftp://minio", "https://", "http://a b"])
+@pytest.mark.parametrize("text", ["nonsense", "minio:9000", "ftp://minio", "https://", "http://a b", "http://minio:99999", "http://minio:0", "http://minio?x=1", "http://[minio"])
 def test_a_server_is_a_url(text: str) -> None:
     with pytest.raises(BadOption, match="write https://"):
         options.parse_endpoint(text)
+
+
+def test_a_server_has_no_password_in_its_url() -> None:
+    with pytest.raises(BadOption, match="no password") as raised:
+        options.parse_endpoint("https://me:secret@minio:9000")
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "2000"])
@@ -22,6 +28,7 @@ def test_so_many_parts_at_a_time(text: str) -> None:
 
 def test_what_is_right() -> None:
     assert options.parse_endpoint("http://127.0.0.1:8333") == "http://127.0.0.1:8333"
+    assert options.parse_endpoint("https://[::1]:9000/storage/s3") == "https://[::1]:9000/storage/s3"
     assert options.parse_several("16") == 16
 
 

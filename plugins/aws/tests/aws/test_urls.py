@@ -77,12 +77,22 @@ def test_errors_name_the_url_and_what_to_do(bucket: str) -> None:
         "s3://toil-there-is-no-such-bucket/k": "no such bucket; check the spelling",
         f"s3://{bucket}": "names a bucket or a folder",
         f"s3://{bucket}/folder/": "names a bucket or a folder",
+        "s3://NO-SUCH-BUCKET/k": "no such bucket; check the spelling",
+        "s3://no such bucket/k": "no such bucket; check the spelling",
         "s3:bucket/k": "write s3://BUCKET/KEY",
         "s3://user@bucket/k": "write s3://BUCKET/KEY",
     }.items():
         with pytest.raises(BadLocator, match=message) as raised:
             read(url)
         assert url in str(raised.value)
+
+
+def test_where_nothing_can_be_written(real: Server) -> None:
+    for bucket in ("NO-SUCH-BUCKET", "no such bucket"):
+        out = open_url(f"s3://{bucket}/k", "wb", Config())
+        out.write(b"1")
+        with pytest.raises(BadLocator, match="no such bucket; check the spelling$"):
+            out.close()
 
 
 def test_urls_in_parts() -> None:
@@ -115,6 +125,8 @@ def test_server_side_copies(bucket: str, s3: Any, name: str) -> None:
         assert not store.copy_from("k", "https://example.org/k")
         with pytest.raises(BadLocator, match="no such object"):
             store.copy_from("k", f"s3://{bucket}/absent")
+        with pytest.raises(BadLocator, match="no such bucket"):
+            store.copy_from("k", "s3://toil-there-is-no-such-bucket/k")
         with pytest.raises(BadLocator, match="names a bucket or a folder"):
             store.copy_from("k", f"s3://{bucket}/")
         with pytest.raises(NoSuchKey):
@@ -165,6 +177,8 @@ def test_folders_come_in_and_go_out(bucket: str, s3: Any, tmp_path: Path) -> Non
         files.export_url(files.contents(folder)["a.txt"], f"s3://{bucket}/a copy")
         with pytest.raises(BadLocator, match="nothing lies under"):
             files.import_directory(f"s3://{bucket}/nothing")
+        with pytest.raises(BadLocator, match="in/a.txt is a file; import it with import_url"):
+            files.import_directory(f"s3://{bucket}/in/a.txt")
     assert s3.get_object(Bucket=bucket, Key="out/deep/er/b.txt")["Body"].read() == b"in/deep/er/b.txt"
     assert s3.get_object(Bucket=bucket, Key="a copy")["Body"].read() == b"in/a.txt"
 
