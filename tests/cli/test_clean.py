@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tests.monitor.stores import begun, committed, dead_process, folded, led, opened
 from toil_core.cli import clean as cleaning
 from toil_core.cli import main
+from toil_core.drivers.file import FileJobStore
+from toil_core.errors import UsageError
 from toil_core.wire import keys
 
 
@@ -120,4 +123,17 @@ def test_removing_much_is_announced_and_can_be_interrupted(
     assert "more than 3 blobs" in capsys.readouterr().err
     assert (tmp_path / "s").exists()
     assert clean(tmp_path / "s") == 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_what_cannot_be_read_any_more_can_be_removed_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    led(begun(tmp_path / "s"), pid=dead_process())
+
+    def read(self: FileJobStore, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        raise UsageError(f"{key} is encrypted, and its key is not there")
+
+    monkeypatch.setattr(FileJobStore, "read", read)
+    assert clean(tmp_path / "s") == 2
+    assert "its key is not there" in capsys.readouterr().err
+    assert clean("--force", tmp_path / "s") == 0
     assert not (tmp_path / "s").exists()

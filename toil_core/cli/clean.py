@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 
 from toil_core.cli import guarded
-from toil_core.errors import LeaderRunning
+from toil_core.errors import LeaderRunning, NoSuchJobStore, UsageError
 from toil_core.job_store import JobStore
 from toil_core.locators import quoted
 from toil_core.options import Config, OptionParser
@@ -24,7 +24,7 @@ def configure(parser: OptionParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="Say what would be removed, and remove nothing.")
     parser.add_argument(
         "--force", "--yes", action="store_true",
-        help="Remove it although its leader may still work on a machine that cannot be asked; one that is known to be at work is never disturbed.",
+        help="Remove it although its leader may still work on a machine that cannot be asked, or its records cannot be read; one that is known to be at work is never disturbed.",
     )  # fmt: skip
 
 
@@ -112,14 +112,19 @@ def _tell(cleaned: Cleaned, *, json: bool) -> None:
 
 
 def refuse_if_led(store: JobStore, locator: str, *, force: bool) -> None:
-    """Make sure that nobody works on the job store.
+    """Make sure that nobody works on the job store; one that cannot be read has to be forced.
 
     Raises:
         LeaderRunning: Somebody does, or may.
     """
     from toil_core.monitor.status import leader_status
 
-    leader = leader_status(store)
+    try:
+        leader = leader_status(store)
+    except UsageError as error:
+        if not force or isinstance(error, NoSuchJobStore):
+            raise
+        return  # what keeps us from reading it, a key that is lost for example, may not keep us from removing it
     where = f"process {leader.pid} on {leader.host}"
     if leader.state == "running":
         raise LeaderRunning(f"a leader works on {locator} ({where}), so it is not removed; end that first: toil kill {quoted(locator)}")

@@ -179,16 +179,7 @@ class Bucket:
         forgetting["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": 7}
         self._set("PutBucketLifecycleConfiguration", self._s3.put_bucket_lifecycle_configuration, LifecycleConfiguration={"Rules": [forgetting]})
         if self._s3.meta.endpoint_url.startswith("https:"):
-            self._set("PutBucketPolicy", self._s3.put_bucket_policy, Policy=self._only_tls())
-
-    def _only_tls(self) -> str:
-        partition = self._s3.meta.partition
-        bucket = f"arn:{partition}:s3:::{self.name}"
-        statement = {
-            "Sid": "OnlyTLS", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [bucket, f"{bucket}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }  # fmt: skip
-        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            self._set("PutBucketPolicy", self._s3.put_bucket_policy, Policy=only_tls(self._s3, self.name))
 
     def _set(self, operation: str, call: Callable[..., Any], **arguments: Any) -> None:
         """Configure the bucket; servers other than Amazon's may lack some of it."""
@@ -288,6 +279,16 @@ class Bucket:
                 found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
                 self._delete_page([{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found])
             self._s3.delete_bucket(Bucket=self.name)
+
+
+def only_tls(client: S3Client, bucket: str) -> str:
+    """The policy that refuses every request for a bucket that comes without TLS."""
+    arn = f"arn:{client.meta.partition}:s3:::{bucket}"
+    statement = {
+        "Sid": "OnlyTLS", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }  # fmt: skip
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _pages(first: list[str], rest: Iterator[str]) -> Iterator[list[str]]:

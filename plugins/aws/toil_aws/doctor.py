@@ -12,7 +12,8 @@ from toil_core.checks import Check
 from toil_core.errors import ToilError, UsageError
 
 from toil_aws import clients
-from toil_aws.errors import TRIED, action, code_of, one_line, renewed, status_of, verdict
+from toil_aws.bucket import only_tls
+from toil_aws.errors import TRIED, action, code_of, one_line, refused, renewed, status_of, verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ def _permissions(client: S3Client) -> Iterator[Check]:
     rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     forgetting: Any = {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
     one: dict[str, Any] = {"Bucket": bucket, "Key": "probe"}
+    tls: list[tuple[str, Callable[[], Any]]] = []
+    if client.meta.endpoint_url.startswith("https:"):
+        tls = [("PutBucketPolicy", lambda: client.put_bucket_policy(Bucket=bucket, Policy=only_tls(client, bucket)))]
     tries: list[tuple[str, Callable[[], Any]]] = [
         ("CreateBucket", lambda: client.create_bucket(Bucket=bucket, **where)),
         ("PutBucketTagging", lambda: client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "toil-job-store", "Value": "doctor"}]})),
@@ -142,10 +146,12 @@ def _permissions(client: S3Client) -> Iterator[Check]:
             "PutBucketLifecycleConfiguration",
             lambda: client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [forgetting]}),
         ),
+        *tls,
         ("GetBucketVersioning", lambda: client.get_bucket_versioning(Bucket=bucket)),
         ("PutObject", lambda: client.put_object(**one, Body=b"probe", IfNoneMatch="*")),
         ("GetObject", lambda: client.get_object(**one)["Body"].read()),
         ("ListObjectsV2", lambda: client.list_objects_v2(Bucket=bucket)),
+        ("ListObjectVersions", lambda: client.list_object_versions(Bucket=bucket)),
         ("ListMultipartUploads", lambda: client.list_multipart_uploads(Bucket=bucket)),
         ("AbortMultipartUpload", lambda: client.abort_multipart_upload(**one, UploadId=client.create_multipart_upload(**one)["UploadId"])),
         ("DeleteObject", lambda: client.delete_object(**one)),
@@ -171,6 +177,8 @@ def _permissions(client: S3Client) -> Iterator[Check]:
     if missing:
         hint = "; or have an empty bucket made for you and name it in the locator" if "s3:CreateBucket" in missing else ""
         yield Check("aws permissions", "error", f"AWS does not permit {', '.join(missing)}", f"ask for them, on the bucket of the job store and what is in it{hint}")
+    elif not made:
+        yield Check("aws permissions", "warning", f"they cannot be told without a bucket; {'; '.join(odd)}", "try again; if it stays so, ask whoever runs the server")
     elif odd:
         yield Check("aws permissions", "warning", f"permitted as far as could be told; {'; '.join(odd)}")
     else:
@@ -184,6 +192,8 @@ def _tried(attempt: Callable[[], Any]) -> str:
     except ClientError as error:
         if code_of(error) in ("NotImplemented", "MethodNotAllowed") or status_of(error) == 501:
             return ""
+        if refused(error):
+            raise verdict(error, "S3") from error
         return "denied" if status_of(error) == 403 else code_of(error) or str(status_of(error))
     except (BotoCoreError, HTTPClientError) as error:
         raise verdict(error, "S3") from error

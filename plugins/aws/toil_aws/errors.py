@@ -54,6 +54,11 @@ def status_of(error: BaseException) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def refused(error: BaseException) -> bool:
+    """Whether the credentials themselves are no good, whatever is asked."""
+    return code_of(error) in _REFUSED
+
+
 def retried(error: sdk.ClientError) -> bool:
     """Whether the SDK had sent the request more than once."""
     return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
@@ -173,8 +178,13 @@ def _answer(error: sdk.ClientError, where: str, key: str, region: str) -> ToilEr
     if code in ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException") or status == 301:
         other = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "another region")
         return UsageError(f"{where}: the bucket is in {other}; write that region in its locator")
+    reading = operation in ("GetObject", "HeadObject")
     if status == 403:
-        return UsageError(f"{where}: AWS does not permit {action(operation)} ({code}); ask for that permission, see `toil doctor`")
+        other = "; where the job store has a key of your own, --sse-key must name just that one" if reading and key else ""
+        return UsageError(f"{where}: AWS does not permit {action(operation)} ({code}); ask for that permission, see `toil doctor`{other}")
+    if status == 400 and reading and key:
+        unsaid = "the credentials have expired, or " if code == "400" else ""  # the answer to HEAD does not say why
+        return UsageError(f"{where}: {key} cannot be read ({one_line(error)}): {unsaid}the job store has a key of your own; then name its file by --sse-key")
     return StoreError(key, f"{where}: {code or status} on {operation}: {one_line(error)}")
 
 

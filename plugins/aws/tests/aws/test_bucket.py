@@ -19,6 +19,7 @@ from toil_core.options import Config
 from toil_core.wire.patient import PatientStore
 
 from toil_aws import clients
+from toil_aws.bucket import only_tls
 from toil_aws.job_store import S3JobStore
 from toil_aws.names import MARKER
 from toil_aws.options import AwsOptions, parse_part, parse_tag
@@ -65,9 +66,7 @@ def test_a_kms_key_is_used_through_a_bucket_key(s3: Any, name: str) -> None:
 
 
 def test_the_policy_admits_tls_only(s3: Any, name: str) -> None:
-    from toil_aws.bucket import Bucket
-
-    policy = json.loads(Bucket(s3, name, "us-west-2", AwsOptions(), "", amazon=True)._only_tls())
+    policy = json.loads(only_tls(s3, name))
     statement = policy["Statement"][0]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -230,6 +229,13 @@ def test_blobs_with_a_customer_key_need_it(real: Server, name: str, key: str) ->
             store.url("small", 60)
         with pytest.raises(ClientError):
             boto3.client("s3").get_object(Bucket=name, Key="small")
+        with store_at(name) as without:
+            for ask in (lambda: without.read("small"), lambda: without.stat("small")):
+                with pytest.raises(UsageError, match="name its file by --sse-key"):
+                    ask()
+        Path(key).write_bytes(bytes(32))
+        with store_at(name, sse_key=key) as other, pytest.raises(UsageError, match="--sse-key must name just that one"):
+            other.read("small")
         store.destroy()
 
 

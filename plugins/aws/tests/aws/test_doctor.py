@@ -101,14 +101,28 @@ def proxy(fake: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 def test_the_permission_that_is_missing_is_named(proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
     def denies(asked: Asked) -> Fault | None:
-        return Fault.DENIED if {"lifecycle", "tagging"} & set(asked.query) or asked.method == "GET" and asked.path.endswith("/probe") else None
+        return Fault.DENIED if {"lifecycle", "tagging", "versions"} & set(asked.query) or asked.method == "GET" and asked.path.endswith("/probe") else None
 
     proxy.fault = denies
     code, checks = doctor(capsys, "--aws-region", "us-west-2")
     assert code == 1
     assert checks["aws permissions"]["found"] == (
-        "AWS does not permit s3:PutBucketTagging, s3:GetBucketTagging, s3:PutLifecycleConfiguration, s3:GetObject"
+        "AWS does not permit s3:PutBucketTagging, s3:GetBucketTagging, s3:PutLifecycleConfiguration, s3:GetObject, s3:ListBucketVersions"
     )
+
+
+def test_credentials_that_have_expired_are_no_permission(proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+    proxy.fault = lambda asked: Fault.EXPIRED
+    code, checks = doctor(capsys, "--aws-region", "us-west-2")
+    assert code == 1
+    assert "aws permissions" not in checks
+    assert "the credentials have expired" in checks["aws s3"]["found"]
+
+
+def test_without_a_bucket_nothing_is_said_to_be_permitted(proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+    proxy.fault = lambda asked: Fault.INTERNAL_ERROR
+    _, checks = doctor(capsys, "--aws-region", "us-west-2", "--aws-attempts", "1")
+    assert checks["aws permissions"]["found"] == "they cannot be told without a bucket; s3:CreateBucket: InternalError"
 
 
 def test_a_clock_that_is_wrong_is_told(fake: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
