@@ -69,10 +69,12 @@ class Bucket:
                     if not self._there():
                         return
                     raise NotAJobStore(f"the bucket {self.name} holds no job store, so nothing of it is removed{self._hint_if_empty()}")
-                self._empty()
+                versioned = self._empty()
                 self._s3.delete_object(Bucket=self.name, Key=MARKER)
                 if ours:
                     self._remove()
+                elif versioned:
+                    self._remove_versions()
             except ClientError as error:
                 if code_of(error) != "NoSuchBucket":
                     raise
@@ -225,13 +227,14 @@ class Bucket:
             raise
         return True
 
-    def _empty(self) -> None:
-        """Remove every object but the marker, with all its versions, and what was uploaded in part."""
+    def _empty(self) -> bool:
+        """Remove every object but the marker, with all its versions, and what was uploaded in part; whether there are versions."""
         versioned = self._versioned()
         self._delete_pages(self._versions() if versioned else self._names())
         for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.name):
             for upload in page.get("Uploads", []):
                 self._s3.abort_multipart_upload(Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"])
+        return versioned
 
     def _versioned(self) -> bool:
         try:
@@ -275,10 +278,14 @@ class Bucket:
         except ClientError as error:
             if code_of(error) != "BucketNotEmpty":
                 raise
-            for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name):
-                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                self._delete_page([{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found])
+            self._remove_versions()
             self._s3.delete_bucket(Bucket=self.name)
+
+    def _remove_versions(self) -> None:
+        """Remove every version that is left, those of the marker."""
+        for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            self._delete_page([{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found])
 
 
 def only_tls(client: S3Client, bucket: str) -> str:

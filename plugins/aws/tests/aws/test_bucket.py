@@ -168,6 +168,17 @@ def test_every_version_is_removed(s3: Any, name: str) -> None:
     assert not there(s3, name)
 
 
+def test_no_version_stays_in_a_bucket_that_stays(s3: Any, name: str) -> None:
+    make(s3, name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    with store_at(name) as store:
+        store.prepare()
+        store.create("k", b"1")
+        store.destroy()
+    left = s3.list_object_versions(Bucket=name)
+    assert (left.get("Versions", []), left.get("DeleteMarkers", [])) == ([], [])
+
+
 def test_uploads_that_were_broken_off_are_removed(s3: Any, name: str) -> None:
     with store_at(name) as store:
         store.prepare()
