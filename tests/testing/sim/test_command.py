@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.testing.sim.command import toil_sim
-from toil_core.testing.sim import command
+from toil_core.testing.sim import command, many
 from toil_core.testing.sim.chance import Fault
 from toil_core.testing.sim.conditions import Report
 from toil_core.testing.sim.scenarios import SCENARIOS, named
@@ -53,6 +56,21 @@ def test_many_runs_have_one_hash_of_all_their_traces_whoever_runs_which(capsys: 
     assert hashes[0] not in main(capsys, *chain, "--seed", "2")[1]
 
 
+def test_many_runs_that_are_stopped_say_how_to_go_on(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = many.seeds
+
+    def stopping(*given: Any) -> Iterator[many.Sum]:
+        for part in seeds(*given):
+            signal.raise_signal(signal.SIGINT)
+            yield part
+
+    monkeypatch.setattr(many, "seeds", stopping)
+    former = signal.getsignal(signal.SIGINT)
+    code, out = main(capsys, "--scenario", "shape:single", "--seed", "7", "--runs", "120")
+    assert signal.getsignal(signal.SIGINT) is former
+    assert code == 130 and "go on with: toil-sim --scenario shape:single --seed 57 --runs 70\n50 runs, " in out
+
+
 def test_no_trace_tells_the_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that could not be tried was once said to have begun at the time of the machine that simulates."""
     first = named("stale").world(1).run()
@@ -88,6 +106,8 @@ def test_the_same_seed_is_the_same_run_whatever_python_s_hashes_are(arguments: l
         (["--crashes", "1", "--scenario", "shape:fan,x"], "there is no scenario 'shape:x'"),
         (["--seed", "one"], "'one' is no whole number from 0 on"),
         (["--runs", "0"], "'0' is no whole number from 1 on"),
+        (["--sample", "3"], "--sample goes with --crashes"),
+        (["--trace", "--runs", "3"], "--trace goes with one run"),
     ],
 )
 def test_what_cannot_be_understood_is_told(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from toil_core.testing.sim import many
 from toil_core.testing.sim.chance import Fault
@@ -20,7 +22,9 @@ One run prints its trace's hash, many runs print one of all their traces; both a
 went wrong on purpose is printed too. When something that must hold does not, faults are taken away until only those are left that matter, and
 what happened is printed.
 
-exit codes: 0 when everything held, 1 when something did not, 2 when the command cannot be understood.
+Ctrl-C ends many runs at the next that can be waited for, tells what came of those before, and how to go on; a second one ends them at once.
+
+exit codes: 0 when everything held, 1 when something did not, 2 when the command cannot be understood, 130 when it was stopped.
 """
 
 
@@ -35,14 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
+    if given.sample and not given.crashes:
+        parser.error("--sample goes with --crashes")
+    if given.trace and (given.crashes or given.runs > 1):
+        parser.error("--trace goes with one run; of many, run again the one that went wrong")
     try:
         if given.list:
             _list()
         elif given.crashes:
-            return _many(many.deaths(given.crashes, given.processes, given.sample, _shapes(parser, given.scenario)))
+            return _many(many.deaths(given.crashes, given.processes, given.sample, _shapes(parser, given.scenario)), given)
         elif given.runs > 1:
             _scenario(parser, given.scenario)
-            return _many(many.seeds(given.scenario, range(given.seed, given.seed + given.runs), given.processes))
+            return _many(many.seeds(given.scenario, range(given.seed, given.seed + given.runs), given.processes), given)
         else:
             return _one(_scenario(parser, given.scenario), given)
     except BrokenPipeError:
@@ -139,17 +147,26 @@ def _tell_faults(faults: Sequence[Fault]) -> None:
         print(f"  {fault.kind}: {fault.site}")
 
 
-def _many(parts: Iterator[many.Sum]) -> int:
+def _many(parts: Iterator[many.Sum], given: argparse.Namespace) -> int:
+    with _stops() as stopped:
+        return _add_up(parts, given, stopped)
+
+
+def _add_up(parts: Iterator[many.Sum], given: argparse.Namespace, stopped: Sequence[int]) -> int:
     every = many.Sum()
     live = sys.stderr.isatty()
     for part in parts:
         every.add(part)
+        if stopped and not given.crashes and every.runs < given.runs:
+            print(f"stopped; go on with: toil-sim --scenario {given.scenario} --seed {given.seed + every.runs} --runs {given.runs - every.runs}")
         for name, broken in part.broken:
             print(f"{'' if not live else chr(13)}BROKEN {name}: {broken}", flush=True)
         if part.of:
             print(f"{'' if not live else chr(13)}{part.of}: {part.runs:,} ways, {part.cost:.1f} s of processor time", flush=True)
         if live:
             print(f"\r{every.runs:,} runs", end="", file=sys.stderr, flush=True)
+        if stopped:
+            break
     if live:
         print(file=sys.stderr)
     print(f"{every.runs:,} runs, {every.faults.total():,} faults, {every.leaders:,} leaders, {every.seconds / 86400:,.1f} days of simulated time")
@@ -157,4 +174,20 @@ def _many(parts: Iterator[many.Sum]) -> int:
     for kind, count in sorted(every.faults.items(), key=lambda item: -item[1]):
         print(f"  {kind}: {count:,}")
     print(f"{len(every.broken):,} went wrong" if every.broken else "everything held")
-    return 1 if every.broken else 0
+    return 1 if every.broken else 130 if stopped else 0
+
+
+@contextmanager
+def _stops() -> Iterator[list[int]]:
+    """Gives what has something in it once Ctrl-C was pressed; the next time that ends everything."""
+    signals: list[int] = []
+
+    def asked(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signals.append(number)
+
+    former = signal.signal(signal.SIGINT, asked)
+    try:
+        yield signals
+    finally:
+        signal.signal(signal.SIGINT, former)

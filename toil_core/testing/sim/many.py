@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import multiprocessing
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,7 +77,7 @@ def seeds(scenario: str, which: Iterable[int], processes: int = 1) -> Iterator[S
         processes: How many processes to use.
 
     Returns:
-        What became of some runs, again and again.
+        What became of some runs, again and again, in the order of their seeds.
     """
     yield from _spread(partial(_seeds, scenario), which, processes)
 
@@ -102,8 +103,8 @@ def _spread(run: Callable[[Sequence[T]], Sum], items: Iterable[T], processes: in
     if processes == 1:
         yield from map(run, parts)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(run, parts)
+    with multiprocessing.get_context("spawn").Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        yield from pool.imap(run, parts)  # in order, so that who stops it knows what is done
 
 
 def _seeds(scenario: str, which: Sequence[int]) -> Sum:
