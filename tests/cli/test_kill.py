@@ -88,6 +88,17 @@ def test_a_leader_hears_what_it_is_asked_through_the_store(tmp_path: Path) -> No
     assert terminal.end() == 143
 
 
+def test_a_run_that_ended_in_good_order_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = stores.begun(tmp_path / "s")
+    stores.led(store, pid=stores.dead_process())
+    stores.committed(store)
+    stores.folded(store, ended=True)
+    before = sorted(blob.key for blob in store.list())
+    assert killed(tmp_path / "s") == 0
+    assert "nothing runs" in capsys.readouterr().out
+    assert sorted(blob.key for blob in store.list()) == before
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_where_no_leader_was(begun: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -15,6 +16,8 @@ from toil_core.events import Event
 from toil_core.leader.tell import Listener
 from toil_core.leader.watch_options import WatchOptions
 from toil_core.options import Config
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -37,8 +40,17 @@ def recorded(config: Config) -> Iterator[list[Listener]]:
         raise BadOption(f"file of events {path} cannot be written: {error.strerror}") from None
     with stream:
 
+        full = False
+
         def write(event: Event) -> None:
-            stream.write(line(event))
+            nonlocal full
+            if full:
+                return
+            try:
+                stream.write(line(event))
+            except OSError as error:
+                full = True
+                _log.warning("the file of events %s cannot be written any more: %s; the run goes on without it", path, error.strerror)
 
         yield [write]
 

@@ -61,7 +61,7 @@ def kill(store: JobStore, locator: str, *, force: bool = False, seconds: float =
     if not epoch.last_epoch(store) and status.workflow_info(store, locator) is None:
         raise NoSuchJobStore(f"no workflow was begun at {locator}, so nothing runs")
     leader = status.leader_status(store)
-    if leader.state in ("none", "stopped"):
+    if leader.state in ("none", "stopped") or (leader.state == "dead" and status.ended_by(store, leader.epoch)):
         return Killed("over", leader.epoch, leader.host, leader.pid)
     info = epoch.leader_info(store, leader.epoch)
     if info is not None and leader.state == "running":

@@ -296,12 +296,13 @@ def leader_status(store: JobStore) -> LeaderStatus:
     """What is known of the newest leader, without reading the graph when that is not needed."""
     last = epoch.last_epoch(store)
     status = describe_leader(store, last)
-    if status.state in ("running", "unknown") and _ended_by(store, last):
+    if status.state in ("running", "unknown") and ended_by(store, last):
         return msgspec.structs.replace(status, state="stopped")
     return status
 
 
-def _ended_by(store: JobStore, last: int) -> bool:
+def ended_by(store: JobStore, last: int) -> bool:
+    """Whether the leader of that epoch ended in good order."""
     try:
         return checkpoints.ended(store) == last
     except NoSuchKey:  # a leader that is at work has just replaced it
