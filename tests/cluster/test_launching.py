@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+import msgspec
 import pytest
 
 from toil_core.cluster import launch as launch_module
 from toil_core.cluster import launching, scale
 from toil_core.cluster.access import open_cluster
+from toil_core.cluster.bundle import differences
 from toil_core.cluster.launch import Launch
 from toil_core.cluster.launching import launch_cluster
 from toil_core.cluster.listing import node_statuses, phases_of, state_of
@@ -207,6 +209,30 @@ def test_secrets_lie_in_the_clusters_own_folder_until_they_are_sent(monkeypatch:
     (state.make_staging() / "left").write_bytes(SECRET)
     assert list(state.make_staging().iterdir()) == []
     assert state.make_staging().stat().st_mode & 0o777 == 0o700
+
+
+def test_who_adds_nodes_with_other_packages_is_warned(monkeypatch: pytest.MonkeyPatch, config: Config) -> None:
+    told: list[str] = []
+    state = ClusterState("demo")
+    with LocalProvisioner(config) as cloud:
+        try:
+            file = launch(monkeypatch, config, Engine(works=True))
+            assert any(name == "toil-core" for name, _, _ in file.packages)
+            scaled(monkeypatch, Engine(works=True), "2", told)
+            assert not any("warning" in line for line in told)
+            others = [(name, "0.1" if name == "msgspec" else version, digest) for name, version, digest in file.packages]
+            state.write(msgspec.structs.replace(file, packages=tuple(others)))
+            scaled(monkeypatch, Engine(works=True), "3", told)
+            (warning,) = [line for line in told if "warning" in line]
+            assert f"not what the others have: msgspec {msgspec.__version__} (there 0.1); " in warning
+        finally:
+            cloud.destroy("demo")
+
+
+def test_differences_of_packages_are_told() -> None:
+    there = [("same", "1", "a"), ("older", "1", "b"), ("edited", "2", "c"), ("gone", "3", "d")]
+    here = [("same", "1", "a"), ("older", "2", "e"), ("edited", "2", "f"), ("new", "4", "g")]
+    assert differences(there, here) == ["edited 2 with other files", "no gone (there 3)", "new 4 (there none)", "older 2 (there 1)"]
 
 
 def test_adding_and_launching_may_be_interrupted_twice(monkeypatch: pytest.MonkeyPatch, config: Config) -> None:

@@ -55,6 +55,32 @@ class Image:
     contents: tuple[wheels.Content, ...]
     requirements: tuple[str, ...]
 
+    @property
+    def packages(self) -> tuple[tuple[str, str, str], ...]:
+        """Name, version and digest of each distribution."""
+        return tuple((each.name, each.version, each.digest) for each in self.contents)
+
+
+def differences(there: Iterable[tuple[str, str, str]], here: Iterable[tuple[str, str, str]]) -> list[str]:
+    """How the distributions here differ from those there, for the user.
+
+    Args:
+        there: Name, version and digest of each that nodes have.
+        here: The same of each that nodes to add would get.
+    """
+    old, new = ({name: (version, digest) for name, version, digest in each} for each in (there, here))
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            found.append(f"no {name} (there {old[name][0]})")
+        elif name not in old:
+            found.append(f"{name} {new[name][0]} (there none)")
+        elif old[name][0] != new[name][0]:
+            found.append(f"{name} {new[name][0]} (there {old[name][0]})")
+        elif old[name] != new[name]:
+            found.append(f"{name} {new[name][0]} with other files")
+    return found
+
 
 def python_version() -> str:
     """The version of Python that this program runs on, `3.11`."""

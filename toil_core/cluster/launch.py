@@ -41,6 +41,8 @@ _AWAITED = {
     "engine": "the engine to be started",
     "ready": "the engine to work",
 }
+_SHOWN = 5
+"""Of so many packages that differ the user is told."""
 _SHORT = 60.0
 """Seconds that a machine may take to appear of a type of which the cloud said that it has too few."""
 
@@ -71,10 +73,12 @@ class Software:
     Args:
         requirements: Path of the user's requirements file.
         bundle: Path of a bundle, which has all of it.
+        packages: What the cluster's other nodes have; see `Image.packages`. Empty when there are none, or it is not known.
     """
 
     requirements: Path | None = None
     bundle: Path | None = None
+    packages: tuple[tuple[str, str, str], ...] = ()
 
 
 NOTHING_MORE = Software()
@@ -85,7 +89,8 @@ REQUIREMENTS, BUNDLE = "requirements.txt", "bundle.tar"
 def kept_software(state: ClusterState) -> Software:
     """What the nodes of a cluster get, as it was kept when it was launched."""
     requirements, packed = state.folder / REQUIREMENTS, state.folder / BUNDLE
-    return Software(requirements if requirements.exists() else None, packed if packed.exists() else None)
+    there = state.read().packages if state.exists() else ()
+    return Software(requirements if requirements.exists() else None, packed if packed.exists() else None, there)
 
 
 class Launch:
@@ -108,7 +113,7 @@ class Launch:
         self._transport, self._engine = Interruptible(place.transport, self._give_up), place.engine
         self._wanted = list(wanted)
         self._leader = leader
-        self._software = software
+        self._software, self._tell = software, tell
         self._bundle = offline.read(software.bundle) if software.bundle else None
         self._kind = self._bundle.kind if self._bundle else bundle.this_kind()
         self._machines = Machines(partial(place.provisioner.nodes, place.state.name), self._give_up)
@@ -176,8 +181,18 @@ class Launch:
             self.image, self._archive = Image(self._bundle.name, (), ()), self._software.bundle
             return f"{len(self._bundle.distributions)} distributions of the bundle"
         self.image = bundle.image(self._engine.requirements(), self._software.requirements)
+        if self._software.packages:
+            self._warn_of(bundle.differences(self._software.packages, self.image.packages))
         self._archive = bundle.archive(self.image, bundle.cache_folder())
         return f"{len(self.image.contents)} distributions in {self._archive.stat().st_size / (1 << 20):.1f} MiB"
+
+    def _warn_of(self, differences: Sequence[str]) -> None:
+        if differences:
+            more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+            self._tell(
+                f"warning: new nodes get what is installed here, and that is not what the others have: {', '.join(differences[:_SHOWN])}{more}; "
+                "install the same here, or launch the cluster anew, if jobs shall find the same on every node"
+            )
 
     def _prepare(self, limit: float) -> str:
         self._provisioner.prepare(self._state.name)

@@ -94,7 +94,9 @@ def launch_cluster(
         except BaseException as error:  # noqa: BLE001  raised again once all is taken back
             raise _after(error, state, provisioner, launch, keep=keep, tell=tell) from (error.cause if isinstance(error, PhaseFailed) else error)
         nodes = tuple(asdict(node) for node in wanted if node.name not in launch.left_out)
-        file = msgspec.structs.replace(file, ready=True, nodes=nodes, image=launch.image.name, transport=reached[TransportOptions].transport or "ssh")
+        file = msgspec.structs.replace(
+            file, ready=True, nodes=nodes, image=launch.image.name, packages=launch.image.packages, transport=reached[TransportOptions].transport or "ssh"
+        )
         state.write(file)
         return file
 

@@ -43,6 +43,7 @@ class ClusterFile(msgspec.Struct, frozen=True):
         nodes: The nodes that were asked for, the leader first.
         workers: The kinds of workers that may be added by autoscaling, as the user wrote them.
         image: The name of what its nodes have installed.
+        packages: The distributions in it: name, version and digest of each.
         python_requirements: What its nodes have beside that, as lines of a requirements file.
         worker_disk: Bytes of root disk of a worker; 0 for the type's own.
         version: The version of the program that launched it.
@@ -58,6 +59,7 @@ class ClusterFile(msgspec.Struct, frozen=True):
     nodes: tuple[dict[str, Any], ...] = ()
     workers: str = ""
     image: str = ""
+    packages: tuple[tuple[str, str, str], ...] = ()
     python_requirements: tuple[str, ...] = ()
     worker_disk: int = 0
     version: str = __version__
