@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         leader_disk=arguments.leader_storage, worker_disk=arguments.node_storage,
     )  # fmt: skip
     workers = ",".join(f"{each.offer or arguments.node_type}={each.least}-{each.most}" for each in arguments.workers)
-    software = Software(*(Path(each).expanduser() if each else None for each in (arguments.python_requirements, arguments.bundle)))
+    requirements, packed = (Path(each).expanduser() if each else None for each in (arguments.python_requirements, arguments.bundle))
+    software = Software(requirements, packed)
     file = launch_cluster(
         arguments.name, wanted, config, engine=arguments.engine, workers=workers, software=software,
         worker_disk=arguments.node_storage, keep=arguments.keep, least=arguments.least_workers, tell=tell,
