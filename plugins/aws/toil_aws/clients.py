@@ -34,6 +34,16 @@ def session(options: AwsOptions) -> Any:
         return boto3.session.Session(profile_name=options.profile)
 
 
+def has_credentials(options: AwsOptions) -> bool:
+    """Whether the SDK finds any.
+
+    Raises:
+        UsageError: What gives them cannot be used.
+    """
+    with translated("AWS"), readable():
+        return session(options).get_credentials() is not None
+
+
 @contextmanager
 def readable() -> Iterator[None]:
     """Say what is wrong with the files of credentials, or with the program that they name, where the SDK just falls over it.

@@ -252,7 +252,7 @@ def _client_for(place: Place, options: AwsOptions, *, writing: bool) -> S3Client
 
 @lru_cache(maxsize=64)
 def _clients(bucket: str, options: AwsOptions, writing: bool) -> S3Client:
-    anonymous = not writing and clients.session(options).get_credentials() is None
+    anonymous = not writing and not clients.has_credentials(options)
     asking = _general(options, anonymous)
     region = asking.meta.region_name if clients.endpoint(options) else _region_of(asking, bucket)
     return asking if region in (None, asking.meta.region_name) else clients.s3(options, region, anonymous=anonymous)

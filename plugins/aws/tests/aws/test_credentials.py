@@ -16,7 +16,9 @@ from tests.proxy import Fault, Proxy, proxy_to
 from tests.scripts import run_script
 from tests.servers import Server
 from toil_core.cli import main
+from toil_core.errors import UsageError
 from toil_core.options import Config
+from toil_core.plugins import open_url
 
 from toil_aws.job_store import S3JobStore
 from toil_aws.options import AwsOptions
@@ -92,7 +94,7 @@ def container(key: str, secret: str, seconds: float) -> Iterator[tuple[str, list
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """No credentials in the environment."""
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(variable)
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture
@@ -168,6 +170,14 @@ def test_what_cannot_be_used_is_told_in_a_line(fake: Server, profiles: None, nam
     assert len(lines) == 1 and said in lines[0]
     assert main(["doctor", "--aws-profile", profile]) == 1
     assert "aws credentials" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("program", ["echo no JSON", "/no/such/program"])
+def test_a_program_of_credentials_that_is_wrong_is_told_of_a_url(nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    (tmp_path / "config").write_text(f"[profile wrong]\ncredential_process = {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(UsageError, match="s3://bucket/k: AWS: .*credential_process"):
+        open_url("s3://bucket/k", "rb", Config([AwsOptions(profile="wrong")]))
 
 
 @pytest.fixture
