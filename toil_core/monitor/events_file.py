@@ -17,7 +17,7 @@ from toil_core.leader.tell import Listener
 from toil_core.leader.watch_options import WatchOptions
 from toil_core.options import Config
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("toil.leader")
 
 
 @contextmanager
