@@ -38,6 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SURVIVORS = ROOT / "tools" / "survivors.toml"
 SPARE = 5
 """Seconds of processor time that a mutant may add to a test; what takes more goes round in circles."""
+PATIENCE = 60
+"""Seconds that a mutant may let a test wait, and thirty times what it takes: a busy machine kills no mutant."""
 MEMORY = 4 << 30
 _PASSED, _FAILED, _STRANGE = 0, 1, 70
 """How a mutant's process ends: no test failed, one did, or they were not tried; any other end is a kill."""
@@ -195,6 +197,7 @@ def attempt(session: pytest.Session, mutant: Mutant | None, reached: Mapping[str
         if one is not None and (mutant is None or one.any(str(mutant.subject.path), mutant.mutation.line, mutant.mutation.last)):
             limit = int(time.process_time() + 2 * one.seconds) + SPARE
             resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+            items[name].add_marker(pytest.mark.timeout(PATIENCE + 30 * one.seconds), append=False)
             items[name].config.hook.pytest_runtest_protocol(item=items[name], nextitem=None)
             if session.testsfailed:
                 return _FAILED
@@ -289,7 +292,7 @@ def collect(tries: Tries, tests: Sequence[str]) -> None:
     settings.load_profile("mutants")
     quick = f"not {' and not '.join(_SLOW)}"
     loaded = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis is
-    plain = ["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-o", "timeout=300", "-k", quick]
+    plain = ["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", loaded, "-k", quick]
     pytest.main([*tests, *plain], plugins=[tries])
 
 

@@ -17,6 +17,7 @@ from toil_core.leader.graph import Graph
 from toil_core.leader.loop import Loop
 from toil_core.leader.moves import Finish
 from toil_core.leader.retries import Policy
+from toil_core.leader.surroundings import REAL, Surroundings
 from toil_core.leader.tell import Listener, Teller
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Result
@@ -111,6 +112,7 @@ class Machine(Player):
     Args:
         policy: How failures are treated.
         listeners: Who is told what happens.
+        around: The world around the leader.
     """
 
     def __init__(
@@ -121,13 +123,14 @@ class Machine(Player):
         *,
         policy: Policy | None = None,
         listeners: Iterable[Listener] = (),
+        around: Surroundings = REAL,
     ) -> None:
         super().__init__(store, root, behaviour)
         store.create(INITIAL, self.world.blobs[INITIAL])
         self.graph = Graph(1, policy or Policy(backoff=0.0), self.world.sizing)
         load_initial(store, self.graph)
         self.checkpoints = Checkpoints(store, 1)
-        self.loop = Loop(self.graph, store, "memory:for-workers", keys.setup(1), self, self.checkpoints, Teller(listeners))
+        self.loop = Loop(self.graph, store, "memory:for-workers", keys.setup(1), self, self.checkpoints, Teller(listeners), around=around)
 
     def run(self) -> Finish:
         with self:

@@ -666,6 +666,14 @@ def test_what_never_started_and_was_cancelled_is_no_attempt() -> None:
     assert (attempt.name, attempt.outcome, attempt.started, attempt.wall) == ("b", Reason.CANCELLED.value, 5.0, 2.0)
 
 
+def test_what_was_lost_before_anybody_said_that_it_started_is_an_attempt() -> None:
+    world = World(Plan("root"))
+    world.now = 7.0
+    world.lose(request_of(world, "root"))
+    (attempt,) = history.decode(world.graph.past.blob(), "")
+    assert (attempt.name, attempt.outcome, attempt.started, attempt.wall) == ("root", Reason.NODE_LOST.value, 0.0, 0.0)
+
+
 def test_a_new_leader_waits_for_nothing_that_the_old_one_waited_for() -> None:
     world = World(Plan("root"), policy=Policy(tries=3, backoff=50.0))
     world.commit(request_of(world, "root"), fails=failing("root"))

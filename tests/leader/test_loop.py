@@ -23,6 +23,7 @@ from toil_core.job_store import JobStore
 from toil_core.leader import checkpoints as folding
 from toil_core.leader.retries import Policy
 from toil_core.leader.run import _signals
+from toil_core.leader.surroundings import Surroundings
 from toil_core.options import Config
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure
@@ -405,6 +406,24 @@ def test_a_listener_that_fails_is_logged_and_the_others_go_on(store: JobStore, c
     assert machine.run().outcome == "succeeded"
     assert len(calls) == 1 and len([event for event in told if isinstance(event, JobDone)]) == 3
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_a_request_that_is_told_twice_to_run_started_the_first_time(store: JobStore) -> None:
+    def runs_twice(machine: Machine, work: Work) -> None:
+        machine.put(Update(work.request, State.RUNNING, node="n1"), Update(work.request, State.RUNNING, node="n2"))
+        carried(machine, work)
+
+    def look(event: Event) -> None:
+        if isinstance(event, JobStarted) and event.name == "a":
+            request = machine.graph.requests[event.request]
+            seen.append((request.node, request.started))
+
+    seen: list[tuple[str, float]] = []
+    clock = itertools.count(1000.0)
+    machine = Machine(store, three(), {"a": [runs_twice]}, listeners=[look], around=Surroundings(now=lambda: next(clock)))
+    assert machine.run().outcome == "succeeded"
+    assert [node for node, _ in seen] == ["n1", "n2", "here"]
+    assert len({started for _, started in seen}) == 1 and seen[0][1] > 1000
 
 
 # Checkpoints on the way, and the end of a leader

@@ -294,3 +294,20 @@ def test_what_is_still_asked_for_when_it_is_done_is_forgotten_like_any_other(fol
         world.crash()
     finish(world, "user")
     assert world.deleted == ["files/t"]
+
+
+def test_services_that_were_over_below_it_are_counted_no_more_when_it_runs_again() -> None:
+    users = [Plan(f"user{number}", services=[service("db")], children=[Plan("served")]) for number in range(2)]
+    top = Plan("top", checkpoint=True, adds_children=[*users, broken()])
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top", "user0", "user1")
+    for _ in range(2):
+        up(world, "db")
+        finish(world, "served")
+        world.end_service(next(iter(world.asked)))
+    tally = world.graph.tallies["db"]
+    assert (tally.total, tally.ran) == (2, 2)
+    fail(world, "broken")
+    tally = world.graph.tallies["db"]
+    assert (tally.total, tally.ran) == (0, 0) and (world.graph.total, world.graph.ran) == (2, 1)
+    assert world.run().outcome == "succeeded"

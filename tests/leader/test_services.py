@@ -522,3 +522,19 @@ def test_services_are_no_part_of_the_backlog() -> None:
 def test_what_just_fits_lacks_nothing_however_it_is_added_up() -> None:
     assert lacks(Requirement(cores=0.3), [Requirement(cores=0.1)] * 3) == "", "which make a little more than 0.3"
     assert lacks(Requirement(cores=0.3), [Requirement(cores=0.1001)] * 3) == "0.3003 cores; there are 0.3"
+
+
+def test_a_service_that_a_new_leader_started_is_in_use_as_any_other() -> None:
+    world = World(served(service("db"), service("cache")), policy=QUICK)
+    finish(world, "root")
+    up(world, "db", "cache")
+    world.checkpoint()
+    world.crash()
+    up(world, "db", "cache")
+    world.lose(request_of(world, "cache"))
+    assert not asked(world), "one that failed stops no other"
+    up(world, "cache")
+    world.end_service(request_of(world, "db"))
+    assert [failed.failure.message for failed in world.failed][-1] == "the service ended while it was in use"
+    up(world, "db")
+    assert world.run().outcome == "succeeded"
