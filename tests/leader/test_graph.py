@@ -672,6 +672,8 @@ def test_what_was_lost_before_anybody_said_that_it_started_is_an_attempt() -> No
     world.lose(request_of(world, "root"))
     (attempt,) = history.decode(world.graph.past.blob(), "")
     assert (attempt.name, attempt.outcome, attempt.started, attempt.wall) == ("root", Reason.NODE_LOST.value, 0.0, 0.0)
+    (failure,) = world.graph.failures.values()
+    assert failure.message == Reason.NODE_LOST.value, "which is all that is known"
 
 
 def test_a_new_leader_waits_for_nothing_that_the_old_one_waited_for() -> None:

@@ -216,3 +216,12 @@ def test_a_kind_that_may_not_go_out_now_keeps_no_other_back() -> None:
     for job in jobs[0]:
         job.stage = DONE
     assert len(list(issuer.ready())) == 5, "those that went on elsewhere are none"
+
+
+def test_of_those_that_failed_before_none_is_forgotten() -> None:
+    issuer = Issuer(1, Sizing())
+    for number in range(3):
+        job = JobState(str(number), TINY, b"")
+        job.stage, job.tries = READY, 1
+        issuer.push(job)
+    assert sizes(issuer) == [1, 1, 1]

@@ -311,3 +311,23 @@ def test_services_that_were_over_below_it_are_counted_no_more_when_it_runs_again
     tally = world.graph.tallies["db"]
     assert (tally.total, tally.ran) == (0, 0) and (world.graph.total, world.graph.ran) == (2, 1)
     assert world.run().outcome == "succeeded"
+
+
+def test_files_of_an_inner_one_that_is_done_go_with_the_outer_one() -> None:
+    inner = Plan("inner", checkpoint=True, adds_children=[Plan("kept")])
+    outer = Plan("outer", checkpoint=True, adds_children=[inner, broken()])
+    world = World(Plan("root", children=[outer]), policy=QUICK)
+    finish(world, "root", "outer", "inner", "kept")
+    fail(world, "broken")
+    assert {world.nodes[prefix.split("/")[2]].plan.name for prefix in world.swept} == {"outer", "inner", "kept"}
+
+
+def test_nothing_holds_what_was_dropped() -> None:
+    producer = Plan("producer", size=2000)
+    top = Plan("top", checkpoint=True, size=2000, adds_children=[producer, Plan("user", needs=[producer], size=2000), broken()])
+    world = World(Plan("root", children=[top]), policy=QUICK, carried=False)
+    finish(world, "root", "top", "producer")
+    fail(world, "broken")
+    assert world.run().outcome == "succeeded"
+    world.collect()
+    assert {keys.commit_parts(key)[0] for key in world.graph.held} == {"1-1"}, "only the root's own value is still held"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
 
@@ -193,3 +194,12 @@ class TestCreateOnce:
 
         monkeypatch.setattr(store, "create", create)
         assert not commits.create_once(store, KEY, b"mine")
+
+    @pytest.mark.parametrize(("readings", "ours"), [([b"mixe", b"mine"], True), ([b"mixe", b"mixe"], False)], ids=["altered once", "twice the same"])
+    def test_of_another_s_blob_two_equal_readings_are_proof(
+        self, store: JobStore, monkeypatch: pytest.MonkeyPatch, readings: list[bytes], ours: bool
+    ) -> None:
+        store.create(KEY, b"mine")
+        left = iter(readings)
+        monkeypatch.setattr(store, "read", lambda key, start=0, stop=None: io.BytesIO(next(left)))
+        assert commits.create_once(store, KEY, b"mine") is ours

@@ -351,7 +351,7 @@ class Graph:
         while stack:
             job = stack.pop()
             job.holders -= 1
-            if job.holders or not (job.ran or job.value is not None):  # a service has a value also while it is started anew
+            if job.holders:
                 continue
             self.unref(job.value)
             job.value = None
