@@ -331,3 +331,13 @@ def test_nothing_holds_what_was_dropped() -> None:
     assert world.run().outcome == "succeeded"
     world.collect()
     assert {keys.commit_parts(key)[0] for key in world.graph.held} == {"1-1"}, "only the root's own value is still held"
+
+
+def test_others_get_its_value_too_when_a_job_that_it_added_had_it_first() -> None:
+    top = Plan("top", checkpoint=True)
+    top.adds_children.append(Plan("child", needs=[top]))
+    world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)
+    finish(world, "root", "top")
+    assert running(world) == {"child"}
+    finish(world, "child")
+    assert running(world) == {"user"}

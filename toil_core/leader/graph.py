@@ -99,9 +99,8 @@ class Graph:
         self._check_end()
         return self._commands
 
-    def load(self, commit: Commit, key: str, start: int, payload: bytes | None) -> list[Command]:
+    def load(self, commit: Commit, key: str, start: int, payload: bytes | None) -> None:
         """Take in the user's own graph: the commit of request `0`."""
-        self._commands = []
         (entry,) = commit.entries
         result = entry.result
         self.held[key] = 1
@@ -110,7 +109,6 @@ class Graph:
         self.root.holders += 1
         self._release(self.root)
         self._let_go(key)
-        return self._commands
 
     def resume(self) -> list[Command]:
         """What to do first, before any event."""
