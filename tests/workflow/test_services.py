@@ -191,9 +191,11 @@ def with_deaf(job: Job[object], folder: Path) -> int:
     return job.add_child(use(job.add_service(deaf(folder))))  # type: ignore[return-value]
 
 
-def test_a_service_that_does_not_stop_is_killed(tmp_path: Path) -> None:
-    pid = run(with_deaf(tmp_path), job_store=store(tmp_path), service_grace=0.1, **SMALL)
+def test_a_service_that_does_not_stop_is_killed_and_that_is_told(tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    pid = run(with_deaf(tmp_path), job_store=store(tmp_path), service_grace=0.1, events=str(events), **SMALL)
     await_death(pid, 60)
+    assert "the service did not stop in good order: did not end in the 0.1 s that it was given for that" in events.read_text()
 
 
 @service(cores=1)

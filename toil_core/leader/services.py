@@ -276,7 +276,7 @@ class Services:
         service.request = ""
         failed = service.failure if told else failure
         if service.leaving:
-            if failed is not None and failed.reason is not Reason.CANCELLED:
+            if failed is not None and (failed.reason is not Reason.CANCELLED or failed.message != failed.reason.value):  # late
                 self._graph.tell(
                     Said(service.job.id, service.job.kind.name, _WARNING, f"the service did not stop in good order: {failed.message}")
                 )
