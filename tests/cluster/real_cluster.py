@@ -66,11 +66,19 @@ class RealCluster:
         found: dict[str, object] = json.loads(self.toil("cluster-status", "--json").stdout)
         return found
 
-    def workers(self) -> list[str]:
-        """The names of its workers."""
+    def nodes(self) -> list[dict[str, str]]:
+        """What that tells of its nodes."""
         nodes = self.status()["nodes"]
         assert isinstance(nodes, list)
-        return [node["name"] for node in nodes if node["role"] == "worker"]
+        return nodes
+
+    def workers(self) -> list[str]:
+        """The names of its workers."""
+        return [node["name"] for node in self.nodes() if node["role"] == "worker"]
+
+    def states(self) -> dict[str, str]:
+        """The state of each node."""
+        return {node["name"]: node["state"] for node in self.nodes()}
 
     def submit(self, script: Path, *words: str) -> str:
         """Start a run; its name."""

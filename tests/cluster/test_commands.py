@@ -230,6 +230,25 @@ def test_a_cluster_without_its_leader_says_so(tmp_path: Path) -> None:
         alone.destroy_all()
 
 
+def test_a_node_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
+    alone = Clusters(tmp_path, "off")
+    try:
+        alone.launch("alone", "-w", "2")
+        disk = alone.home("alone", "worker-1")
+        disk.rename(tmp_path / "away")
+        told = json.loads(alone.toil("cluster-status", "alone", "--json").stdout)
+        assert [(node["name"], node["state"]) for node in told["nodes"]] == [("leader", "up"), ("worker-1", "unreachable"), ("worker-2", "up")]
+        assert (told["state"], told["trouble"]) == ("ready", "")
+        assert "unreachable: node worker-1 is not there" in alone.toil("cluster-status", "alone").stdout
+        (tmp_path / "away").rename(disk)
+        assert "unreachable" not in alone.toil("cluster-status", "alone").stdout
+        told = json.loads(alone.toil("cluster-status", "alone", "--transport", "nope", "--json").stdout)
+        assert {node["state"] for node in told["nodes"]} == {"up"}
+        assert "the nodes cannot be asked whether they answer" in told["trouble"] and "nope" in told["trouble"]
+    finally:
+        alone.destroy_all()
+
+
 def test_a_damaged_record_says_how_the_cluster_is_removed_all_the_same(tmp_path: Path) -> None:
     alone = Clusters(tmp_path, "off")
     try:

@@ -71,6 +71,7 @@ def nothing_is_lost_with_nodes(cluster: RealCluster) -> None:
     assert sorted(number for number, node in first + again if node == "worker-3") == [0, 1, 2, 3, 4]
     told = cluster.toil("attach", run, "--follow").stdout
     assert told.count("node lost") == 2 and "\n10\n" in told, told
+    assert cluster.states() == {"leader": "up", "worker-2": "unreachable", "worker-3": "up"}
     cluster.lab.heal(cluster.host("worker-2"))
     cluster.lab.fast(cluster.host("worker-3"))
 

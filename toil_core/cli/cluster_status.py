@@ -23,10 +23,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         UsageError: There is no such cluster.
     """
     from toil_core.cluster.access import open_cloud, open_cluster
-    from toil_core.cluster.listing import hourly, node_statuses, phases_of, state_of
+    from toil_core.cluster.listing import asked, hourly, node_statuses, phases_of, state_of
     from toil_core.cluster.runs import runs_of
     from toil_core.cluster.state import ClusterState
     from toil_core.errors import ToilError, UsageError
+    from toil_core.sync_transport import TransportOptions
 
     state = ClusterState(arguments.name)
     file = state.read() if state.exists() else None
@@ -37,12 +38,16 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if file is None and not nodes:
         raise UsageError(f"there is nothing of a cluster {arguments.name}; `toil list-clusters` lists the clusters")
     runs, trouble = [], ""
-    if any(node.role == "leader" and node.state == "up" for node in nodes):
+    if any(node.state == "up" for node in nodes):
+        whom = "the nodes cannot be asked whether they answer"
         try:
             with open_cluster(arguments.name, arguments, config) as cluster:
-                runs = runs_of(cluster.transport, cluster.node())
+                nodes = asked(nodes, cluster.transport, cluster.nodes(), cluster.config[TransportOptions].connect_timeout)
+                whom = "the leader cannot be asked which runs there are"
+                if any(node.role == "leader" and node.state == "up" for node in nodes):
+                    runs = runs_of(cluster.transport, cluster.node())
         except ToilError as error:
-            trouble = f"the leader cannot be asked which runs there are: {error}"
+            trouble = f"{whom}: {error}"
     told = {
         "name": arguments.name, "state": state_of(file, [node.role for node in nodes]), "provisioner": file.provisioner if file else None, "engine": file.engine if file else None,
         "version": file.version if file else None, "launch": phases_of(journal).get("", ""), "dollars_an_hour": price,
@@ -67,7 +72,7 @@ def _text(told: dict[str, object]) -> str:
         lines.append(f"launch:  {told['launch']}")
     if nodes:
         rows = [
-            (str(n["name"]), f"{n['type']}{' (preemptible)' if n['preemptible'] else ''}", str(n["address"]), span(float(str(n["age"]))), str(n["state"]))
+            (str(n["name"]), f"{n['type']}{' (preemptible)' if n['preemptible'] else ''}", str(n["address"]), span(float(str(n["age"]))), _state(n))
             for n in nodes
         ]
         lines += ["", table(("node", "type", "address", "age", "state"), rows, right=(3,))]
@@ -76,3 +81,7 @@ def _text(told: dict[str, object]) -> str:
     if told["trouble"]:
         lines += ["", str(told["trouble"])]
     return "\n".join(lines)
+
+
+def _state(node: dict[str, object]) -> str:
+    return f"{node['state']}: {node['why']}" if node["why"] else str(node["state"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toil_core.cluster.access import open_cloud
+from toil_core.cluster.answering import answers
 from toil_core.cluster.state import ClusterFile, ClusterState, Step, known_clusters
 from toil_core.errors import ToilError
 from toil_core.options import Config
 from toil_core.plugins import open_provisioner
 from toil_core.provisioner import HasClusters, HasNotices, Node, NodeType, Provisioner
+from toil_core.sync_transport import SyncTransport
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class NodeStatus:
         address: Where it is reached.
         age: Seconds since it was launched.
         price: Dollars an hour; None when that is not known.
-        state: What it is at: `up`, the phase of a launch, why that failed, or that it will be taken away.
+        state: What it is at: `up`, `unreachable` when it was asked and did not answer, `not asked` when many others did not, the phase of a
+            launch, why that failed, or that it will be taken away.
+        why: What is wrong with the way to it; empty for nothing.
     """
 
     name: str
@@ -100,6 +104,7 @@ class NodeStatus:
     age: float
     price: float | None
     state: str
+    why: str = ""
 
 
 def node_statuses(cloud: Provisioner, cluster: str, journal: Sequence[Step], *, launching: bool, now: float | None = None) -> list[NodeStatus]:
@@ -125,6 +130,21 @@ def node_statuses(cloud: Provisioner, cluster: str, journal: Sequence[Step], *, 
         address = node.public_address or node.private_address
         found.append(NodeStatus(node.name, node.role, node.type, node.preemptible, address, max(0.0, now - node.launched), price, state))
     return found
+
+
+def asked(statuses: Iterable[NodeStatus], transport: SyncTransport, nodes: Iterable[Node], seconds: float) -> list[NodeStatus]:
+    """The same, once all that should be up were asked whether they are.
+
+    Args:
+        statuses: As far as the cloud knows.
+        transport: The way into the nodes.
+        nodes: The nodes.
+        seconds: How long one may take to answer.
+    """
+    statuses = list(statuses)
+    up = {status.name for status in statuses if status.state == "up"}
+    said = answers(transport, [node for node in nodes if node.name in up], seconds)
+    return [replace(status, state=said[status.name].state, why=said[status.name].why) if status.name in said else status for status in statuses]
 
 
 def phases_of(journal: Iterable[Step]) -> dict[str, str]:
