@@ -32,6 +32,36 @@ def test_a_script_runs_as_the_main_program(tmp_path: Path) -> None:
     assert json.loads(ended.stdout) == ["__main__", str(path), ["scripts/script.py", "--help", "--", "a b"], str(path.parent), True]
 
 
+def package(folder: Path, main: str = SHOWS, name: str = "study") -> Path:
+    (folder / name).mkdir()
+    for file, text in {"__init__.py": "", "steps.py": "from study import known\n", "__main__.py": main}.items():
+        script(folder / name, text, file)
+    return folder / name
+
+
+def test_a_package_runs_as_the_main_program(tmp_path: Path) -> None:
+    made = package(tmp_path)
+    ended = piped("run", "-m", "study", "-m", "a b", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == ["__main__", str(made / "__main__.py"), [str(made / "__main__.py"), "-m", "a b"], str(tmp_path), True]
+
+
+def test_an_error_of_a_module_is_shown_without_frames_of_what_starts_it(tmp_path: Path) -> None:
+    package(tmp_path, "from study import steps\n")
+    ended = piped("run", "-m", "study", cwd=tmp_path)
+    assert ended.returncode == 1 and "cannot import name 'known'" in ended.stderr
+    assert "runpy" not in ended.stderr and "toil_core" not in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["nothing", "study.nothing", "nothing.at.all", ".study", "", "a b", "study/__main__.py", "bare", "study.steps.more"])
+def test_a_module_that_cannot_be_run_is_refused_in_a_line(tmp_path: Path, name: str) -> None:
+    (package(tmp_path) / "__init__.py").write_text("known = 1\n")
+    (tmp_path / "bare").mkdir()
+    ended = piped("run", "-m", name, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert f"there is no module {name!r} that can be run" in ended.stderr and len(ended.stderr.splitlines()) == 1
+
+
 def test_its_exit_code_is_the_scripts(tmp_path: Path) -> None:
     script(tmp_path, "import sys\nsys.exit(7)\n")
     assert piped("run", "script.py", cwd=tmp_path).returncode == 7

@@ -81,6 +81,19 @@ def test_a_run_that_is_submitted_goes_on_without_us_and_is_attached_to(shared: C
     assert (told["state"], told["command"]) == ("ended with code 0", "words.py file:store --text voyage.txt --parts 2")
 
 
+def test_a_package_is_submitted_with_the_folder_that_it_is_in(shared: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "__init__.py").write_text("answer = 42\n")
+    (tmp_path / "study" / "__main__.py").write_text("import sys\nfrom study import answer\nprint(answer, sys.argv[1:])\n")
+    monkeypatch.chdir(tmp_path)
+    id = shared.toil("submit", "shared", "-m", "study", "file:store").stdout.strip()
+    assert id.startswith("study-")
+    assert "42 ['file:store']" in shared.toil("attach", "shared", id).stdout
+    by_file = shared.toil("submit", "shared", "study/__main__.py").stdout.strip()
+    assert by_file.startswith("study-")
+    assert "No module named 'study'" in shared.toil("attach", "shared", by_file, code=1).stdout  # as `python study/__main__.py` has it
+
+
 def test_the_exit_code_of_a_run_is_that_of_attach(shared: Clusters, tmp_path: Path) -> None:
     (tmp_path / "fail.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(5)\n")
     id = shared.toil("submit", "shared", str(tmp_path / "fail.py"), "two words", "$HOME", "'").stdout.strip()
@@ -291,6 +304,7 @@ def test_bad_input_is_a_line_each(shared: Clusters, script: Path) -> None:
         (("attach", "sharde"), "knows of no cluster sharde (did you mean shared?)"),
         (("submit", "shared", "nope.py"), "there is no script nope.py"),
         (("submit", "shared"), "which script?"),
+        (("submit", "shared", "-m", "nope"), "there is no module 'nope' that can be run in"),
         (("ssh-cluster", "shared", "--node", "worker-9", "true"), "has no node worker-9; it has leader, worker-1"),
         (("ssh-cluster", "shared", "--nod", "worker-9", "true"), "unknown option --nod"),
         (("ssh-cluster", "shared", "--forward", "x", "true"), "is no port"),

@@ -1,9 +1,11 @@
-"""`toil run SCRIPT`: run a workflow script as `python SCRIPT` would, with errors that are easier to read."""
+"""`toil run SCRIPT`: run a workflow script as `python SCRIPT` would, or `python -m MODULE`, with errors that are easier to read."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
+import runpy
 import sys
 import traceback
 from collections.abc import Callable
@@ -24,11 +26,17 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_json(parser, "Print JSON: exit code, error, and each workflow's value and counts; what the script prints goes to standard error then. Stands before SCRIPT.")
     help = "A Python script, and what it takes: the job store's LOCATOR, its own arguments, any option of the engine (`toil run SCRIPT --help`)."
+    add_module(parser)
     parser.add_argument("script", nargs=argparse.PARSER, metavar="SCRIPT", help=help)
     parser.epilog = (
         "exit codes: 0 when the workflow succeeded, 1 when it failed, 2 when something must be changed "
         "before it can run, 130 after Ctrl-C, 143 after SIGTERM, both ready for --restart."
     )
+
+
+def add_module(parser: OptionParser) -> None:
+    """Add the option that says that a script is named as a module."""
+    parser.add_argument("-m", "--module", action="store_true", help="SCRIPT is the name of a module or a package, to be run as `python -m` would. Stands before it.")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -42,22 +50,53 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         SystemExit: The script left that way.
     """
     script, *rest = arguments.script[1:] if arguments.script[0] == "--" else arguments.script
-    code = compiled(script)
     chosen = getattr(arguments, CONFIG_DEST, None)
     if chosen:
         os.environ[CONFIG_VARIABLE] = chosen
+    program = _of_module(script) if arguments.module else _of_script(script)
+    sys.argv = [script, *rest]
+    return _told(program) if arguments.json else _ended(program)
+
+
+def _of_script(script: str) -> Callable[[], None]:
+    code = compiled(script)
     main = ModuleType("__main__")
     main.__dict__.update(__file__=os.path.abspath(script), __builtins__=__builtins__, __cached__=None)
     sys.modules["__main__"] = main
-    sys.argv = [script, *rest]
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.realpath(script))
-
 
     def program() -> None:
         exec(code, main.__dict__)  # noqa: S102  it is the user's own program
 
-    return _told(program) if arguments.json else _ended(program)
+    return program
+
+
+def _of_module(name: str) -> Callable[[], None]:
+    if not sys.flags.safe_path:
+        sys.path[0] = os.getcwd()
+
+    def program() -> None:
+        if not _can_be_run(name):
+            raise UsageError(f"there is no module {name!r} that can be run, here or among what is installed; a package needs a __main__.py for that")
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+    return program
+
+
+def _can_be_run(name: str) -> bool:
+    """Whether there is such a module; a package has to have its own main module."""
+    if name.startswith("."):
+        return False
+    try:
+        found = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            return False
+        raise  # what it imports itself
+    except ValueError:
+        return False
+    return found is not None and (found.submodule_search_locations is None or importlib.util.find_spec(f"{name}.__main__") is not None)
 
 
 def _ended(program: Callable[[], None]) -> int:
@@ -173,4 +212,5 @@ def _own(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _is_engine(trace: TracebackType) -> bool:
-    return trace.tb_frame.f_code.co_filename.startswith(_ENGINE)
+    name = trace.tb_frame.f_code.co_filename
+    return name.startswith(_ENGINE) or name == "<frozen runpy>"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from toil_core.cli.as_json import add_json, print_json
+from toil_core.cli.run import add_module
 from toil_core.cluster.arguments import add_name, add_rest, tell
 from toil_core.errors import BadOption
 from toil_core.options import Config, OptionParser
@@ -15,6 +16,7 @@ def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_name(parser)
     add_json(parser)
+    add_module(parser)
     add_rest(parser, "script", "A script here, and what it takes. The folder that it is in goes along, as `toil run` would send it to workers.")
 
 
@@ -30,10 +32,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     given = words(arguments.script)
     if not given:
         raise BadOption(f"which script? toil submit {arguments.name} SCRIPT ARGUMENTS…")
+    program = runs.Program.of_module(given[0], Path.cwd()) if arguments.module else runs.Program.of_script(Path(given[0]).expanduser())
     with open_cluster(arguments.name, arguments, config) as cluster:
         cluster.check_fit()
-        id = runs.new_id(given[0])
-        left_out = runs.submit(cluster.transport, cluster.node(), Path(given[0]).expanduser(), given[1:], id)
+        id = program.new_id()
+        left_out = runs.submit(cluster.transport, cluster.node(), program, given[1:], id)
     if arguments.json:
         print_json({"name": arguments.name, "run": id, "left_out": left_out})
         return 0

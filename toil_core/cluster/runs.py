@@ -46,10 +46,48 @@ class Run:
     command: str
 
 
-def new_id(script: str) -> str:
-    """A name for a run of a script, which no other run has."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(script).stem).strip("-")[:40] or "run"
-    return f"{stem}-{secrets.token_hex(3)}"
+@dataclass(frozen=True)
+class Program:
+    """What is to be run.
+
+    Args:
+        folder: What goes along; the run starts in it.
+        file: The file that is run, somewhere in the folder.
+        words: What `toil run` is told, to find it in the folder.
+    """
+
+    folder: Path
+    file: Path
+    words: tuple[str, ...]
+
+    @classmethod
+    def of_script(cls, script: Path) -> Program:
+        """A script, with the folder that it is in.
+
+        Raises:
+            UsageError: There is no such file.
+        """
+        if not script.is_file():
+            raise UsageError(f"there is no script {script}")
+        return cls(script.absolute().parent, script, (script.name,))
+
+    @classmethod
+    def of_module(cls, name: str, folder: Path) -> Program:
+        """A module or package below a folder, which `python -m` would run there.
+
+        Raises:
+            UsageError: There is none.
+        """
+        place = folder.joinpath(*name.split("."))
+        for file in (place.with_name(f"{place.name}.py"), place / "__main__.py"):
+            if all(part.isidentifier() for part in name.split(".")) and file.is_file():
+                return cls(folder, file, ("-m", name))
+        raise UsageError(f"there is no module {name!r} that can be run in {folder}; go to the folder that has it, or its outermost package")
+
+    def new_id(self) -> str:
+        """A name for a run, which no other run has."""
+        stem = self.file.absolute().parent.name if self.file.stem == "__main__" else self.file.stem
+        return f"{re.sub(r'[^A-Za-z0-9_-]+', '-', stem).strip('-_')[:40] or 'run'}-{secrets.token_hex(3)}"
 
 
 def check_id(id: str) -> str:
@@ -63,13 +101,13 @@ def check_id(id: str) -> str:
     return id
 
 
-def submit(transport: SyncTransport, node: Node, script: Path, arguments: Sequence[str], id: str) -> list[str]:
-    """Copy a script with the folder that it is in, and start it.
+def submit(transport: SyncTransport, node: Node, program: Program, arguments: Sequence[str], id: str) -> list[str]:
+    """Copy a program with its folder, and start it.
 
     Args:
         transport: The way into the node.
         node: The leader.
-        script: The script.
+        program: The program.
         arguments: What it takes.
         id: What to call the run.
 
@@ -77,17 +115,15 @@ def submit(transport: SyncTransport, node: Node, script: Path, arguments: Sequen
         Data files that are too large to have been copied.
 
     Raises:
-        UsageError: There is no such script, or the leader has no terminal multiplexer.
+        UsageError: The leader has no terminal multiplexer.
     """
-    if not script.is_file():
-        raise UsageError(f"there is no script {script}")
     search = Search()
-    words = ["toil", "run", script.name, *arguments]
+    words = ["toil", "run", *program.words, *arguments]
     with tempfile.TemporaryDirectory(prefix="toil-") as name:
         run = Path(name)
-        for found in search.files(str(script.absolute().parent), None):
+        for found in search.files(str(program.folder), None):
             _copy(Path(found.path), run / "code" / found.name)
-        _copy(script, run / "code" / script.name)
+        _copy(program.file, run / "code" / program.file.absolute().relative_to(program.folder.absolute()))
         (run / "command").write_text(json.dumps(words))
         transport.push(node, run, PurePosixPath(".toil/runs") / id)
     started = transport.run(node, ["sh", "-c", run_scripts.START, "sh", id, *words], timeout=60)
