@@ -8,7 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -44,6 +44,7 @@ class Asked:
         path: Its path, unquoted.
         query: Its query; names without values have the value ``.
         range: The part of an object that it asks for.
+        operation: The same for each try of one operation, as AWS's SDK marks them; empty where nothing is marked.
         fault: What was done to it.
     """
 
@@ -51,6 +52,7 @@ class Asked:
     path: str
     query: dict[str, str]
     range: str = ""
+    operation: str = ""
     fault: Fault | None = None
 
     @property
@@ -82,9 +84,16 @@ class Proxy:
         left = [fault] * times
         self.fault = lambda asked: left.pop() if left and wanted(asked) else None
 
+    def operations(self) -> list[Asked]:
+        """What was asked, each once however often it was tried: a server under load may make the SDK try anything again."""
+        first: dict[str, Asked] = {}
+        for number, asked in enumerate(self.asked):
+            first.setdefault(asked.operation or str(number), asked)
+        return list(first.values())
+
     def count(self, method: str = "", containing: str = "") -> int:
-        """How many requests of a method have a text in their path."""
-        return sum(asked.method == method and containing in asked.path if method else containing in asked.path for asked in self.asked)
+        """How many operations of a method have a text in their path."""
+        return sum(containing in asked.path and method in ("", asked.method) for asked in self.operations())
 
 
 @contextmanager
@@ -126,10 +135,10 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
             body = self._body()
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-            asked = Asked(self.command, unquote(parts.path), query, self.headers.get("Range", ""))
+            asked = Asked(self.command, unquote(parts.path), query, self.headers.get("Range", ""), self.headers.get("amz-sdk-invocation-id", ""))
             with lock:
                 fault = proxy.fault(asked)
-                proxy.asked.append(Asked(asked.method, asked.path, asked.query, asked.range, fault))
+                proxy.asked.append(replace(asked, fault=fault))
             if fault in _REFUSALS:
                 self._refuse(*_REFUSALS[fault])
             elif fault is Fault.RESET:

@@ -73,9 +73,11 @@ def content(path: Path) -> list[bytes]:
 
 def requests_of(proxy: Proxy, bucket: str) -> Counter[str]:
     """Writes, reads and listings of what jobs and their commits are; not of the start, the end and the passing of time."""
-
     per_job = ("commits/", "files/", "logs/")
-    return Counter(asked.kind for asked in proxy.asked if asked.path.removeprefix(f"/{bucket}/").startswith(per_job))
+    tries = Counter(asked.operation for asked in proxy.asked)
+    again = {asked.path for asked in proxy.asked if tries[asked.operation] > 1}  # whose a commit is, is asked only where an answer was lost
+    asked = [asked for asked in proxy.operations() if asked.method != "HEAD" or asked.path not in again]
+    return Counter(asked.kind for asked in asked if asked.path.removeprefix(f"/{bucket}/").startswith(per_job))
 
 
 @pytest.mark.parametrize(("options", "writes", "reads"), [([], 1, 0), (["--files"], 2, 1)], ids=["alone", "with a file"])
@@ -97,7 +99,7 @@ def test_tiny_jobs_share_writes(proxy: Proxy, name: str, tmp_path: Path) -> None
     assert asked["write"] <= 200
     assert asked["read"] <= 20
     assert asked["listing"] == 0
-    every = Counter(each.kind for each in proxy.asked)
+    every = Counter(each.kind for each in proxy.operations())
     dollars = (every["write"] + every["listing"]) * 5e-6 + every["read"] * 0.4e-6
     assert dollars / 2000 * 1e6 <= 1, f"a million such jobs would cost more than a dollar at list prices: {every}"
 
@@ -121,7 +123,7 @@ def test_an_idle_leader_asks_next_to_nothing(proxy: Proxy, name: str) -> None:
             assert watch.at is not None
             now = watch.at
         assert {asked.kind for asked in proxy.asked} == {"read"}
-        assert 2 * 18 <= len(proxy.asked) <= 2 * 24
+        assert 2 * 18 <= len(proxy.operations()) <= 2 * 24
         assert Watch(store, 1, WatchOptions(kill_check_interval=0.0)).at is None
         store.destroy()
 
@@ -134,10 +136,10 @@ def test_a_restart_reads_a_checkpoint_and_what_came_after_it(proxy: Proxy, name:
     marker.touch()
     proxy.asked.clear()
     run_script(tmp_path, "", f"aws:us-west-2:{name}", "--restart", "--clean", "never")
-    assert sum("list-type" in asked.query for asked in proxy.asked) <= 40
+    assert sum("list-type" in asked.query for asked in proxy.operations()) <= 40
     assert proxy.count("GET") <= 80
     proxy.asked.clear()
     command = [str(Path(sys.executable).parent / "toil"), "clean", f"aws:us-west-2:{name}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert f"removed aws:us-west-2:{name}" in done.stdout
-    assert len(proxy.asked) <= 30
+    assert len(proxy.operations()) <= 30
