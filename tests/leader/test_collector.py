@@ -57,11 +57,13 @@ def test_a_pause_ends_with_an_error() -> None:
     assert gc.isenabled()
 
 
-def test_what_was_made_during_a_pause_is_not_young_afterwards() -> None:
+@pytest.mark.parametrize("many", [True, False])
+def test_what_was_made_during_a_pause_is_not_young_afterwards_where_it_is_much(many: bool) -> None:
     gc.unfreeze()
+    gc.collect()
     with collector.paused():
-        made = [[number] for number in range(10)]
-    assert any(each is made for each in gc.get_objects(generation=2))
+        made = [[number] for number in range(collector.MANY if many else 10)]
+    assert any(each is made for each in gc.get_objects(generation=2)) == many
     assert gc.get_freeze_count() == 0
 
 
@@ -69,7 +71,8 @@ def test_what_the_program_froze_stays_so() -> None:
     gc.freeze()
     try:
         with collector.paused():
-            pass
+            made = [[number] for number in range(collector.MANY)]
         assert gc.get_freeze_count() > 0
+        del made
     finally:
         gc.unfreeze()

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 RARE = (50_000, 20, 100)
 """A full collection is due only after so many times these objects more than before: 100 million."""
 
+MANY = 100_000
+"""So many new objects are worth not being walked through once more."""
+
 _lock = threading.Lock()
 _leaders = 0
 _former = (0, 0, 0)
@@ -52,7 +55,11 @@ def paused() -> Iterator[None]:
 
 
 def _grow_old() -> None:
-    """Count all objects among the oldest, so that the next collection of young ones does not walk through what was made since the last."""
-    if not gc.get_freeze_count():  # else these are the user's program's, which is to keep them so
+    """Count all objects among the oldest, so that the next collection of young ones does not walk through what was made since the last.
+
+    Only where these are many: what ages unseen brings no full collection nearer, and a process that has one small leader
+    after another would never have any.
+    """
+    if gc.get_count()[0] >= MANY and not gc.get_freeze_count():  # what is frozen is the user's program's, which is to keep it so
         gc.freeze()
         gc.unfreeze()  # gives them back to the oldest generation
