@@ -6,11 +6,14 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config as Tuning
+from botocore.loaders import Loader, create_loader
+from botocore.session import Session
 from toil_core.errors import UsageError
 
 import toil_aws
@@ -31,7 +34,18 @@ def session(options: AwsOptions) -> Any:
         UsageError: There is no such profile.
     """
     with translated("AWS"):
-        return boto3.session.Session(profile_name=options.profile)
+        inner = Session(profile=options.profile)
+        loader = _loader(inner.get_config_variable("data_path"))
+        inner.register_component("data_loader", loader)
+        made = boto3.session.Session(botocore_session=inner)
+        loader.search_paths[:] = dict.fromkeys(loader.search_paths)  # each session adds the same folder
+        return made
+
+
+@cache
+def _loader(data_path: str | None) -> Loader:
+    """What the SDK knows of AWS's services, read once for all sessions: most of what a client takes, in time and in memory."""
+    return create_loader(data_path)
 
 
 def has_credentials(options: AwsOptions) -> bool:

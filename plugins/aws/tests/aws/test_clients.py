@@ -1,0 +1,76 @@
+"""Clients of the SDK: what those of one process share, and what they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.loaders import JSONFileLoader
+
+from toil_aws import clients
+from toil_aws.options import AwsOptions
+
+FILES = """
+[profile one]
+aws_access_key_id = AKIAONE
+aws_secret_access_key = SECRETONE
+region = eu-west-1
+[profile two]
+aws_access_key_id = AKIATWO
+aws_secret_access_key = SECRETTWO
+region = us-east-2
+"""
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's file of profiles."""
+    (tmp_path / "config").write_text(FILES)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+
+def test_what_the_sdk_knows_of_aws_is_read_once(profiles: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients.s3(AwsOptions(profile="one"), "us-west-2").close()
+    read: list[str] = []
+    load = JSONFileLoader.load_file
+
+    def counted(self: JSONFileLoader, path: str) -> Any:
+        data = load(self, path)
+        if data is not None:
+            read.append(path)
+        return data
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", counted)
+    clients.s3(AwsOptions(profile="two"), "eu-central-1").close()
+    assert read == []
+    clients._loader.cache_clear()
+    clients.s3(AwsOptions(profile="two"), "eu-central-1").close()
+    assert any("s3" in path for path in read)
+
+
+def test_each_session_has_credentials_and_a_region_of_its_own(profiles: None) -> None:
+    one, two = (clients.session(AwsOptions(profile=profile)) for profile in ("one", "two"))
+    assert (one.get_credentials().access_key, one.region_name, one.profile_name) == ("AKIAONE", "eu-west-1", "one")
+    assert (two.get_credentials().access_key, two.region_name, two.profile_name) == ("AKIATWO", "us-east-2", "two")
+    first, second = (clients.s3(AwsOptions(profile=profile)) for profile in ("one", "two"))
+    assert (first.meta.region_name, second.meta.region_name) == ("eu-west-1", "us-east-2")
+    first.close()
+    second.close()
+
+
+def test_sessions_do_not_add_up(profiles: None) -> None:
+    clients.session(AwsOptions())
+    places = list(clients._loader(None).search_paths)
+    for _ in range(3):
+        clients.session(AwsOptions(profile="one"))
+    assert clients._loader(None).search_paths == places
+
+
+def test_a_folder_of_data_of_the_users_own_is_for_those_who_name_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    clients.session(AwsOptions())
+    assert str(tmp_path) in clients._loader(str(tmp_path)).search_paths
+    monkeypatch.delenv("AWS_DATA_PATH")
+    clients.session(AwsOptions())
+    assert str(tmp_path) not in clients._loader(None).search_paths
