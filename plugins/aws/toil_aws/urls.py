@@ -22,6 +22,7 @@ from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
     from toil_core.options import Config
 
 _SDK = (ClientError, BotoCoreError, HTTPClientError, Boto3Error)
@@ -140,14 +141,18 @@ def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, A
             raise
     size = facts["ContentLength"]
     at_once = max(_AT_ONCE, -(-size // 10_000))
-    tuning = TransferConfig(
-        multipart_threshold=at_once + 1, multipart_chunksize=at_once, max_concurrency=options.transfers, preferred_transfer_client="classic"
-    )
     given = {**extra, "CopySourceIfMatch": facts["ETag"], **_payer(options)}
     if not extra:
         given["MetadataDirective"] = "REPLACE"
+    what: CopySourceTypeDef = {"Bucket": place.bucket, "Key": place.key}
     try:
-        store.copy({"Bucket": place.bucket, "Key": place.key}, bucket, name, ExtraArgs=given, SourceClient=source, Config=tuning)
+        if size <= at_once:  # the transfer manager, with its threads, would take several times the time
+            store.copy_object(Bucket=bucket, Key=name, CopySource=what, **given)
+        else:
+            tuning = TransferConfig(
+                multipart_threshold=at_once, multipart_chunksize=at_once, max_concurrency=options.transfers, preferred_transfer_client="classic"
+            )
+            store.copy(what, bucket, name, ExtraArgs=given, SourceClient=source, Config=tuning)
     except ClientError as error:
         if status_of(error) in (400, 403, 405, 501):  # readable, but not for this bucket's account: it passes through this machine
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def test_server_side_copies(bucket: str, s3: Any, name: str) -> None:
         assert store.copy_from("files/0/a/1/large", f"s3://{bucket}/large")
         assert store.read("files/0/a/0/small").read() == b"small"
         assert store.read("files/0/a/1/large").read() == DATA
-        assert "PutObject" not in seen
+        assert seen.count("CopyObject") == 2 and not {"PutObject", "UploadPartCopy"} & set(seen)
         assert not store.copy_from("k", "https://example.org/k")
         with pytest.raises(BadLocator, match="no such object"):
             store.copy_from("k", f"s3://{bucket}/absent")
@@ -144,6 +145,24 @@ def test_large_objects_are_copied_in_parts(bucket: str, s3: Any, name: str, monk
         assert store.copy_from("k", f"s3://{bucket}/large")
         assert seen.count("UploadPartCopy") == 3
         assert store.read("k").read() == DATA
+        store.destroy()
+
+
+def test_small_copies_start_no_threads(bucket: str, s3: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    start, here = threading.Thread.start, threading.get_ident()
+
+    def told(self: threading.Thread) -> None:
+        if threading.get_ident() == here:
+            started.append(self.name)
+        start(self)
+
+    s3.put_object(Bucket=bucket, Key="small", Body=b"small")
+    with S3JobStore(f"us-west-2:{name}-store", Config()) as store:
+        store.prepare()
+        monkeypatch.setattr(threading.Thread, "start", told)
+        assert store.copy_from("k", f"s3://{bucket}/small")
+        assert started == []
         store.destroy()
 
 
