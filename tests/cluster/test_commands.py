@@ -17,8 +17,13 @@ import pytest
 from tests.cluster.conftest import Clusters
 from tests.docs.blocks import ROOT
 from tests.monitor.terminal import Terminal
+from toil_core.options import Config
+from toil_core.provisioner_options import ClusterOptions
 from toil_core.testing.needs import need
 from toil_core.testing.ssh_server import missing
+
+KINDS = ("-w", "local.small=1,local.medium:spot=0-2", "--leaderNodeType", "local.small", "--leaderStorage", "30", "--nodeStorage", "20")
+SAID = ("-z", "here", "--keyPairName", "mine", "-t", "project=x", "-t", "stage=test", "--owner", "me")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +31,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
     need(missing())
     made = Clusters(tmp_path_factory.mktemp("shared"))
     try:
-        made.launch("shared", "-w", "1", "-t", "project=x")
+        made.launch("shared", *KINDS, *SAID)
         yield made
     finally:
         made.destroy_all()
@@ -42,6 +47,15 @@ def test_it_is_listed_with_its_price(shared: Clusters) -> None:
     (found,) = json.loads(shared.toil("list-clusters", "--json").stdout)
     assert found == {"name": "shared", "provisioner": "local", "state": "ready", "nodes": 2, "price": 0.02}
     assert "shared   local        ready" in shared.toil("list-clusters").stdout
+
+
+def test_what_was_said_at_the_launch_is_kept(shared: Clusters) -> None:
+    told = json.loads((shared.folder / "state" / "clusters" / "shared" / "cluster.json").read_text())
+    wanted = Config.from_dict({"options": told["options"]})[ClusterOptions]
+    assert wanted == ClusterOptions("local", "here", "mine", ("project=x", "stage=test"), "me")
+    assert (told["workers"], told["worker_disk"]) == ("local.small=1-1,local.medium:spot=0-2", 20 << 30)
+    tags = json.loads((shared.folder / "state" / "local-cloud" / "shared" / "tags.json").read_text())
+    assert tags == {"project": "x", "stage": "test", "Owner": "me"}
 
 
 def test_its_status(shared: Clusters) -> None:

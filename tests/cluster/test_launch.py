@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -38,6 +39,8 @@ def test_a_taken_name_and_what_is_secret(clusters: Clusters) -> None:
     words = ("launch-cluster", "demo", "-p", "local", "--nodeType", "local.small", "--engine", "single_machine")
     assert "there is a cluster demo already" in clusters.toil(*words, code=2).stderr
     (clusters.folder / "state" / "clusters").rename(clusters.folder / "elsewhere")
+    (found,) = json.loads(clusters.toil("list-clusters", "-p", "local", "--json").stdout)
+    assert (found["name"], found["state"], found["nodes"]) == ("demo", "elsewhere", 1)
     assert "launched from elsewhere" in clusters.toil(*words, code=2).stderr
     assert clusters.toil("ssh-cluster", "demo", "-p", "local", "pwd").stdout.strip() == str(clusters.home("demo"))
     clusters.toil("destroy-cluster", "demo", "-p", "local")

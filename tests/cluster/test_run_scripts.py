@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -36,3 +38,25 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_lost(run: Path, tmp_path: 
     (tmp_path / "bin" / "flock").write_text(f"#!/bin/sh\necho 3 >{run}/exit-code\n")  # the lock is free, and the code is there by now
     (tmp_path / "bin" / "flock").chmod(0o755)
     assert listed(tmp_path, str(tmp_path / "bin"))[:3] == ["words-1", "3", "ended"]
+
+
+def test_where_there_is_no_tmux_screen_will_do(run: Path, tmp_path: Path) -> None:
+    if not shutil.which("screen"):
+        pytest.skip("there is no screen here")
+    (tmp_path / "bin").mkdir()
+    for program in ("sh", "cat", "mkfifo", "flock", "tee", "mv", "rm", "timeout", "tail", "screen"):
+        found = shutil.which(program)
+        assert found, program
+        (tmp_path / "bin" / program).symlink_to(found)
+    (run / "code").mkdir()
+    (tmp_path / ".toil" / "environment").touch()
+    with TemporaryDirectory(prefix="s-") as sockets:  # whose paths must be short
+        environment = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin"), "SCREENDIR": sockets, "TERM": "dumb"}
+
+        def on_node(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run([str(tmp_path / "bin" / "sh"), "-c", script, "sh", "words-1", *words], env=environment, capture_output=True, text=True, check=False)
+
+        started = on_node(run_scripts.START, "sh", "-c", "echo said; exit 3")
+        assert started.returncode == 0, started.stderr
+        followed = on_node(run_scripts.FOLLOW)
+    assert (followed.stdout, followed.returncode) == ("said\n", 3)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -60,17 +58,6 @@ class TestSshHosts(SshCases):
             transport.run(host.node, ["true"])
         error = self.refusal(folder, host, ssh_option=("NoSuchOption=1",))
         assert isinstance(error, Unreachable) and "nosuchoption" in str(error).lower()
-
-    def test_an_agent_has_the_key(self, folder: Path, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        started = subprocess.run(["ssh-agent", "-s", "-a", str(folder / "agent")], capture_output=True, text=True, check=True)
-        try:
-            monkeypatch.setenv("SSH_AUTH_SOCK", str(folder / "agent"))
-            subprocess.run(["ssh-add", "-q", str(folder / "key")], check=True, capture_output=True)
-            (folder / "key").unlink()
-            with self.opened(folder, ssh_identity=()) as transport:
-                transport.run(host.node, ["true"])
-        finally:
-            os.kill(int(re.findall(r"SSH_AGENT_PID=(\d+)", started.stdout)[0]), signal.SIGTERM)
 
     def test_nothing_outlives_a_killed_process(self, folder: Path, host: SshServer) -> None:
         script = (

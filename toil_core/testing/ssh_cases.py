@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -170,6 +172,20 @@ class SshCases:
         make_key(folder / "stranger")
         with self.opened(folder, ssh_identity=(str(folder / "stranger"), str(folder / "key"))) as transport:
             transport.run(host.node, ["true"])
+
+    def test_an_agent_has_the_key(self, folder: Path, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        started = subprocess.run(["ssh-agent", "-s", "-a", str(folder / "agent")], capture_output=True, text=True, check=True)
+        try:
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(folder / "agent"))
+            subprocess.run(["ssh-add", "-q", str(folder / "key")], check=True, capture_output=True)
+            subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(folder / "key")], check=True)
+            with self.opened(folder) as transport:  # the file is locked, and the agent stands for it
+                transport.run(host.node, ["true"])
+            (folder / "key").unlink()
+            with self.opened(folder, ssh_identity=()) as transport:
+                transport.run(host.node, ["true"])
+        finally:
+            os.kill(int(re.findall(r"SSH_AGENT_PID=(\d+)", started.stdout)[0]), signal.SIGTERM)
 
     def test_a_host_that_lets_the_key_in_later_is_waited_for(self, folder: Path, host: SshServer) -> None:
         allowed = host.folder / "authorized_keys"

@@ -7,8 +7,8 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 import paramiko
@@ -137,23 +137,24 @@ class Connection:
 
     def _log_in(self, hop: paramiko.Transport, title: str, user: str, told: Sequence[Path]) -> None:
         said = ""
-        for key in self._keys(title, told):
-            try:
-                hop.auth_publickey(user, key)
-                return
-            except paramiko.AuthenticationException as error:
-                said = _reason(error)
-                if not hop.is_active():
-                    break
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                if not hop.is_active():
-                    raise Transient(f"{title} does not answer: {_reason(error)}") from None
-                said = _reason(error)
+        with closing(self._keys(title, told)) as tried:
+            for key in tried:
+                try:
+                    hop.auth_publickey(user, key)
+                    return
+                except paramiko.AuthenticationException as error:
+                    said = _reason(error)
+                    if not hop.is_active():
+                        break
+                except (OSError, EOFError, paramiko.SSHException) as error:
+                    if not hop.is_active():
+                        raise Transient(f"{title} does not answer: {_reason(error)}") from None
+                    said = _reason(error)
         keys = " or ".join(self._options.ssh_identity) if self._options.ssh_identity else "the agent's keys and the usual files"
         hint = "see --ssh-user and --ssh-identity, and unlock a key that has a passphrase with ssh-add"
         raise KeyRefused(f"{title} does not let {user} in with {keys}; {hint}" + (f" ({said})" if "ailed" not in said and said else ""))
 
-    def _keys(self, title: str, told: Sequence[Path]) -> Iterator[paramiko.PKey]:
+    def _keys(self, title: str, told: Sequence[Path]) -> Generator[paramiko.PKey, None, None]:
         """The keys to try: those of the files that were given, or the agent's; then those that ssh was told of, or the usual ones.
 
         The agent's also stand for given files that are locked.
@@ -161,7 +162,8 @@ class Connection:
         given = self._options.identities()
         locked = []
         if not given:
-            yield from paramiko.Agent().get_keys()
+            with closing(paramiko.Agent()) as agent:
+                yield from agent.get_keys()
         for path in [*given, *told] or [Path("~/.ssh").expanduser() / name for name in _USUAL]:
             if not path.is_file():
                 continue
@@ -174,7 +176,8 @@ class Connection:
                     raise KeyRefused(f"{title}: {path} is no key that can be used: {_reason(error)}") from None
         if given and locked:
             public = {" ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2]) for path in locked if path.with_name(f"{path.name}.pub").is_file()}
-            yield from (key for key in paramiko.Agent().get_keys() if _public(key) in public)
+            with closing(paramiko.Agent()) as agent:
+                yield from (key for key in agent.get_keys() if _public(key) in public)
 
     def _end(self) -> None:
         hops, self._hops = self._hops, []

@@ -17,6 +17,7 @@ from toil_core.testing.light import check_hooks_are_light
 
 from toil_dask import ready
 from toil_dask.engine import DaskEngine, address
+from toil_dask.testing import Cluster
 
 
 class TestDaskEngine(ClusterEngineContract):
@@ -49,6 +50,20 @@ def test_a_certificate_is_good_for_its_cluster_alone() -> None:
 
 def test_the_plugin_is_light_until_it_is_used() -> None:
     check_hooks_are_light("dask")
+
+
+def test_a_cluster_has_no_use_for_bokeh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the scheduler nor a worker imports it, also where it is installed."""
+    (tmp_path / "packages" / "bokeh").mkdir(parents=True)
+    (tmp_path / "packages" / "bokeh" / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    (tmp_path / "cluster").mkdir()
+    with Cluster(tmp_path / "cluster") as cluster:
+        cluster.add("one")
+        cluster.await_worker("one")
+        assert not (tmp_path / "imported").exists()
+    subprocess.run([sys.executable, "-c", "import bokeh"], check=True, timeout=60)
+    assert (tmp_path / "imported").exists()
 
 
 def test_ready_waits_for_a_program_that_lives(tmp_path: Path) -> None:
