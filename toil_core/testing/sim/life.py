@@ -201,7 +201,7 @@ class Life:
         return PatientStore(store, clock=lambda: clock.now, wait=wait, jitter=lambda: 0.5 + chance.draw(chance.site(f"{self.name} jitter")) / 2)
 
     def _describe(self, epoch: int) -> LeaderInfo:
-        return LeaderInfo(epoch, "simulated", "", 0, 0, self.world.clock.now, "", self.name)
+        return LeaderInfo(epoch, "simulated", "", 0, 0, self.world.clock.now + self.skew, "", self.name)
 
     def _alive(self, info: LeaderInfo) -> bool | None:
         """A leader is known to be gone when it ended on a machine that can be asked; else nothing is known."""
