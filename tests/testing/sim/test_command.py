@@ -150,3 +150,15 @@ def test_shrinking_keeps_what_is_needed_together() -> None:
         return Report(broken="Broken: it" if needed <= set(faults) else "", faults=list(faults))
 
     assert shrink(every, run).faults == [every[3], every[17]]
+
+
+def test_the_same_that_befalls_another_job_is_the_same() -> None:
+    """A service in the place of a job once kept faults that do not matter."""
+    every = [Fault(str(number), "error") for number in range(6)]
+
+    def run(faults: object) -> Report:
+        assert isinstance(faults, list)
+        job = "<s8>" if len(faults) < 4 else "<p3>"
+        return Report(broken=f"Broken: {job} starts before the commits of {{<p1>}} are there" if every[2] in faults else "", faults=list(faults))
+
+    assert shrink(every, run).faults == [every[2]]

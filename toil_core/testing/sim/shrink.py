@@ -35,5 +35,5 @@ def shrink(faults: Sequence[Fault], run: Callable[[Sequence[Fault]], Report], tr
 
 
 def _kind(report: Report) -> str:
-    """What went wrong, without the names of what it befell."""
-    return "".join(letter for letter in report.broken if letter.isalpha() or letter == " ")[:40]
+    """What went wrong, without the names and numbers of what it befell."""
+    return " ".join(word for word in report.broken.split() if word.rstrip(":,").isalpha())[:40]
