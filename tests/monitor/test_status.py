@@ -139,6 +139,7 @@ def test_reading_starts_anew_when_the_leader_folds_meanwhile(before: bool, tmp_p
 
 def test_a_store_that_lacks_what_it_needs_says_so(tmp_path: Path) -> None:
     store = begun(tmp_path / "s")
+    led(store)  # else it is one whose start was cut short
     store.delete([keys.commit(keys.ROOT, 0)])
     with pytest.raises(StoreError, match="not whole.*commits/0/000000"):
         examine(store, "s")

@@ -32,9 +32,9 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     given = words(arguments.script)
     if not given:
         raise BadOption(f"which script? toil submit {arguments.name} SCRIPT ARGUMENTS…")
-    program = runs.Program.of_module(given[0], Path.cwd()) if arguments.module else runs.Program.of_script(Path(given[0]).expanduser())
     with open_cluster(arguments.name, arguments, config) as cluster:
         cluster.check_fit()
+        program = runs.Program.of_module(given[0], Path.cwd()) if arguments.module else runs.Program.of_script(Path(given[0]).expanduser())
         id = program.new_id()
         left_out = runs.submit(cluster.transport, cluster.node(), program, given[1:], id)
     if arguments.json:
