@@ -34,9 +34,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         raise BadOption(f"which script? toil submit {arguments.name} SCRIPT ARGUMENTS…")
     with open_cluster(arguments.name, arguments, config) as cluster:
         cluster.check_fit()
+        leader = cluster.node()
         program = runs.Program.of_module(given[0], Path.cwd()) if arguments.module else runs.Program.of_script(Path(given[0]).expanduser())
         id = program.new_id()
-        left_out = runs.submit(cluster.transport, cluster.node(), program, given[1:], id)
+        left_out = runs.submit(cluster.transport, leader, program, given[1:], id)
     if arguments.json:
         print_json({"name": arguments.name, "run": id, "left_out": left_out})
         return 0
