@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar
 
 from toil_core.errors import Transient
-from toil_core.job_store import Blob, JobStore, check_place
+from toil_core.job_store import Blob, HasPaths, JobStore, check_place
 from toil_core.wire.patient import PatientStore
 
 T = TypeVar("T")
@@ -23,18 +23,20 @@ _PAGE = 1000
 def watched(store: JobStore, seconds: float = SECONDS) -> PatientStore:
     """The store as commands that watch a run see it: passing troubles are waited out, silence is not, neither for long.
 
+    Files in folders are read without that: they are many and small, and to hand each to another thread takes longer than to read it.
+
     Args:
         store: The store as it was opened.
         seconds: For how long an operation may go without an answer, and for how long it is tried again.
     """
-    return PatientStore(BoundedStore(store, seconds), seconds=seconds)
+    return PatientStore(store if isinstance(store, HasPaths) else BoundedStore(store, seconds), seconds=seconds)
 
 
 class BoundedStore(JobStore):
     """Answers `Transient` when the store below has not answered in time.
 
     Each operation runs in another thread, which is left to itself then, and so does each part of what is listed or read.
-    So a server that takes connections and never answers, and a file system that hangs, are told apart from slow ones.
+    So a server that takes connections and never answers is told apart from a slow one.
 
     Args:
         inner: The store below.
@@ -131,7 +133,7 @@ class _Helper(threading.Thread):
         try:
             answer, error = self._answers.get(timeout=seconds)
         except Empty:
-            text = f"the job store has not answered for {seconds:g} s; look at the network, and at the server or file system that it is on"
+            text = f"the job store has not answered for {seconds:g} s; look at the network, and at the server that it is on"
             raise Transient(text) from None
         if error is not None:
             raise error
