@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from toil_core.cluster import run_scripts
+from toil_core.testing.needs import need
 
 
 @pytest.fixture
@@ -41,8 +42,7 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_lost(run: Path, tmp_path: 
 
 
 def test_where_there_is_no_tmux_screen_will_do(run: Path, tmp_path: Path) -> None:
-    if not shutil.which("screen"):
-        pytest.skip("there is no screen here")
+    need("" if shutil.which("screen") else "screen is not installed")
     (tmp_path / "bin").mkdir()
     for program in ("sh", "cat", "mkfifo", "flock", "tee", "mv", "rm", "timeout", "tail", "screen"):
         found = shutil.which(program)

@@ -57,7 +57,9 @@ def go_on(run: Run) -> str:
 def test_commits_run_again(damage: Damage, new_run: Callable[..., Run]) -> None:
     run = new_run(seed=11, size=24)
     stopped(run)
-    damaged = [key for key in run.blobs(keys.COMMITS) if not key.startswith(f"{keys.COMMITS}{keys.ROOT}/")][2:4]
+    found = [key for key in run.blobs(keys.COMMITS) if not key.startswith(f"{keys.COMMITS}{keys.ROOT}/")]
+    last = {keys.commit_parts(key)[0]: key for key in found}  # what came after a commit in its request goes with it
+    damaged = sorted(last.values())[2:4]
     for key in damaged:
         damage(run.path(key))
     said = go_on(run)
@@ -136,6 +138,20 @@ def test_a_record_of_the_workflow_that_was_removed(new_run: Callable[..., Run]) 
     assert said == "workflow.py: the record of the workflow has been removed: workflow\n"
     with FileJobStore(str(run.store), Config()) as store, pytest.raises(CorruptBlob, match="has been removed"):
         workflow_info(store, "here")
+
+
+def test_records_of_leaders_that_were_removed_when_the_first_commit_was_no_longer_needed(new_run: Callable[..., Run]) -> None:
+    """It is not taken for a start that was cut short either: nobody begins anew there, and a restart goes on."""
+    run = new_run(seed=14)
+    stopped(run, "SIGTERM")
+    for key in [*run.blobs(keys.LEADERS), keys.commit(keys.ROOT, 0)]:
+        run.path(key).unlink(missing_ok=True)
+    with FileJobStore(str(run.store), Config()) as store:
+        assert workflow_info(store, "here") is not None
+    code, _, said = end_of(run.start())
+    assert code == 2
+    assert "holds a workflow already" in said
+    go_on(run)
 
 
 def test_start_that_was_cut_short(new_run: Callable[..., Run]) -> None:

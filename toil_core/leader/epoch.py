@@ -24,14 +24,17 @@ def last_epoch(store: JobStore) -> int:
 
 
 def begun(store: JobStore) -> bool:
-    """Whether a workflow was begun there; the first commit decides that, and goes when no leader needs it any more."""
+    """Whether a workflow was begun there.
+
+    The first commit decides that, and goes when no leader needs it any more; the first leader's record stays, unless somebody removed it.
+    """
     for key in (keys.commit(keys.ROOT, 0), keys.leader(1)):
         try:
             store.stat(key)
         except NoSuchKey:
             continue
         return True
-    return False
+    return any(True for prefix in (keys.CHECKPOINTS, keys.LEADERS) for _ in store.list(prefix))
 
 
 def leader_info(store: JobStore, epoch: int) -> LeaderInfo | None:

@@ -120,11 +120,11 @@ class Toil:
                 self._inherit(store)
             else:
                 store.prepare()
-                if begun(store):
+                self._fresh = next(iter(store.list("")), None) is None
+                if not self._fresh and begun(store):
                     raise JobStoreExists(
                         f"{self.locator} holds a workflow already; add --restart to go on with it, or remove it with `toil clean {quoted(self.locator)}`"
                     )
-                self._fresh = next(iter(store.list("")), None) is None
         except BaseException:
             store.close()
             raise
