@@ -143,26 +143,21 @@ class Run:
     def settled(self) -> set[str]:
         """Ids of the jobs that ran and whose commits are in the store, or in its last checkpoint.
 
-        A job that was made by an attempt whose commit is damaged is not among them: it is made anew.
+        A job is not among them when a body that must come before it has no commit that can be read: both run again.
         """
-        found: dict[str, str] = {}
-        lost: set[str] = set()
+        found: set[str] = set()
         with FileJobStore(str(self.store), Config()) as store:
             for key in self.blobs(keys.COMMITS):
-                request, _ = keys.commit_parts(key)
-                try:
+                with suppress(CorruptBlob):
                     commit, _ = commits.read(store, key)
-                except CorruptBlob:
-                    lost.add(request)
-                    continue
-                found |= {entry.result.job: request for entry in commit.entries if entry.result.failure is None}
+                    found.update(entry.result.job for entry in commit.entries if entry.result.failure is None)
             graph = Graph(1, Policy(), Sizing())
             load(store, graph)
-        while more := {request for job, request in found.items() if maker(job) in lost} - lost:
-            lost |= more
-        ran = {id for _, id in self.effects()}
-        settled = found.keys() | {id for id in ran if id not in graph.jobs or graph.jobs[id].ran}
-        return {id for id in settled if maker(id) not in lost}
+        names = {id: name for name, id in self.effects()}
+        committed = found | {id for id in names if id not in graph.jobs or graph.jobs[id].ran}
+        done = {name for id, name in names.items() if id in committed}
+        before = workflow.before(self.step)
+        return {id for id in committed if id not in names or before[names[id]] <= done}
 
     def check(self, since: int, settled: set[str]) -> None:
         """Fail unless the finished workflow's every job counted once and nothing is left.
@@ -181,11 +176,6 @@ class Run:
         files = Counter(key.rpartition("/")[2] for key in self.blobs(keys.FILES))
         kept = Counter(workflow.kept_files(self.step))
         assert files == kept, f"files that should not be there: {files - kept}; missing: {kept - files}"
-
-
-def maker(job: str) -> str:
-    """The request whose commit made the job."""
-    return job.rsplit(".", 2)[0]
 
 
 def end_of(leader: subprocess.Popen[str], seconds: float = DEADLINE) -> tuple[int, str, str]:

@@ -68,6 +68,21 @@ def names(step: Step) -> Iterator[str]:
         yield from names(part)
 
 
+def before(step: Step, earlier: frozenset[str] = frozenset()) -> dict[str, frozenset[str]]:
+    """For the name of every body, the names of all that must have come to an end before it starts."""
+    found = {step.name: earlier}
+    if step.shape == "leaf":
+        return found
+    inside = earlier | {step.name}
+    if step.shape in ("file", "kept"):
+        found[f"{step.name}/read"] = inside
+    for part in step.below:
+        found |= before(part, inside)
+        if step.shape == "chain":
+            inside |= set(names(part))
+    return found | {f"{step.name}+": earlier | found.keys()}
+
+
 def kept_files(step: Step) -> Iterator[str]:
     """The name of every file that is there in the end."""
     if step.shape == "kept":
