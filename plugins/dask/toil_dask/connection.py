@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from toil_dask import security
 
 UNREACHABLE = (OSError, ValueError, RuntimeError, TypeError)
 """What Dask raises when a cluster cannot be used: the last three when its address is none."""
+SEND_SECONDS = 0.002
+"""For how long what follows upon a message to the scheduler is held back; Dask's own 10 ms are longer than a small job takes. It is as the other way round."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ async def connect(target: Target, timeout: float) -> LosableClient:
     Raises:
         Exception: One of `UNREACHABLE`.
     """
+    logging.getLogger("distributed.batched").setLevel(logging.WARNING)  # below that it shows a traceback of each connection that is closed
     secured = Security(**security.settings(target.files, ("client",)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other versions of packages; what counts is told by each node
@@ -59,6 +63,7 @@ async def connect(target: Target, timeout: float) -> LosableClient:
         client.lost = asyncio.Event()
         try:
             await client
+            client.scheduler_comm.interval = SEND_SECONDS
         except BaseException:
             await client._close(fast=True)
             raise

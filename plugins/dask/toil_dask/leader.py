@@ -24,6 +24,7 @@ from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
 from toil_dask.node import task_key
 from toil_dask.placement import Placement
 from toil_dask.refusal import refusal
+from toil_dask.spent import Spent
 from toil_dask.worker import needs
 
 _log = logging.getLogger("toil.dask")
@@ -61,6 +62,7 @@ class Leader:
         self._placement = Placement()
         self._nodes: dict[str, Member] = {}
         self._flights: dict[str, Flight] = {}
+        self._spent = Spent()
         self._attending: dict[str, asyncio.Task[None]] = {}
         self._expected: set[str] = set()
         """Addresses of nodes that have not said hello yet."""
@@ -227,6 +229,7 @@ class Leader:
             attending.cancel()
         await asyncio.gather(*self._attending.values(), return_exceptions=True)
         self._flights.clear()
+        self._spent.let_go()
         try:
             await asyncio.wait_for(client.close(), CLOSE_SECONDS)
         except (TimeoutError, OSError) as error:
@@ -358,7 +361,7 @@ class Leader:
         if update.state is State.ENDED:
             self._unheard.discard(update.id)
             del self._flights[update.id]
-            flight.future.release()
+            self._spent.add(flight.future)
             self._placement.end(update.id)
         elif update.state is State.RUNNING and not update.messages:
             flight.running = True
@@ -401,7 +404,8 @@ class Leader:
         client = self._client
         if client is None or client.lost.is_set():
             return
-        for request, id in self._placement.start():
+        started = self._placement.start()
+        for request, id in started:
             hello = self._nodes[id].hello
             key = task_key(client.id, request.id)
             order = Order(key, client.id, id, request.id, request.work, request.requirement, dict(request.environment))
@@ -415,6 +419,8 @@ class Leader:
                 pure=False,
             )
             self._flights[request.id] = Flight(id, future)
+        if started:
+            self._spent.let_go()
 
     def _cancel(self, ids: Iterable[str]) -> None:
         flights = []

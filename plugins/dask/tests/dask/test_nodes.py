@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from toil_core.testing.runners import await_death, body, kind
 
 from toil_dask import messages
 from toil_dask.batch_system import Dask, FixedDask, open_dask
-from toil_dask.connection import Target
+from toil_dask.connection import LosableClient, Target
 from toil_dask.options import DaskOptions
 from toil_dask.testing import HOST, SHAPE, Cluster
 
@@ -312,6 +312,41 @@ def test_a_scheduler_that_dies_costs_what_ran_and_is_found_again(with_one: Here)
     here.cluster.start_scheduler(port)
     here.run.ends([later])
     assert here.run.updates[later.id][-1].reason is None
+
+
+# What is sent
+
+
+def test_the_next_request_goes_ahead_of_letting_the_last_one_go(with_one: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Dask holds the request back, as it does all that follows upon a message."""
+    monkeypatch.setattr("toil_dask.spent.IDLE_SECONDS", 3600.0)
+    sent = sent_to_the_scheduler(monkeypatch)
+    here = with_one
+    here.run.values(here.run.request(body("nothing")))
+    here.run.values(here.run.request(body("nothing")))
+    wanted = [op for op in sent if op in ("update-graph", "client-releases-keys")]
+    assert wanted == ["update-graph", "update-graph", "client-releases-keys"]
+
+
+def test_the_last_request_is_let_go_though_nothing_follows(with_one: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    sent_to_the_scheduler(monkeypatch, lambda op: released.set() if op == "client-releases-keys" else None)
+    here = with_one
+    here.run.values(here.run.request(body("nothing")))
+    assert released.wait(SECONDS)
+
+
+def sent_to_the_scheduler(monkeypatch: pytest.MonkeyPatch, told: Callable[[str], None] = lambda op: None) -> list[str]:
+    """What clients send from now on, as it comes."""
+    send, ops = LosableClient._send_to_scheduler, []
+
+    def sending(client: LosableClient, message: dict[str, Any]) -> None:
+        ops.append(message["op"])
+        told(message["op"])
+        send(client, message)
+
+    monkeypatch.setattr(LosableClient, "_send_to_scheduler", sending)
+    return ops
 
 
 # Security

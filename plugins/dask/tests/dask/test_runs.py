@@ -123,7 +123,8 @@ def test_a_workflow_goes_on_when_its_node_is_killed_and_no_try_is_charged(script
 
 
 def test_a_workflow_is_restarted_after_its_leader_was_killed(script: Path, cluster: Cluster) -> None:
-    arguments = ["file:store", *cluster.arguments(), "--clean", "never"]
+    """What ran is ended at once, runs again, and no try is charged."""
+    arguments = ["file:store", *cluster.arguments(), "--clean", "never", "--retry-count", "0"]
     with begin(script, [*arguments, "--count", "4", "--halt", str(script.parent)]) as leader:
         await_file(script.parent / "runs")
         os.killpg(leader.pid, signal.SIGKILL)
