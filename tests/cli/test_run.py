@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.monitor.terminal import TOIL, WORKFLOW, Terminal, piped, processes_with
+from toil_core.testing.runners import await_file
 
 SHOWS = """
 import json, sys
@@ -184,8 +185,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(command: list[str], tmp_path
 def test_sigterm_is_143(tmp_path: Path) -> None:
     mark = f"TOIL_TEST_MARK={tmp_path}"
     terminal = Terminal([*TOIL, "run", WORKFLOW, "store", "--gate", tmp_path / "gate", "--disable-progress"], tmp_path, variables=dict([mark.split("=", 1)]))
-    while not (tmp_path / "gate.open").exists():
-        terminal.until("started")
+    await_file(tmp_path / "gate.open")
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.end() == 143
     assert processes_with(mark) == []

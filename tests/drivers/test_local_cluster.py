@@ -98,6 +98,15 @@ def test_a_port_is_held_for_the_ssh_server_alone() -> None:
             socket.create_connection(server.getsockname(), 60).close()
 
 
+def test_who_took_a_connection_just_before_the_end_is_ended_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may fork a process for a connection after its processes were listed and before it is killed itself."""
+    with subprocess.Popen(["sleep", "infinity"]) as server, subprocess.Popen(["sleep", "infinity"]) as connection:
+        found = iter([[server.pid], [connection.pid], []])
+        monkeypatch.setattr(local_node, "_servers", lambda about: next(found))
+        local_node.end(tmp_path, tmp_path)
+        assert [server.wait(60), connection.wait(60)] == [-signal.SIGKILL] * 2
+
+
 def test_other_node_types(tmp_path: Path) -> None:
     file = tmp_path / "types.toml"
     file.write_text('["my.large"]\ncores = 16\nmemory = "64 GiB"\ndisk = "100 GiB"\nprice = 0.8\n[other]\ncores = 1\nmemory = 1000\ndisk = 0\n')

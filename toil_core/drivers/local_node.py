@@ -17,6 +17,8 @@ from toil_core.worker import procfs
 
 MARK = "HOME"
 """The variable that tells to which node a process belongs: its value is the node's disk."""
+_SERVERS = ("sshd\n", "sshd-session\n", "sshd-auth\n")
+"""What the kernel calls OpenSSH's processes; since 9.8 those of connections have names of their own."""
 _PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/sbin"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -162,9 +164,10 @@ def end(home: Path, about: Path) -> None:
         home: The node's disk, or the folder of all.
         about: The folder of its record, or of all.
     """
-    for pid in _servers(about):
-        procfs.kill(pid)
-        procfs.await_end(pid)
+    while servers := _servers(about):  # one may have just taken a connection, which lives on in a process of its own
+        for pid in servers:
+            procfs.kill(pid)
+            procfs.await_end(pid)
     procfs.end_all(str(home), MARK)
 
 
@@ -178,7 +181,7 @@ def _servers(about: Path) -> list[int]:
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if Path(f"/proc/{name}/comm").read_text() == "sshd\n" and Path(os.readlink(f"/proc/{name}/fd/2")).is_relative_to(about):
+            if Path(f"/proc/{name}/comm").read_text() in _SERVERS and Path(os.readlink(f"/proc/{name}/fd/2")).is_relative_to(about):
                 found.append(int(name))
         except OSError:  # it has ended, or is not ours
             continue

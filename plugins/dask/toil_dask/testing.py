@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -40,14 +41,17 @@ class Cluster(Closing):
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.shapes: dict[str, Requirement] = {}
         """The nodes whose programs run as they were started, and what they have."""
-        self.scheduler = address(HOST, 0)
-        self.start_scheduler(0)
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so does the scheduler, which may listen there then; nobody else is given it
+        self._port.bind((HOST, 0))
+        self.scheduler = address(HOST, self.port)
+        self.start_scheduler()
 
-    def start_scheduler(self, port: int) -> None:
-        """Start the scheduler; it is there when this returns."""
+    def start_scheduler(self) -> None:
+        """Start the scheduler, always at the same port; it is there when this returns."""
         folder = self.place("leader")
         command = self.engine.command("leader", EngineNode("leader", HOST, Requirement()), HOST, PurePosixPath(folder))
-        process = self._start("leader", (*command, "--port", str(port)), stdout=subprocess.PIPE)
+        process = self._start("leader", (*command, "--port", str(self.port)), stdout=subprocess.PIPE)
         assert process.stdout is not None
         with process.stdout as told:
             self.scheduler = told.readline().decode().strip()
@@ -56,7 +60,7 @@ class Cluster(Closing):
     @property
     def port(self) -> int:
         """Where the scheduler listens."""
-        return int(self.scheduler.rpartition(":")[2])
+        return int(self._port.getsockname()[1])
 
     def add(self, name: str, shape: Requirement | None = None) -> None:
         """Start a worker, by default with 2 cores; `await_worker` and `Dask.nodes` tell when it has joined."""
@@ -128,6 +132,7 @@ class Cluster(Closing):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._port.close()
 
     def _start(self, name: str, command: Sequence[str], stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         with open(self.folder / f"{name}.log", "ab") as log:

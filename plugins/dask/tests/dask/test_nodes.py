@@ -303,13 +303,12 @@ def test_a_later_leader_ends_what_an_earlier_one_left(with_one: Here) -> None:
 def test_a_scheduler_that_dies_costs_what_ran_and_is_found_again(with_one: Here) -> None:
     here = with_one
     id, pid = here.waiting("it")
-    port = here.cluster.port
     here.cluster.kill("leader")
     assert here.end(id).reason is Reason.NODE_LOST
     await_death(pid, SECONDS)
     later = here.run.request(body("give", "later"))
     here.system.submit([later])
-    here.cluster.start_scheduler(port)
+    here.cluster.start_scheduler()
     here.run.ends([later])
     assert here.run.updates[later.id][-1].reason is None
 
