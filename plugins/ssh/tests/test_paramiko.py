@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import paramiko
 import pytest
-from toil_core.errors import BadOption, CannotCopy, KeyRefused, UsageError
+from toil_core.errors import BadOption, CannotCopy, KeyRefused, Transient, UsageError
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
 from toil_core.provisioner import Node
@@ -46,6 +48,26 @@ class TestHosts(SshCases):
         (folder / "key").write_text("nothing")
         error = self.refusal(folder, host)
         assert isinstance(error, KeyRefused) and f"{folder}/key is no key" in str(error)
+
+    def test_a_command_whose_time_is_over_before_it_begins_is_given_up(self, folder: Path, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The host answers neither to the session nor, in the second case, to the command in it."""
+        with self.opened(folder) as transport:
+            transport.run(host.node, ["true"])
+            host.signal(signal.SIGSTOP)
+            with pytest.raises(Transient, match=r"sleep 50 was not done in 0\.1 s"):
+                transport.run(host.node, ["sleep", "50"], timeout=0.1)
+            host.signal(signal.SIGCONT)
+            execute = paramiko.Channel.exec_command
+
+            def stopped(channel: paramiko.Channel, command: bytes) -> None:
+                host.signal(signal.SIGSTOP)
+                execute(channel, command)
+
+            with monkeypatch.context() as patched, pytest.raises(Transient, match=r"sleep 50 was not done in 0\.1 s"):
+                patched.setattr(paramiko.Channel, "exec_command", stopped)
+                transport.run(host.node, ["sleep", "50"], timeout=0.1)
+            host.signal(signal.SIGCONT)
+            assert transport.run(host.node, ["echo", "on"]).stdout == b"on\n"
 
     def test_no_program_is_needed(self, folder: Path, host: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
         with self.opened(folder) as transport:

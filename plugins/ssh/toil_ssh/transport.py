@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -28,6 +29,8 @@ _FEED = """sh -c '"$@"; code=$?; cat >/dev/null; exit $code' sh """
 _SHELL = """exec sh -c 'trap : INT QUIT; "$@"; exit $?' sh """
 """The same on a terminal, where Ctrl-C is for the command alone."""
 _CHUNK = 1 << 16
+_ANSWER = 60.0
+"""Seconds that a node may take to begin a session."""
 
 
 class ParamikoTransport(SyncTransport):
@@ -49,23 +52,22 @@ class ParamikoTransport(SyncTransport):
         self._connections: dict[Place, Connection] = {}
 
     def run(self, node: Node, command: Sequence[str], stdin: bytes = b"", timeout: float | None = None) -> CompletedProcess[bytes]:
-        with self._session(node) as channel:
-            spent = threading.Event()
-            timer = threading.Timer(timeout, _give_up, (channel, spent)) if timeout is not None else None
-            if timer:
-                timer.daemon = True
-                timer.start()
-            try:
+        self._connection(node).open()
+        end = None if timeout is None else time.monotonic() + timeout
+        spent = threading.Event()
+        try:
+            with self._session(node, timeout) as channel, _closed_at(end, channel, spent):
                 channel.exec_command(os.fsencode((_FEED if stdin else _RUN) + shlex.join(command)))
                 code, out, err = _exchange(channel, stdin)
-            finally:
-                if timer:
-                    timer.cancel()
-            if spent.is_set():
-                raise Transient(f"node {node.name}: {' '.join(command)} was not done in {timeout:g} s")
-            if code < 0:
-                raise Transient(f"node {node.name}: the connection was lost while {command[0]} ran")
-            return CompletedProcess(command, code, out, err)
+        except Transient:
+            if end is None or time.monotonic() < end:
+                raise
+            spent.set()  # it broke off because the time was over, wherever it was
+        if spent.is_set():
+            raise Transient(f"node {node.name}: {' '.join(command)} was not done in {timeout:g} s")
+        if code < 0:
+            raise Transient(f"node {node.name}: the connection was lost while {command[0]} ran")
+        return CompletedProcess(command, code, out, err)
 
     def push(self, node: Node, source: Path, target: PurePosixPath, *, delete: bool = False) -> None:
         self._copier(node).push(source, target, delete=delete)
@@ -106,12 +108,12 @@ class ParamikoTransport(SyncTransport):
             return self._connections.setdefault(place, Connection(place, self._options, self._known))
 
     @contextmanager
-    def _session(self, node: Node) -> Iterator[paramiko.Channel]:
+    def _session(self, node: Node, timeout: float | None = None) -> Iterator[paramiko.Channel]:
         connection = self._connection(node)
         transport = connection.open()
         with connection.commands:
             try:
-                with transport.open_session(timeout=60) as channel:
+                with transport.open_session(timeout=_ANSWER if timeout is None else min(timeout, _ANSWER)) as channel:
                     yield channel
             except (OSError, EOFError, paramiko.SSHException) as error:
                 raise lost(node.name, error) from None
@@ -120,6 +122,21 @@ class ParamikoTransport(SyncTransport):
         connection = self._connection(node)
         connection.open()
         return Copier(node, connection, lambda command, stdin: self.run(node, command, stdin))
+
+
+@contextmanager
+def _closed_at(end: float | None, channel: paramiko.Channel, spent: threading.Event) -> Iterator[None]:
+    """Close the channel, and say so, if this is not left before that time."""
+    if end is None:
+        yield
+        return
+    timer = threading.Timer(max(0.0, end - time.monotonic()), _give_up, (channel, spent))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _give_up(channel: paramiko.Channel, spent: threading.Event) -> None:
