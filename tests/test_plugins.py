@@ -205,6 +205,9 @@ def test_a_hook_can_wrap_every_store(plugin: Any) -> None:
         ("nimbus:north:mine", r"there is no job store named 'nimbus' \(pip install toil-nimbus\)"),
         ("fil:x", r"there is no job store named 'fil' \(did you mean file\?\)"),
         ("zzz:x", r"there is no job store named 'zzz' \(installed: .*file"),
+        ("S3://bucket", r"there is no job store named 's3' \(that is the URL of files; a job store there is named aws:REGION:NAME"),
+        ("gs://bucket/folder", r"there is no job store named 'gs' \(.*gce:REST, with toil-gce"),
+        ("https://host/store", r"there is no job store named 'https' \(.*a job store is a folder's path, or NAME:REST\)"),
     ],
 )
 def test_an_unknown_driver_says_what_to_do(locator: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:

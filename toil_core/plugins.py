@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from toil_core.errors import BadLocator, NoSuchDriver
-from toil_core.install_hints import DRIVERS, SCHEMES
+from toil_core.install_hints import DRIVERS, LOCATORS, SCHEMES
 from toil_core.locators import driver_name, parse_locator
 
 if TYPE_CHECKING:
@@ -364,8 +364,7 @@ def _flags(group: Group) -> Iterable[str]:
 
 
 def _call(module: object, hook: str) -> Iterable[Any]:
-    function = getattr(module, hook, None)
-    return function() if function else ()
+    return getattr(module, hook, tuple)()
 
 
 def one_line(error: BaseException) -> str:
@@ -393,6 +392,8 @@ def _search(kind: str, name: str) -> Any:
     names = driver_names(kind)
     if there := [entry for entry in _group(f"toil.{kind}") if entry.name == name and _disabled(entry)]:
         hint = _disabled_hint(_distribution(there[0])[0])
+    elif kind == "job_store" and name in LOCATORS:
+        hint = LOCATORS[name]
     elif name in DRIVERS:
         hint = _install_hint(DRIVERS[name], lacks=True)
     elif close := difflib.get_close_matches(name, names):

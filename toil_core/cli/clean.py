@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     def one(locator: str) -> int:
         with open_job_store(locator, config) as store:
             cleaned = clean(watched(store), locator, dry_run=arguments.dry_run, force=arguments.force)
-        _tell(cleaned, json=arguments.json)
+        _tell(cleaned, json=arguments.json, dry_run=arguments.dry_run)
         return 0
 
     return max(guarded(lambda locator=locator: one(locator)) for locator in arguments.locators)  # type: ignore[misc]
@@ -52,7 +52,7 @@ class Cleaned:
 
     Args:
         locator: What the user calls it.
-        removed: Whether it was removed.
+        removed: Whether blobs were removed; not so when there were none.
         blobs: How many blobs there were.
         bytes: How much they held.
         more: Whether there were more than were counted.
@@ -92,10 +92,10 @@ def clean(store: JobStore, locator: str, *, dry_run: bool = False, force: bool =
             told = f"more than {COUNTED:,} blobs, which takes a while; when it is interrupted, the same command goes on with it"
             print(f"toil: removing {locator}: {told}", file=sys.stderr, flush=True)
         store.destroy()
-    return Cleaned(locator, not dry_run, blobs, size, more)
+    return Cleaned(locator, blobs > 0 and not dry_run, blobs, size, more)
 
 
-def _tell(cleaned: Cleaned, *, json: bool) -> None:
+def _tell(cleaned: Cleaned, *, json: bool, dry_run: bool) -> None:
     from toil_core.monitor.text import about, count
 
     if json:
@@ -107,7 +107,7 @@ def _tell(cleaned: Cleaned, *, json: bool) -> None:
         doing = "removed" if cleaned.removed else "would remove"
         print(f"{doing} {cleaned.locator}: {least}{count(cleaned.blobs, 'blob')}, {least}{about(cleaned.bytes)}")
     else:
-        rest = "; if one was being made, what there was of it is gone" if cleaned.removed else ""
+        rest = "; if one was being made, what there was of it is gone" if not dry_run else ""
         print(f"toil: warning: there is no job store with anything in it at {cleaned.locator}{rest}", file=sys.stderr)
 
 
