@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
@@ -242,16 +244,20 @@ def test_many_commits_are_taken_in_in_their_order(store: JobStore) -> None:
 
 
 class Counting(MemoryJobStore):
-    """Counts what is read."""
+    """Counts what is read, and which threads do it."""
 
     reads = 0
+    threads: frozenset[int] = frozenset()
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
         self.reads += 1
+        self.threads = self.threads | {threading.get_ident()}
         return super().read(key, start, stop)
 
 
-def test_commits_are_not_read_long_before_they_are_taken_in() -> None:
+@pytest.mark.parametrize("quick", [0.0, inf], ids=["far", "near"])
+def test_commits_are_not_read_long_before_they_are_taken_in(quick: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "_QUICK", quick)
     with Counting(next(_names), Config()) as store:
         store.prepare()
         found = [keys.commit(f"1-{number}", 0) for number in range(1000)]
@@ -262,6 +268,7 @@ def test_commits_are_not_read_long_before_they_are_taken_in() -> None:
         reads.close()  # type: ignore[attr-defined]
         assert store.reads <= 5 * folding._RUN
         assert [read[0].request for read in folding._reads(store, found, 2)] == [f"1-{number}" for number in range(1000)]  # type: ignore[index]
+        assert (store.threads == {threading.get_ident()}) is (quick == inf)
 
 
 def test_without_a_checkpoint_the_commits_alone_tell_all(store: JobStore) -> None:

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import islice
+from math import inf
+from time import perf_counter
 
 from toil_core.errors import CorruptBlob, LeaderReplaced, NoSuchKey, StoreInconsistent
 from toil_core.job_store import Blob, JobStore
@@ -32,6 +34,9 @@ _INITIAL = keys.commit(keys.ROOT, 0)
 _WHOLE = 64 << 20
 _RUN = 16
 """So many commits are read one after another by one thread: to hand each over alone costs more than to read it."""
+_FEW = 3
+_QUICK = 0.0005
+"""A store of which the quickest of the first few commits took less than so many seconds is read by this thread: others would only be in its way."""
 
 _Read = tuple[Commit, int, bytes | None] | CorruptBlob
 """A commit, where its payload starts, and that payload when it is small; or why it cannot be read."""
@@ -176,7 +181,7 @@ def start_again(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: 
         graph: The empty graph.
         checkpoints: Those of the new leader.
         epoch: Its epoch.
-        readers: How many commits are read at a time.
+        readers: How many commits are read at a time, where each takes long.
 
     Raises:
         CorruptBlob: Nothing that can be read says what the workflow is.
@@ -201,7 +206,7 @@ def load(store: JobStore, graph: Graph, readers: int = 16) -> Found:
     Args:
         store: The job store.
         graph: The graph.
-        readers: How many commits are read at a time.
+        readers: How many commits are read at a time, where each takes long.
 
     Raises:
         CorruptBlob: Nothing that can be read says what the workflow is.
@@ -355,12 +360,19 @@ def _replay(store: JobStore, graph: Graph, found: Found, readers: int) -> None:
 
 
 def _reads(store: JobStore, found_keys: Sequence[str], readers: int) -> Iterator[_Read]:
-    """What the keys hold, in order; many are read at a time, and no more held than a few for each reader."""
-    if readers <= 1 or len(found_keys) <= 1:
-        yield from (_read(store, key) for key in found_keys)
+    """What the keys hold, in order; of a store that is far, many are read at a time, and no more held than a few for each reader."""
+    few, rest = found_keys[:_FEW], found_keys[_FEW:]
+    quickest = inf
+    for key in few:
+        began = perf_counter()
+        read = _read(store, key)
+        quickest = min(quickest, perf_counter() - began)
+        yield read
+    if readers <= 1 or len(rest) <= 1 or quickest < _QUICK:
+        yield from (_read(store, key) for key in rest)
         return
-    size = max(1, min(_RUN, len(found_keys) // readers))
-    runs = (found_keys[at : at + size] for at in range(0, len(found_keys), size))
+    size = max(1, min(_RUN, len(rest) // readers))
+    runs = (rest[at : at + size] for at in range(0, len(rest), size))
     with ThreadPoolExecutor(readers) as pool:
         ahead = deque(pool.submit(_read_run, store, run) for run in islice(runs, 2 * readers))
         while ahead:
