@@ -7,6 +7,7 @@ them show in logs and command lines. So a secret must not get there in the first
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from toil_core.errors import BadOption
 
@@ -14,6 +15,7 @@ _WORDS = {"KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PA
 _ENDS = re.compile(r"(API|ACCESS|SECRET|PRIVATE|SIGNING|ACCOUNT)KEY|.+(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)")
 _PLACES = {"FILE", "PATH", "DIR"}
 _PLAIN = {"PWD", "OLDPWD"}
+_SETTERS = ("--set-env", "--setEnv", "-e")
 
 
 def looks_secret(name: str) -> bool:
@@ -44,3 +46,20 @@ def refuse_secret(name: str) -> None:
             f"export it where the workers start (jobs on this machine inherit the environment), "
             f"or keep it in a file or role that the worker machines have, and name that: {name}_FILE=PATH"
         )
+
+
+def refuse_secret_words(words: Sequence[str]) -> None:
+    """Refuse a workflow's command line that sets such a variable, before it is sent, shown or kept anywhere.
+
+    Args:
+        words: The command line.
+
+    Raises:
+        BadOption: It does; says where secrets belong.
+    """
+    for before, word in zip(("", *words), words, strict=False):
+        flag, _, value = word.partition("=")
+        setting = word if before in _SETTERS else value if flag in _SETTERS else word[2:] if re.match("-e[A-Za-z_]", word) else ""
+        name, equals, _ = setting.partition("=")
+        if equals:
+            refuse_secret(name)

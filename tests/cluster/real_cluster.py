@@ -117,7 +117,7 @@ class RealCluster:
 
     def where(self, secret: str) -> list[str]:
         """Every file of a host, of the place they share and of this cluster's state here, and every process on a host, that shows a text."""
-        places = [*self.lab.hosts_folder.glob("*/disk/upper"), self.shared, self.folder / "state"]
+        places = [*self.lab.hosts_folder.glob("*/disk/upper"), *self.lab.in_memory(), self.shared, self.folder / "state"]
         found = subprocess.run(
             ["grep", "-rlF", "-D", "skip", "-e", secret, *map(str, places)], capture_output=True, text=True, timeout=240, check=False
         ).stdout.splitlines()

@@ -105,6 +105,11 @@ class Lab:
         """Every host, also one that is off."""
         return [Host(**json.loads(path.read_text())) for path in sorted(self.hosts_folder.glob("*/host.json"))]
 
+    def in_memory(self) -> list[Path]:
+        """The folders of hosts that are on that are not on their disks."""
+        pids = [pid for host in self.hosts() if (pid := self._first_process(host.name)) is not None]
+        return [Path(f"/proc/{pid}/root/{place}") for pid in pids for place in ("tmp", "run", "dev/shm")]
+
     def host(self, name: str) -> Host:
         """The host of that name."""
         return Host(**json.loads((self._at(name) / "host.json").read_text()))

@@ -77,6 +77,12 @@ def test_a_session_begins_in_the_nodes_home_and_reads_what_is_there(shared: Clus
         (home / ".bashrc").unlink()
 
 
+def test_one_word_with_spaces_is_a_line_for_a_shell(shared: Clusters) -> None:
+    assert shared.toil("ssh-cluster", "shared", "echo $TOIL_CLUSTER; exit 3", code=3).stdout == "shared\n"
+    assert json.loads(shared.toil("ssh-cluster", "shared", "--json", "cd / && pwd").stdout)["stdout"] == "/\n"
+    assert shared.toil("ssh-cluster", "shared", "echo", "a  b; exit 3").stdout == "a  b; exit 3\n"
+
+
 def test_commands_on_a_node_say_where_to_give_them(shared: Clusters) -> None:
     for words in (("scale-cluster", "shared", "-w", "2"), ("cluster-status", "shared"), ("destroy-cluster", "shared"), ("ssh-cluster", "shared", "true")):
         done = shared.toil("ssh-cluster", "shared", "toil", *words, code=2)
@@ -318,6 +324,8 @@ def test_bad_input_is_a_line_each(shared: Clusters, script: Path) -> None:
         (("attach", "sharde"), "knows of no cluster sharde (did you mean shared?)"),
         (("submit", "shared", "nope.py"), "there is no script nope.py"),
         (("submit", "shared"), "which script?"),
+        (("submit", "shared", ""), "which script?"),
+        (("submit", "shared", str(script), "file:store", "--set-env", "API_KEY=hunter2"), "API_KEY says that it is a secret"),
         (("submit", "shared", "-m", "nope"), "there is no module 'nope' that can be run in"),
         (("ssh-cluster", "shared", "--node", "worker-9", "true"), "has no node worker-9; it has leader, worker-1"),
         (("ssh-cluster", "shared", "--nod", "worker-9", "true"), "unknown option --nod"),

@@ -55,6 +55,11 @@ def commands_reach_the_leader(cluster: RealCluster, tmp_path: Path) -> None:
     (tmp_path / "data" / "a b").write_text("content")
     cluster.toil("rsync-cluster", "-r", f"{tmp_path}/data", ":")
     assert cluster.toil("ssh-cluster", "cat", "data/a b").stdout == "content"
+    planted = uuid4().hex
+    for place in ("/tmp/planted", "planted"):
+        (tmp_path / "planted").write_text(planted)
+        cluster.toil("rsync-cluster", f"{tmp_path}/planted", f":{place}")
+    assert len(cluster.where(planted)) == 2, "what looks for secrets finds what is there, on a disk and in memory"
 
 
 def nothing_is_lost_with_nodes(cluster: RealCluster) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, converter, tell
 from toil_core.cluster.wanted import ALL, HALF, check_name, parse_least, parse_offer, parse_storage, parse_workers, wanted_nodes
+from toil_core.errors import BadOption
 from toil_core.install_hints import DEFAULTS
 from toil_core.options import Config, OptionParser
 
@@ -63,12 +64,15 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         arguments.leader_node_type, arguments.node_type, arguments.workers,
         leader_disk=arguments.leader_storage, worker_disk=arguments.node_storage,
     )  # fmt: skip
+    least, most = arguments.least_workers, len(wanted) - 1
+    if not least.percent and least.number > most:
+        raise BadOption(f"--least-workers {least.number}: only {most} {'is' if most == 1 else 'are'} asked for; say how many by --workers")
     workers = ",".join(f"{each.offer or arguments.node_type}={each.least}-{each.most}" for each in arguments.workers)
     requirements, packed = (Path(each).expanduser() if each else None for each in (arguments.python_requirements, arguments.bundle))
     software = Software(requirements, packed)
     file = launch_cluster(
         arguments.name, wanted, config, engine=arguments.engine, workers=workers, software=software,
-        worker_disk=arguments.node_storage, keep=arguments.keep, least=arguments.least_workers, tell=tell,
+        worker_disk=arguments.node_storage, keep=arguments.keep, least=least, tell=tell,
     )  # fmt: skip
     if arguments.json:
         print_json(_told(file))

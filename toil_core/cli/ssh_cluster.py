@@ -22,7 +22,7 @@ def configure(parser: OptionParser) -> None:
         help="Make a port of the node answer on this machine until the command ends; may be repeated.",
     )  # fmt: skip
     add_json(parser, "Print JSON: what the command wrote, and its exit code. It is given no input.")
-    add_rest(parser, "command", "What to run there; without it, a shell. Exits with its exit code.")
+    add_rest(parser, "command", "What to run there; one word with spaces is a line for a shell; without it, a shell to type in. Exits with its exit code.")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -35,10 +35,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         UsageError: There is no such cluster or node, or it cannot be reached in this way.
     """
     from toil_core.cluster.access import open_cluster, words
-    from toil_core.cluster.layout import in_cluster
+    from toil_core.cluster.layout import as_of_a_shell, in_cluster
     from toil_core.sync_transport import HasShell
 
-    command = words(arguments.command)
+    command = as_of_a_shell(words(arguments.command))
     if arguments.json and not command:
         raise BadOption(f"--json needs a command: toil ssh-cluster {arguments.name} --json COMMAND")
     with open_cluster(arguments.name, arguments, config) as cluster, ExitStack() as stack:

@@ -10,6 +10,7 @@ from toil_core.cli.run import add_module
 from toil_core.cluster.arguments import add_name, add_rest, tell
 from toil_core.errors import BadOption
 from toil_core.options import Config, OptionParser
+from toil_core.secrets import refuse_secret_words
 
 
 def configure(parser: OptionParser) -> None:
@@ -30,8 +31,9 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.cluster.access import open_cluster, words
 
     given = words(arguments.script)
-    if not given:
+    if not given or not given[0]:
         raise BadOption(f"which script? toil submit {arguments.name} SCRIPT ARGUMENTS…")
+    refuse_secret_words(given[1:])
     with open_cluster(arguments.name, arguments, config) as cluster:
         cluster.check_fit()
         leader = cluster.node()

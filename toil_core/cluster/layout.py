@@ -100,6 +100,11 @@ def in_cluster(command: Sequence[str]) -> list[str]:
     return ["sh", "-c", '[ ! -r "$HOME/.toil/environment" ] || . "$HOME/.toil/environment"; exec "$@"', "sh", *command]
 
 
+def as_of_a_shell(command: Sequence[str]) -> list[str]:
+    """A command of one word with spaces in it as a line for a shell, as ssh takes it; others as they are."""
+    return ["sh", "-c", command[0]] if len(command) == 1 and len(command[0].split()) > 1 else list(command)
+
+
 def variable(name: str) -> str:
     """The environment variable of an option.
 
