@@ -22,9 +22,9 @@ def hungry(job: Any) -> int:
 
 
 @job(cores=0.1, memory="64 MiB", disk="1 MiB", wall_time=0.5)
-def slow(marker: Path) -> str:
-    """Never ends at first."""
-    if first(marker):
+def slow(job: Any) -> str:
+    """Does not end until it has a minute."""
+    if job.requirements.wall_time < 60:
         print("taking a rest")
         signal.pause()
     return "in time"
@@ -65,7 +65,7 @@ def start(job: Any, what: str, marker: Path) -> Any:
         what: Which.
         marker: A file to remember the first attempt by.
     """
-    nodes = {"hungry": hungry(), "slow": slow(marker), "wrong": wrong(marker), "greedy": greedy()}
+    nodes = {"hungry": hungry(), "slow": slow(), "wrong": wrong(marker), "greedy": greedy()}
     return job.add_child(nodes[what])
 
 

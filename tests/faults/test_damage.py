@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import workflow
-from tests.faults.runs import Run, end_of
+from tests.faults.runs import DEADLINE, Run, end_of
 from toil_core.drivers.file import FileJobStore
 from toil_core.errors import CorruptBlob
 from toil_core.monitor.status import workflow_info
@@ -119,7 +119,7 @@ def test_file_of_the_user(damage: Damage, new_run: Callable[..., Run]) -> None:
     sound = run.path(key).read_bytes()
     damage(run.path(key))
     leader = run.start(restart=True)
-    out, said = leader.communicate(timeout=60)
+    out, said = leader.communicate(timeout=DEADLINE)
     assert (leader.returncode, out) == (1, "")
     assert "1 job failed for good" in said
     assert f"CorruptBlob: file 'r' should have {len(sound)} bytes" in said

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.faults.runs import DEADLINE
+
 SCRIPT = Path(__file__).with_name("misbehave.py")
 
 
@@ -29,7 +31,7 @@ class Ran:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=DEADLINE,
             cwd=folder,
         )
         self.code, self.out, self.said = ended.returncode, ended.stdout.strip(), ended.stderr
@@ -38,7 +40,7 @@ class Ran:
     def log(self, job: str) -> str:
         """What `toil logs` shows of the job."""
         call = [sys.executable, "-c", "import sys; from toil_core.cli import main; sys.exit(main())", "logs", f"file:{self.store}", job]
-        return subprocess.run(call, check=True, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(call, check=True, capture_output=True, text=True, timeout=DEADLINE).stdout
 
 
 def test_out_of_memory_is_tried_again_with_more(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_out_of_memory_for_good(tmp_path: Path) -> None:
 
 
 def test_over_time_is_tried_again(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, "slow")
+    ran = Ran(tmp_path, "slow", "--over-time-factor", "1000")
     assert (ran.code, ran.out) == (0, "in time"), ran.said
     assert "slow 1-1.0.0: over time: did not end in its 0.5 s" in ran.said
 
