@@ -243,7 +243,10 @@ class ForkServer:
 
     def _stop(self, slot: SlotProcess, pid: int, verdict: int) -> None:
         slot.notes.judge(pid, verdict)
-        for each in procfs.family(slot.pid)[1:]:
+        members = procfs.family(slot.pid)[1:]
+        if slot.notes.running()[0] != pid:  # it has just ended by itself, and what runs now may be the next attempt
+            return
+        for each in members:
             procfs.kill(each)
 
 
