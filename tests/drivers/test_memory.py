@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -130,3 +131,21 @@ def test_rubbish_ends_one_connection_only() -> None:
                 assert stranger.recv(100) == b""
         client.create("k", b"")
         assert store.stat("k").size == 0
+
+
+def test_who_connects_just_before_the_end_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    accepted, closed = threading.Event(), threading.Event()
+
+    def same_user(connection: socket.socket) -> bool:
+        accepted.set()
+        return closed.wait(60)
+
+    monkeypatch.setattr("toil_core.drivers.memory_socket._same_user", same_user)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as late:
+        late.settimeout(60)
+        with MemoryJobStore(next(_names), Config()) as store:
+            late.connect("\0" + store.worker_locator().removeprefix("memory:@"))
+            assert accepted.wait(60)
+        closed.set()
+        with suppress(ConnectionResetError):
+            assert late.recv(1) == b""

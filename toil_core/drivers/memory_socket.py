@@ -44,6 +44,7 @@ class Server:
         self._blobs = blobs
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._closed = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._listener.bind(_name(self.address))
@@ -56,6 +57,7 @@ class Server:
     def close(self) -> None:
         """Stop; clients get an error from now on."""
         with self._lock:
+            self._closed = True
             connections = [self._listener, *self._open]
         for connection in connections:
             with suppress(OSError):
@@ -72,6 +74,9 @@ class Server:
                 connection.close()
                 continue
             with self._lock:
+                if self._closed:  # it came just before
+                    connection.close()
+                    return
                 self._open.add(connection)
             threading.Thread(target=self._serve, args=(connection,), name="memory job store client", daemon=True).start()
 
