@@ -26,7 +26,7 @@ from toil_aws.options import AwsOptions
 WORKFLOW = """
     from toil_core import job, main
 
-    @job(memory="32 MiB", cores=0.5)
+    @job(memory="128 MiB", cores=0.5)
     def step(job, left: int = 6):
         job.files.write("x" * 100_000)
         if left > 1:

@@ -201,15 +201,15 @@ def test_a_workflow_gets_through_a_bad_network(proxy: Proxy, tmp_path: Path, nam
     script = """
         from toil_core import File, job, main
 
-        @job(memory="32 MiB", cores=0.5)
+        @job(memory="128 MiB", cores=0.5)
         def square(job, number: int, text: File):
             return number * number + len(job.files.read(text).read_text())
 
-        @job(memory="32 MiB", cores=0.5)
+        @job(memory="128 MiB", cores=0.5)
         def total(job, numbers: list[int]):
             return sum(numbers)
 
-        @job(memory="32 MiB", cores=0.5)
+        @job(memory="128 MiB", cores=0.5)
         def root(job, count: int = 12):
             text = job.files.write("x")
             return job.add_follow_on(total([job.add_child(square(number, text)) for number in range(count)]))
