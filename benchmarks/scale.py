@@ -8,6 +8,7 @@ process, which reads them.
     python -m benchmarks.scale                 # the cases of the document, and large workflows through the public API
     python -m benchmarks.scale --sizes 1000000 --shapes chain [--single] [--json]
     python -m benchmarks.scale --document      # and write it all into docs/benchmarks.md
+    python -m benchmarks.scale --kept          # write what was measured before, one by one perhaps, and measure nothing
 """
 
 from __future__ import annotations
@@ -232,10 +233,15 @@ def main() -> None:
     parser.add_argument("--single", action="store_true", help="Send each job alone, also those that are known to be short.")
     parser.add_argument("--json", action="store_true", help="Print JSON lines instead of a table.")
     parser.add_argument("--document", action="store_true", help="Write all figures that were ever measured here into docs/benchmarks.md.")
+    parser.add_argument("--kept", action="store_true", help="Write all figures that were ever measured here, and measure nothing.")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
         print(json.dumps(asdict(_case(*json.loads(options.case)))))
+        return
+    if options.kept:
+        _document()
+        shapes.put()
         return
     if not options.json:
         print(*(f"{name:>17}" for name in _HEAD))

@@ -38,7 +38,7 @@ from toil_core.leader.moves import (
 )
 from toil_core.leader.retries import Policy
 from toil_core.leader.services import Limits
-from toil_core.leader.state import JobState
+from toil_core.leader.state import FACTS, JobState
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Kind, NewJob, Ref, Result
 from toil_core.wire.work import Task
@@ -512,7 +512,7 @@ def state_of(graph: Graph) -> dict[str, object]:
 
 def _slots(job: JobState, stages: dict[int, int]) -> dict[str, object]:
     found: dict[str, object] = {}
-    for name in JobState.__slots__:
+    for name in FACTS:
         value = getattr(job, name)
         if name in ("waiters", "value_waiters"):
             value = sorted(waiter.id for waiter in value or ())

@@ -53,10 +53,11 @@ def take_over(graph: Graph) -> None:
     graph.delayed.clear()
     graph.failed.clear()
     for job in list(graph.jobs.values()):
-        if job.kind.service:
+        kind = job.kind
+        if kind.service:
             continue
         ran = CHILDREN <= job.stage <= DONE
-        if not ran or job.kind.checkpoint:
+        if not ran or kind.checkpoint:
             job.tries = job.losses = 0
         if not ran:
             job.stage = WAITING if job.pending else READY

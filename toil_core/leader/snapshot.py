@@ -13,7 +13,6 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -23,16 +22,24 @@ from toil_core.errors import CorruptBlob
 from toil_core.leader.graph import Graph
 from toil_core.leader.redo import Scope
 from toil_core.leader.services import OVER, Crew
-from toil_core.leader.state import CHILDREN, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
+from toil_core.leader.state import CHILDREN, DONE, FOLLOWING, ISSUED, READY, WAITING, JobState, OpenRequest, Stage, Tally
 from toil_core.wire.jobs import Failure, Kind, Ref
 
 PART = 16384
 """So many jobs are encoded together."""
 
+_Held = bytes | Ref | None
 Numbers = list[int]
 """Jobs, by their place among all jobs of the snapshot."""
-Place = tuple[int, int, int, int]
-"""A `Ref`: the number of its key among the keys of the snapshot, start, stop and CRC-32."""
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A `Ref`: the number of its key among the keys of the snapshot, start, stop and CRC-32."""
+
+    key: int
+    start: int
+    stop: int
+    crc: int
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -132,7 +139,6 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 _STAGES = tuple(Stage)
 _PARTLY_DONE = int(CHILDREN), int(FOLLOWING)
-_above = attrgetter("above")
 _SUM = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Snapshot)
@@ -218,13 +224,13 @@ def restore(graph: Graph, snapshot: Snapshot) -> None:
         new = _unpack(graph, part, snapshot)
         jobs.update(zip(part.ids, new, strict=True))
         every += new
-    start = 0
-    for part in snapshot.parts:
+    starts = list(itertools.accumulate([len(part.ids) for part in snapshot.parts], initial=0))[:-1]
+    parts = list(zip(starts, snapshot.parts, strict=True))
+    for start, part in parts:
         _connect(every, start, part)
-        start += len(part.ids)
     _restore_scopes(graph, snapshot)
     _restore_services(graph, snapshot)
-    _count(graph, every)
+    _count(graph, every, parts)
     graph.root = jobs[snapshot.root]
     graph.root.holders += 1
     graph.tallies, graph.failures = snapshot.tallies, snapshot.failures
@@ -263,12 +269,15 @@ class _Packer:
         self.kinds: list[Kind] = []
         self.keys: dict[str, int] = {}
         self._known = known
-        self._numbers = dict(zip(jobs, itertools.count()))
+        for place, job in enumerate(jobs):
+            job.place = place
         self._kind_numbers: dict[int, int] = {}  # by identity: equal kinds are one object
 
     def part(self, jobs: Sequence[JobState]) -> Part:
         """The next jobs as columns."""
-        known, place = self._known, self._place
+        known = self._known
+        bodies = [job.body for job in jobs]
+        values = {at: value for at, job in enumerate(jobs) if (value := job.value) is not None}
         few = [
             (at, job) for at, job in enumerate(jobs)
             if job.needs or job.children or job.follow_ons or job.value_needs or job.tries or job.losses or job.temporary
@@ -277,15 +286,15 @@ class _Packer:
             [job.id for job in jobs],
             self._kinds_of(jobs),
             [CHILDREN if job.id in known else job.stage for job in jobs] if known else [job.stage for job in jobs],
-            [place(body) if isinstance(body := job.body, Ref) else body for job in jobs],
-            {at: place(held) if isinstance(held, Ref) else held for at, job in enumerate(jobs) if (held := job.value) is not None},
+            self._places(bodies),
+            dict(zip(values, self._places(values.values()), strict=True)),  # type: ignore[arg-type]  # of values that are there
             {at: (job.tries, job.losses) for at, job in few if job.tries or job.losses},
             {at: job.temporary for at, job in few if job.temporary},
-            [(len(list(run)), self._edges(above)) for above, run in itertools.groupby([job.above for job in jobs])],
-            {at: self._edges(job.needs) for at, job in few if job.needs},
-            {at: self._edges(job.value_needs) for at, job in few if job.value_needs},
-            {at: self._edges(job.children) for at, job in few if job.children},
-            {at: self._edges(job.follow_ons) for at, job in few if job.follow_ons},
+            [(len(list(run)), _edges(above)) for above, run in itertools.groupby([job.above for job in jobs])],
+            {at: _edges(job.needs) for at, job in few if job.needs},
+            {at: _edges(job.value_needs) for at, job in few if job.value_needs},
+            {at: _edges(job.children) for at, job in few if job.children},
+            {at: _edges(job.follow_ons) for at, job in few if job.follow_ons},
         )
 
     def _kinds_of(self, jobs: Sequence[JobState]) -> list[int]:
@@ -301,11 +310,13 @@ class _Packer:
             self.kinds.append(kind)
         return number
 
-    def _place(self, held: Ref) -> Place:
-        return self.keys.setdefault(held.key, len(self.keys)), held.start, held.stop, held.crc
+    def _places(self, held: Iterable[_Held]) -> list[bytes | Place | None]:
+        keys = self.keys
+        return [Place(keys.setdefault(one.key, len(keys)), one.start, one.stop, one.crc) if type(one) is Ref else one for one in held]  # type: ignore[misc]
 
-    def _edges(self, jobs: Iterable[JobState]) -> Numbers:
-        return list(map(self._numbers.__getitem__, jobs))
+
+def _edges(jobs: Iterable[JobState]) -> Numbers:
+    return [job.place for job in jobs]
 
 
 def _write(out: BinaryIO, record: Part | Snapshot) -> None:
@@ -330,9 +341,9 @@ def _unpack(graph: Graph, part: Part, snapshot: Snapshot) -> list[JobState]:
     """The part's jobs, without edges."""
     bodies, values = _held(graph.held, snapshot.keys, part.bodies), _held(graph.held, snapshot.keys, part.values.values())
     jobs = list(map(JobState, part.ids, map(snapshot.kinds.__getitem__, part.kinds), bodies))
-    for at, stage in enumerate(part.stages):
-        if stage and (bodies[at] is None or stage in _PARTLY_DONE):
-            jobs[at].stage = _STAGES[stage]
+    for job, stage in zip(jobs, part.stages, strict=True):
+        if stage and (job.body is None or stage in _PARTLY_DONE):
+            job.stage = _STAGES[stage]
     for at, value in zip(part.values, values, strict=True):
         jobs[at].value = value
     for at, (tries, losses) in part.tries.items():
@@ -342,17 +353,17 @@ def _unpack(graph: Graph, part: Part, snapshot: Snapshot) -> list[JobState]:
     return jobs
 
 
-def _held(count: dict[str, int], keys: Sequence[str], places: Collection[bytes | Place | None]) -> list[bytes | Ref | None]:
-    for number, more in Counter([place[0] for place in places if type(place) is tuple]).items():
+def _held(count: dict[str, int], keys: Sequence[str], places: Collection[bytes | Place | None]) -> list[_Held]:
+    for number, more in Counter([place.key for place in places if type(place) is Place]).items():
         count[keys[number]] = count.get(keys[number], 0) + more
-    return [Ref(keys[place[0]], place[1], place[2], place[3]) if type(place) is tuple else place for place in places]  # type: ignore[misc]
+    return [Ref(keys[place.key], place.start, place.stop, place.crc) if type(place) is Place else place for place in places]  # type: ignore[misc]
 
 
 def _connect(jobs: Sequence[JobState], start: int, part: Part) -> None:
     """Link the part's jobs, the first of which is at `start`, with those that they name."""
     at = start
     for count, numbers in part.above:
-        above = tuple(jobs[number] for number in numbers)
+        above = _jobs(jobs, numbers)
         if above:
             for job in jobs[at : at + count]:
                 job.above = above
@@ -362,41 +373,54 @@ def _connect(jobs: Sequence[JobState], start: int, part: Part) -> None:
     for at, numbers in part.value_needs.items():
         jobs[start + at].value_needs = _holding(jobs, numbers)
     for at, numbers in part.children.items():
-        jobs[start + at].children = tuple(jobs[number] for number in numbers)
+        jobs[start + at].children = _jobs(jobs, numbers)
     for at, numbers in part.follow_ons.items():
-        jobs[start + at].follow_ons = tuple(jobs[number] for number in numbers)
+        jobs[start + at].follow_ons = _jobs(jobs, numbers)
 
 
 def _holding(jobs: Sequence[JobState], numbers: Numbers) -> tuple[JobState, ...]:
-    needs = tuple(jobs[number] for number in numbers)
+    needs = _jobs(jobs, numbers)
     for need in needs:
         need.holders += 1
     return needs
 
 
-def _count(graph: Graph, jobs: Sequence[JobState]) -> None:
-    """What can be told from the edges: who waits for whom, and how much is open."""
+def _jobs(jobs: Sequence[JobState], numbers: Numbers) -> tuple[JobState, ...]:
+    return tuple([jobs[number] for number in numbers])
+
+
+def _count(graph: Graph, jobs: Sequence[JobState], parts: Sequence[tuple[int, Part]]) -> None:
+    """What can be told from the edges: who waits for whom, and how much is open.
+
+    Most jobs have but one edge, so that no more of them are looked at than the columns name.
+    """
     unreleased: dict[str, set[str]] = {}
-    for job in jobs:
-        if job.children or job.follow_ons:
+    for start, part in parts:
+        for at in sorted({*part.children, *part.follow_ons}):
+            job = jobs[start + at]
             belows = (*job.children, *job.follow_ons)
             unreleased[job.id] = {below.id for below in belows}
             for below in belows:
                 below.pending += 1
-    for above, run in itertools.groupby(jobs, _above):  # siblings share one tuple
-        siblings = list(run)
-        for upper in above:
-            inside = unreleased.get(upper.id)
-            upper.open += len(siblings) if inside is None else sum(job.id not in inside for job in siblings)
-    for job in [job for job in jobs if job.needs or job.value_needs]:
-        if job.needs:
-            _wait(graph, job)
-        if job.value_needs:
+    for start, part in parts:
+        at = start
+        for count, _ in part.above:  # siblings share one tuple
+            for upper in jobs[at].above:
+                inside = unreleased.get(upper.id)
+                upper.open += count if inside is None else sum(job.id not in inside for job in jobs[at : at + count])
+            at += count
+    promised: set[int] = set()
+    for start, part in parts:
+        for at in sorted({*part.needs, *part.value_needs}):
+            job = jobs[start + at]
+            if job.needs:
+                _wait(graph, job)
             job.unresolved += len(job.value_needs)
             for need in job.value_needs:
                 need.value_waiters = need.value_waiters or []
                 need.value_waiters.append(job)
-    for job in jobs:
+        promised.update(*part.value_needs.values())
+    for job in [jobs[number] for number in sorted(promised)]:
         if job.value_waiters and job.resolved:  # those that wait for values that promise nothing do not wait
             graph.resolved(job)
 
@@ -411,7 +435,7 @@ def _wait(graph: Graph, job: JobState) -> None:
                 inner.waiters.append(job)
                 job.pending += 1
             continue
-        if need.resolved and not need.value_needs:
+        if CHILDREN <= need.stage <= DONE and not need.unresolved and not need.value_needs:
             continue
         if need.waiters is None:
             need.waiters = [job]  # a list of one takes less than one that grew

@@ -56,6 +56,7 @@ class JobState:
         tries: Attempts used up.
         losses: Attempts lost for reasons that are nobody's fault.
         temporary: Keys of the files to delete when it is forgotten.
+        place: Its number in the checkpoint that is being written; not set before the first.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class JobState:
         "needs",
         "open",
         "pending",
+        "place",
         "stage",
         "temporary",
         "tries",
@@ -79,6 +81,8 @@ class JobState:
         "value_waiters",
         "waiters",
     )
+
+    place: int
 
     def __init__(self, id: str, kind: Kind, body: bytes | Ref | None) -> None:
         self.id = id
@@ -110,6 +114,10 @@ class JobState:
     def resolved(self) -> bool:
         """Whether its value is there, with all that the value promises."""
         return CHILDREN <= self.stage <= DONE and self.unresolved == 0
+
+
+FACTS = tuple(name for name in JobState.__slots__ if name != "place")
+"""Those attributes of a job that say something of the job."""
 
 
 class OpenRequest:

@@ -12,7 +12,7 @@ from toil_core.leader.checkpoints import TOMBSTONE, Checkpoints
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.retries import Policy
-from toil_core.leader.state import JobState
+from toil_core.leader.state import FACTS, JobState
 from toil_core.testing.sim.broken import need
 from toil_core.testing.sim.chance import Chance
 from toil_core.testing.sim.clock import Clock
@@ -286,7 +286,7 @@ def check_fixpoint(data: Mapping[str, bytes], epoch: int) -> None:
 def _state(graph: Graph) -> object:
     saved = snapshot.decode(snapshot.encode(graph), "")
     facts = saved.tallies, saved.failures, saved.failed, saved.finished, saved.services, saved.serving, saved.scopes
-    return {job.id: [_plain(getattr(job, name)) for name in JobState.__slots__] for job in graph.jobs.values()}, facts
+    return {job.id: [_plain(getattr(job, name)) for name in FACTS] for job in graph.jobs.values()}, facts
 
 
 def _plain(fact: object) -> object:
