@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +10,20 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import pytest
 
 from tests.monitor.browser import waiting
 from tests.monitor.stores import begun, committed, dead_process, led
+from toil_core.batch_system import Usage
 from toil_core.cli import main
+from toil_core.drivers.file import FileJobStore
 from toil_core.errors import BadOption
 from toil_core.job_store import Blob, JobStore
 from toil_core.monitor.dashboard.feed import Feed, Looker
 from toil_core.monitor.dashboard.server import LOG_SHOWN, Dashboard
-from toil_core.wire import keys
+from toil_core.wire import commits, keys
+from toil_core.wire.jobs import Result
 
 
 class Counting(JobStore):
@@ -109,6 +114,23 @@ def test_a_looker_is_told_what_happens(tmp_path: Path, paths: bool) -> None:
         until(looker, "status", lambda news: (news["total"], news["done"], news["failed"]) == (5, 2, 1))
         details = until(looker, "details", lambda news: news["facts"]["attempts"] == 4)
         assert {kind["name"] for kind in details["kinds"]} == {"top", "leaf"}
+
+
+@pytest.mark.parametrize("same_tick", [False, True])
+def test_a_commit_is_seen_that_no_page_tells_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_tick: bool) -> None:
+    if not same_tick:
+        monkeypatch.setattr("toil_core.monitor.dashboard.feed._SURE", 1e9)
+    store = begun(tmp_path / "s")
+    led(store)
+    assert isinstance(store, FileJobStore)
+    folder = store.path(keys.commit("1-1", 0)).parent
+    with Feed(store, "file:s", 0.02).looking() as looker:
+        until(looker, "status", lambda news: news["done"] == 0)
+        before = folder.stat()
+        store.create(keys.commit("1-1", 0), commits.encode("1-1", 0, [(msgspec.msgpack.encode(Result("0.0")), b"", Usage())]))
+        if same_tick:
+            os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+        until(looker, "status", lambda news: news["done"] == 1)
 
 
 def test_a_leader_that_dies_is_seen(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ DETAILED = 200_000
 """Workflows of more jobs than that are shown without what needs every attempt: reading these again and again would take too long."""
 _STATUS_SHARE, _DETAILS_SHARE = 5, 20
 """What took long to make is made anew only after so many times that long."""
+_SURE = 2.0
+"""So many seconds after a change is seen, all is read once more: what came in the same tick of the file system's clock leaves no other trace."""
 
 
 class Feed:
@@ -138,15 +140,16 @@ class _Look:
     def forget(self) -> None:
         """Begin anew."""
         self._mark: object = None
+        self._changed_at = self._read_at = 0.0
         self._status_due = self._details_due = 0.0
         self._stale = True
 
     def news(self) -> Iterator[tuple[str, bytes]]:
         """Read what changed."""
         now = time.monotonic()
-        if now >= self._status_due and (mark := self._marks()) != self._mark:
+        if now >= self._status_due and self._differs(now):
             status = glance(self._store, self._locator)
-            self._mark, self._stale = mark, status.total <= DETAILED
+            self._read_at, self._stale = now, status.total <= DETAILED
             self._status_due = _STATUS_SHARE * (time.monotonic() - now) + now
             if outcome(status) not in ("running", "unknown"):  # the last look; nothing newer will come to excuse what is old
                 self._details_due = 0.0
@@ -156,6 +159,14 @@ class _Look:
             yield "details", self._details()
             self._stale = False
             self._details_due = began + _DETAILS_SHARE * (time.monotonic() - began)
+
+    def _differs(self, now: float) -> bool:
+        """Whether anything happened since the last reading, or that may have come too early to find what happened before it."""
+        mark = self._marks()
+        if mark != self._mark:
+            self._mark, self._changed_at = mark, now
+            return True
+        return self._paths is not None and self._read_at < self._changed_at + _SURE <= now
 
     def _details(self) -> bytes:
         status, graph, found = examine_graph(self._store, self._locator)
@@ -171,7 +182,7 @@ class _Look:
         alive = epoch.alive(info) if info else None
         if self._paths:
             path = self._paths.path
-            commits, checkpoints = path(keys.commit(keys.ROOT, 0)).parent.parent, path(keys.checkpoint(1, 0)).parent
+            commits, checkpoints = path(keys.commit(keys.ROOT, 0)).parent, path(keys.checkpoint(1, 0)).parent
             return last, alive, *map(_stamp, (path(keys.page(last)), path(keys.WORKFLOW), commits, checkpoints))
         try:
             with self._store.read(keys.page(last)) as stream:
