@@ -44,6 +44,7 @@ class Asked:
         path: Its path, unquoted.
         query: Its query; names without values have the value ``.
         range: The part of an object that it asks for.
+        copies: Whether what it writes is copied inside the server.
         operation: The same for each try of one operation, as AWS's SDK marks them; empty where nothing is marked.
         fault: What was done to it.
     """
@@ -52,6 +53,7 @@ class Asked:
     path: str
     query: dict[str, str]
     range: str = ""
+    copies: bool = False
     operation: str = ""
     fault: Fault | None = None
 
@@ -135,7 +137,10 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
             body = self._body()
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-            asked = Asked(self.command, unquote(parts.path), query, self.headers.get("Range", ""), self.headers.get("amz-sdk-invocation-id", ""))
+            headers = self.headers
+            asked = Asked(
+                self.command, unquote(parts.path), query, headers.get("Range", ""), "x-amz-copy-source" in headers, headers.get("amz-sdk-invocation-id", "")
+            )
             with lock:
                 fault = proxy.fault(asked)
                 proxy.asked.append(replace(asked, fault=fault))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toil_core.checks import Check
     from toil_core.cluster_engine import ClusterEngine
     from toil_core.events import Event
-    from toil_core.job_store import JobStore
+    from toil_core.job_store import JobStore, Listed
     from toil_core.options import Command, Config, Group
     from toil_core.provisioner import Provisioner
     from toil_core.sync_transport import SyncTransport
@@ -73,7 +73,7 @@ def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
 
 
 @hookspec(firstresult=True)
-def toil_list_url(url: str, config: Config) -> Iterable[tuple[str, int]] | None:
+def toil_list_url(url: str, config: Config) -> Iterable[Listed | tuple[str, int]] | None:
     """What lies at or under a URL: path below it, and length, of each file; None when its scheme is not this plugin's, or has no folders.
 
     The path is empty for the file that the URL itself names; then nothing else is told.

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from toil_core.closing import Closing
 from toil_core.errors import BadKey
@@ -47,6 +47,20 @@ class Blob:
 
     key: str
     size: int
+
+
+class Listed(NamedTuple):
+    """A file that lies under a URL.
+
+    Args:
+        path: Where, below the URL.
+        size: Its length in bytes.
+        version: What tells its content from what may replace it; empty where nothing does.
+    """
+
+    path: str
+    size: int
+    version: str = ""
 
 
 class JobStore(Closing):
@@ -163,8 +177,17 @@ class HasUrls(Protocol):
 class CanCopy(Protocol):
     """A store that can take in a URL without the bytes passing through this machine."""
 
-    def copy_from(self, key: str, url: str) -> bool:
-        """Copy the URL's content under the key; False when this URL must be streamed instead."""
+    def copy_from(self, key: str, url: str, listed: Listed | None = None) -> int | None:
+        """Copy the URL's content under the key.
+
+        Args:
+            key: The blob's key.
+            url: The URL.
+            listed: What a listing of the folder above has just told about it, so that it need not be asked for.
+
+        Returns:
+            The content's length in bytes; None when this URL must be streamed instead.
+        """
         ...
 
 

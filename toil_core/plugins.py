@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from toil_core.batch_system import BatchSystem
     from toil_core.cluster_engine import ClusterEngine
-    from toil_core.job_store import JobStore
+    from toil_core.job_store import JobStore, Listed
     from toil_core.options import Command, Config, Group, Targets
     from toil_core.provisioner import Provisioner
     from toil_core.sync_transport import SyncTransport
@@ -125,18 +125,20 @@ def open_url(url: str, mode: str, config: Config) -> BinaryIO:
     return stream
 
 
-def list_url(url: str, config: Config) -> Iterable[tuple[str, int]]:
-    """What lies at or under a URL: the path below it, and the length, of each file; the path is empty for the file itself.
+def list_url(url: str, config: Config) -> Iterator[Listed]:
+    """What lies at or under a URL; the path is empty for the file itself.
 
     Raises:
         BadLocator: Nothing installed can tell, or nothing is there.
     """
-    found: Iterable[tuple[str, int]] | None = hooks(config).hook.toil_list_url(url=url, config=config)
+    found: Iterable[Listed | tuple[str, int]] | None = hooks(config).hook.toil_list_url(url=url, config=config)
     if found is None:
         scheme = url.partition(":")[0].lower()
         hint = f" ({_install_hint(SCHEMES[scheme])})" if scheme in SCHEMES else ""
         raise BadLocator(f"nothing installed can tell what lies at {url}{hint}")
-    return found
+    from toil_core.job_store import Listed
+
+    return (Listed(*item) for item in found)
 
 
 def hooks(config: Config | None = None) -> pluggy.PluginManager:

@@ -120,7 +120,9 @@ def import_url(store: JobStore, key: str, url: str, config: Config) -> int:
         from toil_core.drivers import url_files
 
         url_files.take_in(store, key, path)
-    elif not (path is None and isinstance(store, CanCopy) and store.copy_from(key, url)):
+    elif path is None and isinstance(store, CanCopy) and (size := store.copy_from(key, url)) is not None:
+        return size
+    else:
         with _through_plugins(url, "rb", config) as stream:
             store.write(key, stream)
     return store.stat(key).size

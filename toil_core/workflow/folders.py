@@ -167,13 +167,21 @@ def lay_out(entries: Sequence[Entry], path: Path, access: Access, *, own: bool, 
             (path / entry.path).chmod(entry.mode | 0o700)
 
 
-def each(access: Access, action: Callable[[S], T], items: Sequence[S]) -> list[T]:
-    """Do something with each item, several at once where the way to the store allows."""
-    if access.several == 1 or len(items) < 2:
+def each(access: Access, action: Callable[[S], T], items: Sequence[S], several: int | None = None) -> list[T]:
+    """Do something with each item, several at once where the way to the store allows.
+
+    Args:
+        access: The way to the store.
+        action: What to do.
+        items: The items.
+        several: How many at once; as many as are best moved through this machine, if not given.
+    """
+    several = access.several if several is None else several
+    if several == 1 or len(items) < 2:
         return [action(item) for item in items]
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(access.several, len(items))) as pool:
+    with ThreadPoolExecutor(min(several, len(items))) as pool:
         return list(pool.map(action, items))
 
 

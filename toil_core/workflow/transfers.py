@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from toil_core import plugins
 from toil_core.errors import BadLocator, CorruptBlob, UsageError
-from toil_core.job_store import CanCopy
+from toil_core.job_store import CanCopy, Listed
 from toil_core.workflow.file_copy import copy_stream
 from toil_core.workflow.file_values import Directory, Entry, File, check_name, encode_entries
 from toil_core.workflow.folders import each
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from toil_core.workflow.file_access import Access
 
 _READABLE = 0o644
+_COPIES = 16
+"""So many files are copied at once where none of their bytes pass through this machine."""
 
 
 def take_in(url: str, key: str, name: str, access: Access, config: Config) -> File:
@@ -26,9 +28,16 @@ def take_in(url: str, key: str, name: str, access: Access, config: Config) -> Fi
     Raises:
         BadLocator: It cannot be read.
     """
-    store = access.store
-    if isinstance(store, CanCopy) and store.copy_from(key, url):
-        return File(key, store.stat(key).size, name)
+    return _copied(url, key, name, access) or _streamed(url, key, name, access, config)
+
+
+def _copied(url: str, key: str, name: str, access: Access, listed: Listed | None = None) -> File | None:
+    """The file that the back end has copied by itself; None when it cannot."""
+    size = access.store.copy_from(key, url, listed) if isinstance(access.store, CanCopy) else None
+    return None if size is None else File(key, size, name)
+
+
+def _streamed(url: str, key: str, name: str, access: Access, config: Config) -> File:
     scratch = access.scratch(name, access.tmp)
     try:
         with plugins.open_url(url, "rb", config) as stream, scratch.open("xb") as out:
@@ -44,7 +53,7 @@ def refer(url: str, key: str, name: str, config: Config) -> File:
     Raises:
         BadLocator: There is no such file, or nothing tells its length.
     """
-    found = [size for path, size in plugins.list_url(url, config) if not path]
+    found = [item.size for item in plugins.list_url(url, config) if not item.path]
     if not found:
         raise BadLocator(f"{url} names no file that could be read where it is; check the spelling")
     return File(key, found[0], name, source=url)
@@ -68,25 +77,47 @@ def take_in_folder(url: str, key: str, name: str, access: Access, config: Config
         BadLocator: Nothing lies there, or something that cannot be a file in a folder.
     """
     listed = sorted(plugins.list_url(url, config))
-    found = [(path, size) for path, size in listed if path]
+    found = [item for item in listed if item.path]
     if not found:
         raise BadLocator(
             f"{url} is a file; import it with import_url, or what lies under it by {url}/" if listed else f"nothing lies under {url}; check the spelling"
         )
-    for path, _ in found:
-        _check_path(path, url)
-
-    def kept(item: tuple[int, tuple[str, int]]) -> File:
-        number, (path, size) = item
-        base = path.rpartition("/")[2]
-        place, own = below(url, path), f"{key}/{number}/{base}"
-        return File(own, size, base, source=place) if reference else take_in(place, own, base, access, config)
-
-    files = each(access, kept, list(enumerate(found)))
-    entries = list(_entries(dict(zip((path for path, _ in found), files, strict=True))))
+    for item in found:
+        _check_path(item.path, url)
+    files = [_referred(url, f"{key}/{number}", item) for number, item in enumerate(found)]
+    if not reference:
+        files = _take_in_all(files, found, access, config)
+    entries = list(_entries(dict(zip((item.path for item in found), files, strict=True))))
     manifest = access.keep_content(encode_entries(entries), f"{key}/manifest", "manifest")
     stored = [manifest.key, *(file.key for file in files if not file.source)]
     return Directory(manifest, sum(file.size for file in files), name, len(files)), stored
+
+
+def _referred(url: str, key: str, item: Listed) -> File:
+    base = item.path.rpartition("/")[2]
+    return File(f"{key}/{base}", item.size, base, source=below(url, item.path))
+
+
+def _take_in_all(files: Sequence[File], found: Sequence[Listed], access: Access, config: Config) -> list[File]:
+    """Keep files that are read where they are: first what the back end copies by itself, which holds nothing here, then the rest.
+
+    Args:
+        files: The files.
+        found: What the listing told of each.
+        access: The way to the store.
+        config: The options.
+    """
+
+    def copied(item: tuple[File, Listed]) -> File:
+        file, listed = item
+        return _copied(file.source, file.key, file.name, access, listed) or file
+
+    def streamed(file: File) -> File:
+        return _streamed(file.source, file.key, file.name, access, config) if file.source else file
+
+    if isinstance(access.store, CanCopy):
+        files = each(access, copied, list(zip(files, found, strict=True)), _COPIES)
+    return each(access, streamed, files)
 
 
 def give_out(file: File, url: str, access: Access, config: Config) -> None:

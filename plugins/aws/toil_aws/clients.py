@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from botocore import UNSIGNED
 from botocore.config import Config as Tuning
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
 from toil_core.errors import UsageError
 
 import toil_aws
@@ -37,6 +40,7 @@ def session(options: AwsOptions) -> Any:
         inner = Session(profile=options.profile)
         loader = _loader(inner.get_config_variable("data_path"))
         inner.register_component("data_loader", loader)
+        inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
         made = boto3.session.Session(botocore_session=inner)
         loader.search_paths[:] = dict.fromkeys(loader.search_paths)  # each session adds the same folder
         return made
@@ -46,6 +50,17 @@ def session(options: AwsOptions) -> Any:
 def _loader(data_path: str | None) -> Loader:
     """What the SDK knows of AWS's services, read once for all sessions: most of what a client takes, in time and in memory."""
     return create_loader(data_path)
+
+
+def _moment(value: Any) -> Any:
+    """A moment that an answer tells: the SDK's own parser guesses the format, which takes a tenth of a request and most of a listing."""
+    if isinstance(value, str) and value[4:5] == "-":
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    if isinstance(value, str) and value[3:5] == ", ":
+        with suppress(ValueError):
+            return parsedate_to_datetime(value)
+    return parse_timestamp(value)
 
 
 def has_credentials(options: AwsOptions) -> bool:

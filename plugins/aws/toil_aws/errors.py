@@ -101,7 +101,7 @@ def url_verdict(error: Exception, url: str, *, writing: bool = False) -> ToilErr
         if code_of(error) in ("NoSuchBucket", "InvalidBucketName"):
             return no_bucket(url)
         if status_of(error) == 404:
-            return BadLocator(f"{url}: there is no such object; check the spelling")
+            return no_object(url)
         if status_of(error) == 403 and code_of(error) not in _REFUSED and code_of(error) != "RequestTimeTooSkewed":
             verb = "write" if writing else "read"
             hint = "" if writing else ", and --aws-request-payer if its readers pay"
@@ -115,6 +115,11 @@ def url_verdict(error: Exception, url: str, *, writing: bool = False) -> ToilErr
 def no_bucket(url: str) -> BadLocator:
     """There is none of that name, or there cannot be."""
     return BadLocator(f"{url}: there is no such bucket; check the spelling")
+
+
+def no_object(url: str) -> BadLocator:
+    """There is none of that name."""
+    return BadLocator(f"{url}: there is no such object; check the spelling")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from toil_core.checks import Check
+    from toil_core.job_store import Listed
     from toil_core.options import Config, Group
 
 
@@ -33,7 +34,7 @@ def toil_open_url(url: str, mode: str, config: Config) -> BinaryIO | None:
 
 
 @hookimpl
-def toil_list_url(url: str, config: Config) -> Iterable[tuple[str, int]] | None:
+def toil_list_url(url: str, config: Config) -> Iterable[Listed] | None:
     """`s3://BUCKET/KEY`, and all whose keys go on after it and a `/`."""
     if url[:3].lower() != "s3:":
         return None

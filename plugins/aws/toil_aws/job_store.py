@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
 from toil_core.errors import KeyExists, NoSuchKey, ToilError, Transient, Unsupported
-from toil_core.job_store import Blob, JobStore
+from toil_core.job_store import Blob, JobStore, Listed
 
 from toil_aws import clients, names, reader, transfer
 from toil_aws.bucket import Bucket
@@ -136,11 +136,11 @@ class S3JobStore(JobStore):
             )
             return made
 
-    def copy_from(self, key: str, url: str) -> bool:
+    def copy_from(self, key: str, url: str, listed: Listed | None = None) -> int | None:
         """Copy an `s3://` object inside S3; see `CanCopy`."""
         from toil_aws import urls
 
-        return urls.copied(self._s3, url, self._name, names.object_name(key), self._customer, self._options)
+        return urls.copied(self._s3, url, self._name, names.object_name(key), self._customer, self._options, listed)
 
     def pace(self) -> float:
         """A write costs as much as some seconds of a core; see `HasPace`."""

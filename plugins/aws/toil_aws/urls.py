@@ -14,10 +14,11 @@ from urllib.parse import unquote
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from toil_core.errors import BadLocator, ToilError
+from toil_core.errors import BadLocator, ToilError, Transient
+from toil_core.job_store import Listed
 
 from toil_aws import clients, reader, transfer
-from toil_aws.errors import code_of, no_bucket, status_of, url_verdict
+from toil_aws.errors import code_of, no_bucket, no_object, status_of, url_verdict, verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def opened(url: str, mode: str, config: Config) -> BinaryIO:
     return reader.opened(client, request, lambda error: url_verdict(error, url), part=options.part_size, several=options.transfers)
 
 
-def listed(url: str, config: Config) -> Iterator[tuple[str, int]]:
-    """What lies under a URL: the path below it, and the length, of each object; the path is empty for the object itself.
+def listed(url: str, config: Config) -> Iterator[Listed]:
+    """What lies under a URL; the path is empty for the object itself.
 
     Names that end with `/`, which stand for empty folders, are left out.
 
@@ -99,19 +100,19 @@ def listed(url: str, config: Config) -> Iterator[tuple[str, int]]:
     place, options = parse(url), config[AwsOptions]
     client = _client_for(place, options, writing=False)
     if place.key and not place.key.endswith("/"):
-        size = _size(client, place, options)
-        if size is not None:
-            yield "", size
+        found = _found(client, place, options)
+        if found is not None:
+            yield found
             return
     folder = place.key if not place.key or place.key.endswith("/") else place.key + "/"
     with _said(place):
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=folder, **_payer(options)):
             for item in page.get("Contents", []):
                 if not item["Key"].endswith("/"):
-                    yield item["Key"][len(folder) :], item["Size"]
+                    yield Listed(item["Key"][len(folder) :], item["Size"], item.get("ETag", ""))
 
 
-def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, Any], options: AwsOptions) -> bool:
+def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, Any], options: AwsOptions, known: Listed | None = None) -> int | None:
     """Copy an object inside S3.
 
     Args:
@@ -121,32 +122,55 @@ def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, A
         name: What the copy is called.
         extra: Further headers of the copy.
         options: The plugin's options.
+        known: What a listing has told about the object, which is then not asked for, unless it was replaced since.
 
     Returns:
-        False when S3 cannot copy this by itself, so that it must be streamed.
+        Its length in bytes; None when S3 cannot copy this by itself, so that it must be streamed.
 
     Raises:
         BadLocator: There is no such object.
     """
     if url.partition(":")[0].lower() != "s3":
-        return False
+        return None
     place = parse_object(url)
     source = _client_for(place, options, writing=False)
-    with _said(place):
+    if known is not None and known.version:
         try:
-            facts = source.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))
-        except ClientError as error:
-            if status_of(error) == 404 and _no_bucket(source, place.bucket):  # which is not told in the answer
-                raise no_bucket(url) from error
-            raise
-    size = facts["ContentLength"]
-    at_once = max(_AT_ONCE, -(-size // 10_000))
-    given = {**extra, "CopySourceIfMatch": facts["ETag"], **_payer(options)}
+            return _copy(store, source, place, known, bucket, name, extra, options)
+        except _Replaced:
+            pass
+    try:
+        return _copy(store, source, place, _asked(source, place, options), bucket, name, extra, options)
+    except _Replaced as error:
+        raise Transient(f"{url}: it is being replaced while it is copied") from error
+
+
+class _Replaced(Exception):
+    """An object is no longer what was known of it."""
+
+
+def _asked(client: S3Client, place: Place, options: AwsOptions) -> Listed:
+    found = _found(client, place, options)
+    if found is None:
+        raise no_bucket(place.url) if _no_bucket(client, place.bucket) else no_object(place.url)  # the answer does not tell which
+    return found
+
+
+def _copy(
+    store: S3Client, source: S3Client, place: Place, known: Listed, bucket: str, name: str, extra: dict[str, Any], options: AwsOptions
+) -> int | None:
+    """Copy the version of an object that is known.
+
+    Raises:
+        _Replaced: There is another one.
+    """
+    at_once = max(_AT_ONCE, -(-known.size // 10_000))
+    given = {**extra, "CopySourceIfMatch": known.version, **_payer(options)}
     if not extra:
         given["MetadataDirective"] = "REPLACE"
     what: CopySourceTypeDef = {"Bucket": place.bucket, "Key": place.key}
     try:
-        if size <= at_once:  # the transfer manager, with its threads, would take several times the time
+        if known.size <= at_once:  # the transfer manager, with its threads, would take several times the time
             store.copy_object(Bucket=bucket, Key=name, CopySource=what, **given)
         else:
             tuning = TransferConfig(
@@ -155,11 +179,15 @@ def copied(store: S3Client, url: str, bucket: str, name: str, extra: dict[str, A
             store.copy(what, bucket, name, ExtraArgs=given, SourceClient=source, Config=tuning)
     except ClientError as error:
         if status_of(error) in (400, 403, 405, 501):  # readable, but not for this bucket's account: it passes through this machine
-            return False
-        raise url_verdict(error, url) from error
+            return None
+        if status_of(error) == 412:
+            raise _Replaced from error
+        if code_of(error) == "NoSuchBucket":  # the object's own is there
+            raise verdict(error, f"s3://{bucket}") from error
+        raise url_verdict(error, place.url) from error
     except _SDK as error:
-        raise url_verdict(error, url) from error
-    return True
+        raise url_verdict(error, place.url) from error
+    return known.size
 
 
 def forget() -> None:
@@ -225,14 +253,15 @@ class _said:
             raise url_verdict(error, self._place.url, writing=self._writing) from error
 
 
-def _size(client: S3Client, place: Place, options: AwsOptions) -> int | None:
-    """The length of the object; None when there is none of just this name."""
+def _found(client: S3Client, place: Place, options: AwsOptions) -> Listed | None:
+    """The object itself; None when there is none of just this name."""
     try:
-        return client.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))["ContentLength"]
-    except ClientError as error:
+        facts = client.head_object(Bucket=place.bucket, Key=place.key, **_payer(options))
+    except _SDK as error:
         if status_of(error) == 404:
             return None
         raise url_verdict(error, place.url) from error
+    return Listed("", facts["ContentLength"], facts["ETag"])
 
 
 def _no_bucket(client: S3Client, bucket: str) -> bool:

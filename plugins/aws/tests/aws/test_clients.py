@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def test_each_session_has_credentials_and_a_region_of_its_own(profiles: None) ->
     assert (first.meta.region_name, second.meta.region_name) == ("eu-west-1", "us-east-2")
     first.close()
     second.close()
+
+
+@pytest.mark.parametrize(
+    "told", ["2026-03-01T12:30:15.000Z", "2026-03-01T12:30:15+00:00", "Sun, 01 Mar 2026 12:30:15 GMT", "20260301T123015Z", 1772368215, "1772368215"]
+)
+def test_moments_are_understood_in_every_format(told: Any) -> None:
+    assert clients._moment(told) == datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
+
+
+def test_what_is_no_moment_is_told_as_the_sdk_tells_it() -> None:
+    with pytest.raises(ValueError, match="timestamp"):
+        clients._moment("2026-never")
 
 
 def test_sessions_do_not_add_up(profiles: None) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 import boto3
 import pytest
+from tests.proxy import Fault, proxy_to
 from tests.scripts import run_script
 from tests.servers import Server
 from toil_core.drivers.memory import MemoryJobStore
-from toil_core.errors import BadLocator, NoSuchKey
+from toil_core.errors import BadLocator, NoSuchJobStore, NoSuchKey
+from toil_core.job_store import Listed
 from toil_core.options import Config
 from toil_core.plugins import list_url, open_url
 from toil_core.workflow.files import Files
@@ -104,9 +106,10 @@ def test_urls_in_parts() -> None:
 def test_what_lies_under_a_prefix(bucket: str, s3: Any) -> None:
     for key in ("in/a.txt", "in/deep/b.txt", "in/deep/", "inside", "in-other/c"):
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
-    assert sorted(list_url(f"s3://{bucket}/in", Config())) == [("a.txt", 8), ("deep/b.txt", 13)]
-    assert sorted(list_url(f"s3://{bucket}/in/", Config())) == [("a.txt", 8), ("deep/b.txt", 13)]
-    assert list(list_url(f"s3://{bucket}/inside", Config())) == [("", 6)]
+    for url in (f"s3://{bucket}/in", f"s3://{bucket}/in/"):
+        assert [item[:2] for item in sorted(list_url(url, Config()))] == [("a.txt", 8), ("deep/b.txt", 13)]
+    itself = s3.head_object(Bucket=bucket, Key="inside")
+    assert list(list_url(f"s3://{bucket}/inside", Config())) == [Listed("", 6, itself["ETag"])]
     assert len(list(list_url(f"s3://{bucket}", Config()))) == 4
     assert list(list_url(f"s3://{bucket}/nothing", Config())) == []
 
@@ -118,12 +121,12 @@ def test_server_side_copies(bucket: str, s3: Any, name: str) -> None:
         store.prepare()
         seen: list[str] = []
         store._s3.meta.events.register("before-parameter-build.s3", lambda model, **_: seen.append(model.name))
-        assert store.copy_from("files/0/a/0/small", f"s3://{bucket}/small")
-        assert store.copy_from("files/0/a/1/large", f"s3://{bucket}/large")
+        assert store.copy_from("files/0/a/0/small", f"s3://{bucket}/small") == 5
+        assert store.copy_from("files/0/a/1/large", f"s3://{bucket}/large") == len(DATA)
         assert store.read("files/0/a/0/small").read() == b"small"
         assert store.read("files/0/a/1/large").read() == DATA
         assert seen.count("CopyObject") == 2 and not {"PutObject", "UploadPartCopy"} & set(seen)
-        assert not store.copy_from("k", "https://example.org/k")
+        assert store.copy_from("k", "https://example.org/k") is None
         with pytest.raises(BadLocator, match="no such object"):
             store.copy_from("k", f"s3://{bucket}/absent")
         with pytest.raises(BadLocator, match="no such bucket"):
@@ -135,6 +138,62 @@ def test_server_side_copies(bucket: str, s3: Any, name: str) -> None:
         store.destroy()
 
 
+def test_a_folder_costs_one_request_for_each_object(bucket: str, s3: Any, name: str, tmp_path: Path) -> None:
+    contents = {f"{number % 3}/{number:02d}": b"x" * number for number in range(20)}
+    for key, content in contents.items():
+        s3.put_object(Bucket=bucket, Key=f"in/{key}", Body=content)
+    with S3JobStore(f"us-west-2:{name}-store", Config()) as store:
+        store.prepare()
+        files = Files(store, "files/0/a/", tmp_path, Config())
+        seen: list[str] = []
+        store._s3.meta.events.register("before-parameter-build.s3", lambda model, **_: seen.append(model.name))
+        folder = files.import_directory(f"s3://{bucket}/in")
+        assert sorted(seen) == ["CopyObject"] * 20 + ["PutObject"]
+        found = files.contents(folder)
+        assert {path: (file.size, files.open(file).read()) for path, file in found.items()} == {key: (len(data), data) for key, data in contents.items()}
+        store.destroy()
+
+
+def test_what_was_replaced_since_it_was_listed_is_copied_as_it_is_now(bucket: str, s3: Any, name: str) -> None:
+    s3.put_object(Bucket=bucket, Key="in/k", Body=b"old")
+    (listed,) = list_url(f"s3://{bucket}/in", Config())
+    s3.put_object(Bucket=bucket, Key="in/k", Body=b"newer")
+    with S3JobStore(f"us-west-2:{name}-store", Config()) as store:
+        store.prepare()
+        assert store.copy_from("k", f"s3://{bucket}/in/k", listed) == 5
+        assert store.read("k").read() == b"newer"
+        s3.delete_object(Bucket=bucket, Key="in/k")
+        with pytest.raises(BadLocator, match="no such object"):
+            store.copy_from("k", f"s3://{bucket}/in/k", listed)
+        store.destroy()
+
+
+def test_a_store_that_is_gone_is_not_taken_for_the_source(fake: Server, name: str) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    client.put_object(Bucket=name, Key="in/k", Body=b"here")
+    (listed,) = list_url(f"s3://{name}/in", Config())
+    with S3JobStore(f"us-west-2:{name}-store", Config()) as store, pytest.raises(NoSuchJobStore, match=f"{name}-store"):
+        store.copy_from("k", f"s3://{name}/in/k", listed)
+
+
+def test_what_may_be_read_and_not_copied_passes_through_this_machine(
+    bucket: str, s3: Any, name: str, tmp_path: Path, real: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("in/a", "in/b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    with proxy_to(real.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        with S3JobStore(f"us-west-2:{name}-store", Config()) as store:
+            store.prepare()
+            proxy.fault = lambda asked: Fault.DENIED if asked.copies and asked.path.endswith("/a") else None
+            files = Files(store, "files/0/a/", tmp_path, Config())
+            folder = files.import_directory(f"s3://{bucket}/in")
+            assert [asked.fault for asked in proxy.asked if asked.copies].count(Fault.DENIED) == 1
+            assert {path: files.open(file).read() for path, file in files.contents(folder).items()} == {"a": b"in/a", "b": b"in/b"}
+            store.destroy()
+
+
 def test_large_objects_are_copied_in_parts(bucket: str, s3: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toil_aws.urls._AT_ONCE", 5 << 20)
     s3.put_object(Bucket=bucket, Key="large", Body=DATA)
@@ -142,7 +201,7 @@ def test_large_objects_are_copied_in_parts(bucket: str, s3: Any, name: str, monk
         store.prepare()
         seen: list[str] = []
         store._s3.meta.events.register("before-parameter-build.s3", lambda model, **_: seen.append(model.name))
-        assert store.copy_from("k", f"s3://{bucket}/large")
+        assert store.copy_from("k", f"s3://{bucket}/large") == len(DATA)
         assert seen.count("UploadPartCopy") == 3
         assert store.read("k").read() == DATA
         store.destroy()
@@ -161,7 +220,7 @@ def test_small_copies_start_no_threads(bucket: str, s3: Any, name: str, monkeypa
     with S3JobStore(f"us-west-2:{name}-store", Config()) as store:
         store.prepare()
         monkeypatch.setattr(threading.Thread, "start", told)
-        assert store.copy_from("k", f"s3://{bucket}/small")
+        assert store.copy_from("k", f"s3://{bucket}/small") == 5
         assert started == []
         store.destroy()
 
