@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from toil_core.driver_fit import checked
 from toil_core.errors import BadLocator, NoSuchDriver
 from toil_core.install_hints import DRIVERS, LOCATORS, SCHEMES
+from toil_core.job_store import Listed
 from toil_core.locators import driver_name, parse_locator
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from toil_core.batch_system import BatchSystem
     from toil_core.cluster_engine import ClusterEngine
-    from toil_core.job_store import JobStore, Listed
+    from toil_core.job_store import JobStore
     from toil_core.options import Command, Config, Group, Targets
     from toil_core.provisioner import Provisioner
     from toil_core.sync_transport import SyncTransport
@@ -136,8 +138,6 @@ def list_url(url: str, config: Config) -> Iterator[Listed]:
         scheme = url.partition(":")[0].lower()
         hint = f" ({_install_hint(SCHEMES[scheme])})" if scheme in SCHEMES else ""
         raise BadLocator(f"nothing installed can tell what lies at {url}{hint}")
-    from toil_core.job_store import Listed
-
     return (Listed(*item) for item in found)
 
 
@@ -388,7 +388,7 @@ def _search(kind: str, name: str) -> Any:
 
     found = Manager(f"toil.{kind}", [name], on_load_failure_callback=failed, on_missing_entrypoints_callback=None).extensions
     if len(found) == 1:
-        return found[0].plugin
+        return checked(kind, KINDS[kind], name, found[0].entry_point_target, found[0].plugin)
     if found:
         raise NoSuchDriver(f"{KINDS[kind]} {name!r} is offered by {' and by '.join(e.entry_point_target for e in found)}; uninstall one")
     names = driver_names(kind)
@@ -468,9 +468,7 @@ def _warn_of_unknown() -> None:
 
 def _disabled(entry: EntryPoint) -> bool:
     blocked = _blocked()
-    if not blocked:
-        return False
-    distribution = _normal(_distribution(entry)[0])
+    distribution = _normal(_distribution(entry)[0]) if blocked else "core"
     if distribution == "core":  # without the core's own part there is no program
         return False
     return distribution in blocked or (entry.group == HOOKS and _normal(entry.name) in blocked)
