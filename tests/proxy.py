@@ -27,10 +27,14 @@ class Fault(Enum):
     RESET = "its connection is reset, and it is not passed on"
     LOST_ANSWER = "it is passed on, and its connection is reset instead of an answer"
     TRUNCATED = "the second half of the answer's body is missing"
+    CONFLICT = "it is passed on, and answered 409: somebody is just writing that"
+    SILENCE = "it is passed on, and not answered until the client gives up"
+    STALLED = "the second half of the answer's body does not come until the client gives up"
 
 
 _REFUSALS = {Fault.INTERNAL_ERROR: (500, "InternalError"), Fault.SLOW_DOWN: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied"),
              Fault.EXPIRED: (400, "ExpiredToken")}  # fmt: skip
+_PATIENCE = 60.0
 PASSING = (Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET, Fault.LOST_ANSWER, Fault.TRUNCATED)
 """What does not stay."""
 
@@ -173,6 +177,12 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
             if fault is Fault.LOST_ANSWER:
                 self._reset()
                 return
+            if fault is Fault.CONFLICT:
+                self._refuse(409, "ConditionalRequestConflict")
+                return
+            if fault is Fault.SILENCE:
+                self._wait()
+                return
             self.send_response(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in _HOP:
@@ -181,9 +191,12 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", length or str(len(data)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(data[: len(data) // 2] if fault is Fault.TRUNCATED else data)
+                self.wfile.write(data[: len(data) // 2] if fault in (Fault.TRUNCATED, Fault.STALLED) else data)
             if fault is Fault.TRUNCATED:
                 self.close_connection = True
+            if fault is Fault.STALLED:
+                self.wfile.flush()
+                self._wait()
 
         def _refuse(self, status: int, code: str) -> None:
             data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
@@ -193,6 +206,12 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(data)
+
+        def _wait(self) -> None:
+            """Until the client closes the connection."""
+            self.close_connection = True
+            self.connection.settimeout(_PATIENCE)
+            self.connection.recv(1)
 
         def _reset(self) -> None:
             self.close_connection = True

@@ -26,6 +26,9 @@ from toil_aws.options import AwsOptions
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+_ANSWER_SECONDS = 60.0
+"""A server that is silent for so long is asked again."""
+
 _lock = threading.Lock()
 _ready: dict[tuple[str | None, AwsOptions], S3Client] = {}
 
@@ -127,7 +130,7 @@ def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
         retries={"mode": "standard", "total_max_attempts": max(1, options.attempts)},
         max_pool_connections=max(32, 2 * options.transfers),
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=_ANSWER_SECONDS,
         tcp_keepalive=True,
         user_agent_extra=f"toil-aws/{toil_aws.__version__}",
         s3={"addressing_style": "path" if server else "auto"},

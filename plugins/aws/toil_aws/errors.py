@@ -174,6 +174,11 @@ def _answer(error: sdk.ClientError, where: str, key: str, region: str) -> ToilEr
         return KeyExists(key)
     if code in _REFUSED:
         return UsageError(f"{where}: {_REFUSED[code]} ({code}); {TRIED}; {HOW}")
+    if code.startswith("KMS.") or (status == 403 and "kms:" in str(error)):
+        return UsageError(
+            f"{where}: the KMS key cannot be used ({code}: {error.response['Error'].get('Message', '')}); check --aws-kms-key, that the key is "
+            "enabled and in the bucket's region, and that kms:GenerateDataKey and kms:Decrypt are permitted"
+        )
     if code == "RequestTimeTooSkewed":
         return UsageError(f"{where}: this machine's clock differs from AWS's by more than 15 minutes; set it right, by NTP for example")
     if code in _FULL or status == 507:

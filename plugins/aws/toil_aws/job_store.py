@@ -67,13 +67,13 @@ class S3JobStore(JobStore):
     def create(self, key: str, data: bytes) -> None:
         """Store data only if the key is absent; see `JobStore.create`.
 
-        S3 answers 412 when it is there, and 409 when somebody else is just writing it. An answer
-        can get lost and the SDK then ask again: the blob's writer tells whether it is ours.
+        S3 answers 412 when it is there, and 409 when it is just being written: by somebody else, or
+        by a try of ours whose answer came too late, or got lost. The blob's writer tells whether it is ours.
         """
         name = names.object_name(key)
         mark = secrets.token_hex(8)
         with self._translated(key):
-            for _ in range(_TRIES):
+            for tried in range(_TRIES):
                 try:
                     self._s3.put_object(
                         Bucket=self._name, Key=name, Body=data, IfNoneMatch="*", Metadata={_WRITER: mark}, **self._customer
@@ -82,7 +82,7 @@ class S3JobStore(JobStore):
                 except ClientError as error:
                     if status_of(error) == 409 and code_of(error) != "OperationAborted":
                         continue
-                    if status_of(error) == 412 and retried(error) and self._writer(name) == mark:
+                    if status_of(error) == 412 and (tried or retried(error)) and self._writer(name) == mark:
                         return
                     raise
             raise Transient(f"{self._where}: others write {key} all the time")

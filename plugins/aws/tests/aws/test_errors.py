@@ -57,6 +57,20 @@ def test_an_upload_that_is_gone_is_no_missing_blob() -> None:
     assert isinstance(verdict(error, "aws:us-west-2:bucket", "some/key"), Transient)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "KMS.NotFoundException", "Alias arn:aws:kms:us-west-2:1:alias/gone is not found."),
+        (400, "KMS.DisabledException", "arn:aws:kms:us-west-2:1:key/2 is disabled."),
+        (403, "AccessDenied", "User: arn:aws:iam::1:user/me is not authorized to perform: kms:GenerateDataKey on this resource"),
+    ],
+)
+def test_a_kms_key_that_cannot_be_used_is_told(status: int, code: str, message: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")  # type: ignore[typeddict-item]
+    found = verdict(error, "aws:us-west-2:bucket", "some/key")
+    assert isinstance(found, UsageError) and message in str(found) and "check --aws-kms-key" in str(found)
+
+
 @pytest.mark.parametrize(("region", "said"), [("nowhere-9", "AWS has no region nowhere-9; its .*like us-west-2"), ("useast1", "did you mean us-east-1")])
 def test_a_region_that_amazon_cannot_have_is_refused(region: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):

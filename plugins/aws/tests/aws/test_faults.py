@@ -15,7 +15,7 @@ from tests.servers import Server
 from toil_core.errors import KeyExists, NoSuchKey, StoreError, Transient
 from toil_core.options import Config
 
-from toil_aws import names, reader
+from toil_aws import clients, names, reader
 from toil_aws.job_store import S3JobStore
 from toil_aws.options import AwsOptions
 
@@ -51,6 +51,35 @@ def test_an_answer_that_was_lost_is_no_other_writer(store: S3JobStore, proxy: Pr
     assert store.read("commits/1-1/000000").read() == b"ours"
     with pytest.raises(KeyExists):
         store.create("commits/1-1/000000", b"ours")
+
+
+def test_a_conflict_with_a_try_of_ones_own_is_no_other_writer(store: S3JobStore, proxy: Proxy) -> None:
+    proxy.once(Fault.CONFLICT, puts)
+    store.create("commits/1-1/000000", b"ours")
+    assert [asked.fault for asked in proxy.asked if puts(asked)][:2] == [Fault.CONFLICT, None]
+    assert store.read("commits/1-1/000000").read() == b"ours"
+    proxy.once(Fault.CONFLICT, puts)
+    with pytest.raises(KeyExists):
+        store.create("commits/1-1/000000", b"ours")
+
+
+def test_a_silent_server_is_asked_again(monkeypatch: pytest.MonkeyPatch, proxy: Proxy, name: str) -> None:
+    monkeypatch.setattr(clients, "_ANSWER_SECONDS", 5.0)
+    with S3JobStore(f"us-west-2:{name}", Config([AwsOptions(part_size=5 << 20, transfers=2)])) as store:
+        store.prepare()
+        asks: list[Callable[[], object]] = [
+            lambda: store.create("k", b"1"), lambda: store.stat("k"), lambda: store.read("k").read(), lambda: list(store.list()),
+            lambda: store.write("large", io.BytesIO(DATA[: 6 << 20])),
+        ]  # fmt: skip
+        for ask in asks:
+            proxy.asked.clear()
+            proxy.once(Fault.SILENCE, lambda asked: True)
+            ask()
+            assert [asked.fault for asked in proxy.asked].count(Fault.SILENCE) == 1
+        assert store.read("k").read() == b"1"
+        proxy.once(Fault.STALLED, lambda asked: asked.method == "GET", times=2)
+        assert store.read("large").read() == DATA[: 6 << 20]
+        store.destroy()
 
 
 def test_a_lost_answer_does_not_make_another_one_the_first(store: S3JobStore, proxy: Proxy) -> None:
