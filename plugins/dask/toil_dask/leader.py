@@ -20,10 +20,10 @@ from toil_core.errors import UsageError
 from toil_dask import messages, tasks
 from toil_dask.connection import UNREACHABLE, LosableClient, Target, cannot_reach, connect, plain
 from toil_dask.members import Flight, Member
-from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
+from toil_dask.messages import Hello, Join, News, Notice, Order, Others, Wish
 from toil_dask.node import task_key
 from toil_dask.placement import Placement
-from toil_dask.refusal import refusal
+from toil_dask.refusal import Largest
 from toil_dask.spent import Spent
 from toil_dask.worker import needs
 
@@ -69,8 +69,7 @@ class Leader:
         self._unheard: set[str] = set()
         """Cancelled requests of which nothing was heard since; Dask says nothing when it does not know yet what it is to cancel."""
         self._cancelling = False
-        self._told_too_big: set[Requirement] = set()
-        self._largest: list[Requirement] = []
+        self._largest = Largest()
         self._presences: set[str] = set()
         """Keys of the tasks that keep the leader present on nodes that are there."""
         self._greeted = count(1)
@@ -326,6 +325,8 @@ class Leader:
                 self._nodes[id].preempted = True
                 self._placement.close(id)
                 _log.warning("node %s will be taken away; nothing more starts there", self._nodes[id].hello.name)
+            case Others(id, held):
+                self._placement.occupy(id, held)
             case News(_, updates):
                 for update in updates:
                     self._update(update)
@@ -350,9 +351,7 @@ class Leader:
         self._nodes[hello.node] = Member(hello)
         self._count()
         self._placement.join(hello.node, hello.offer)
-        if hello.offer not in self._largest:
-            self._largest.append(hello.offer)
-        self._told_too_big.clear()
+        self._largest.join(hello.offer)
 
     def _update(self, update: Update) -> None:
         flight = self._flights.get(update.id)
@@ -382,13 +381,9 @@ class Leader:
 
     def _too_big(self, request: Request) -> str:
         """Why no node can ever have the request; empty when one can, or may yet join."""
-        if not self._largest:
-            return ""
-        needed = request.requirement
-        refused = refusal(needed, self._largest)
+        refused = self._largest.refusal(request.requirement)
         if refused and self._target.may_grow:
-            if needed not in self._told_too_big:
-                self._told_too_big.add(needed)
+            if self._largest.is_news(request.requirement):
                 _log.warning("%s %s; it waits until a larger node joins", request.name, refused)
             return ""
         return refused

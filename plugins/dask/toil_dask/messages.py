@@ -105,8 +105,20 @@ class Notice(msgspec.Struct, frozen=True, tag=True):
     node: str
 
 
+class Others(msgspec.Struct, frozen=True, tag=True):
+    """To the leader: what requests of other leaders hold of the node now.
+
+    Args:
+        node: The node.
+        held: Cores, memory and disk of all of them together.
+    """
+
+    node: str
+    held: Requirement
+
+
 encode = msgspec.msgpack.Encoder().encode
 decode_join = msgspec.msgpack.Decoder(Join).decode
 decode_order = msgspec.msgpack.Decoder(Order).decode
 decode_wish = msgspec.msgpack.Decoder(Wish).decode
-decode_news = msgspec.msgpack.Decoder(Hello | News | Notice).decode
+decode_news = msgspec.msgpack.Decoder(Hello | News | Notice | Others).decode

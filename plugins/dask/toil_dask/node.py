@@ -12,7 +12,7 @@ import os
 import platform
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,7 +31,8 @@ from toil_core.worker_host import WorkerHost, decode_work, machine_offer
 
 from toil_dask import messages
 from toil_dask.devices import Devices
-from toil_dask.messages import Hello, Join, News, Notice, Order, Wish
+from toil_dask.messages import Hello, Join, News, Notice, Order, Others, Wish
+from toil_dask.placement import NOTHING
 
 PLUGIN = "toil"
 CARRIED = 16 * 1024
@@ -45,6 +46,7 @@ class _Run:
 
     Args:
         id: The request.
+        needed: What was set aside for it.
         store: The locator of its job store.
         started: Whether the host has it.
         dropped: Whether Dask has dropped it.
@@ -52,6 +54,7 @@ class _Run:
     """
 
     id: str
+    needed: Requirement
     store: str = ""
     started: bool = False
     dropped: bool = False
@@ -68,6 +71,7 @@ class _Guest:
         over: Set when the leader is gone, or has said so.
         closed: Set when nothing of it is left.
         runs: Its requests, by id.
+        others: What it was told that the other leaders' requests hold.
     """
 
     leader: str
@@ -75,6 +79,7 @@ class _Guest:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     runs: dict[str, _Run] = field(default_factory=dict)
+    others: Requirement = NOTHING
 
 
 class Node(WorkerPlugin):
@@ -95,6 +100,7 @@ class Node(WorkerPlugin):
         self._outbox: dict[str, list[Update]] = {}
         self._lock = threading.Lock()
         self._noticed = False
+        self._telling = False
 
     def setup(self, worker: Worker) -> None:
         """Find out what this node has."""
@@ -136,6 +142,7 @@ class Node(WorkerPlugin):
             self._tell(join.leader, self._hello(join.key, root))
             if self._noticed:
                 self._tell(join.leader, Notice(self.id))
+            self._held_changed()
             await guest.over.wait()
         finally:
             del self._presences[join.key]
@@ -169,8 +176,9 @@ class Node(WorkerPlugin):
         if self._noticed:  # it was on its way here when the leader heard of it
             self._deliver(guest, Update(order.request, State.ENDED, Reason.PREEMPTED, message=GOING, node=self._label))
             return
-        run = _Run(order.request, dropped=self.dropped(order.key))
+        run = _Run(order.request, order.requirement, dropped=self.dropped(order.key))
         guest.runs[run.id], self._requests[order.key] = run, (guest, run)
+        self._held_changed()
         try:
             work = decode_work(order.work)
             run.store = work.store
@@ -189,6 +197,7 @@ class Node(WorkerPlugin):
             self._deliver(guest, Update(run.id, State.ENDED, Reason.FAILED, message=f"unreadable work: {error}"))
         finally:
             del guest.runs[run.id], self._requests[order.key]
+            self._held_changed()
 
     def interrupt(self, wish: Wish) -> tuple[str, ...]:
         """Ask requests to end in good order; those that do not run here."""
@@ -258,7 +267,22 @@ class Node(WorkerPlugin):
             if update.state is State.ENDED and update.id in guest.runs:
                 guest.runs[update.id].ended.set()
 
-    def _tell(self, leader: str, message: Hello | News | Notice) -> None:
+    def _held_changed(self) -> None:
+        """Tell each leader what the others' requests hold, once for all that changes at the same time."""
+
+        def telling() -> None:
+            self._telling = False
+            for leader, guest in self._guests.items():
+                held = _together(run.needed for other, run in self._requests.values() if other is not guest)
+                if guest.host is not None and held != guest.others:
+                    guest.others = held
+                    self._tell(leader, Others(self.id, held))
+
+        if not self._telling and (len(self._guests) > 1 or any(guest.others != NOTHING for guest in self._guests.values())):
+            self._telling = True
+            self._loop.call_soon(telling)
+
+    def _tell(self, leader: str, message: Hello | News | Notice | Others) -> None:
         self._worker.log_event(leader, messages.encode(message))
 
 
@@ -279,6 +303,12 @@ def offer_of(worker: Worker, root: Path) -> tuple[Requirement, tuple[str, ...]]:
         preemptible=there.get("preemptible", 0) > 0,
     )
     return offer, tuple(name for name in ("cores", "memory", "disk", "gpu") if name in there)
+
+
+def _together(needed: Iterable[Requirement]) -> Requirement:
+    """The cores, memory and disk of all of them."""
+    every = list(needed)
+    return Requirement(sum(one.cores for one in every), sum(one.memory for one in every), sum(one.disk for one in every))
 
 
 def _epoch(run: _Run) -> int:

@@ -11,11 +11,12 @@ from toil_dask.devices import Devices
 from toil_dask.refusal import refusal
 
 PATIENCE = 64
-"""How many later requests may start before the oldest waiting one; then a node is kept free for it."""
+"""How many later requests, or other leaders', may start before the oldest waiting one; then a node is kept free for it."""
+NOTHING = Requirement(cores=0)
 
 
 class _Node:
-    """One node and what is set aside on it. Cores are counted in thousandths, so that they add up exactly."""
+    """One node, what is set aside on it, and what other leaders hold there. Cores are counted in thousandths, so that they add up exactly."""
 
     def __init__(self, offer: Requirement) -> None:
         self.offer = offer
@@ -24,14 +25,16 @@ class _Node:
         self.devices = Devices(offer.accelerators)
         self.held: dict[str, tuple[Requirement, tuple[int, ...]]] = {}
         self.open = True
+        self.others = NOTHING
 
-    def fits(self, needed: Requirement) -> bool:
-        """Whether there is room now."""
+    def fits(self, needed: Requirement, *, after: bool = False) -> bool:
+        """Whether there is room now, or `after` the requests of other leaders."""
+        others = NOTHING if after else self.others
         return (
             self.open
-            and _thousandths(needed.cores) <= self.cores
-            and needed.memory <= self.memory
-            and needed.disk <= self.disk
+            and _thousandths(needed.cores) <= self.cores - _thousandths(others.cores)
+            and needed.memory <= self.memory - others.memory
+            and needed.disk <= self.disk - others.disk
             and (needed.preemptible or not self.offer.preemptible)
             and (not needed.accelerators or self.devices.find(needed.accelerators) is not None)
         )
@@ -52,7 +55,12 @@ class _Node:
     def cost(self, needed: Requirement) -> tuple[bool, int, int, int]:
         """The less the better: what cannot be taken away and what has accelerators is spared, then full nodes are filled up."""
         spared = needed.preemptible and not self.offer.preemptible
-        return spared, 0 if needed.accelerators else len(self.offer.accelerators), self.cores, self.memory
+        return spared, 0 if needed.accelerators else len(self.offer.accelerators), self.free, self.memory
+
+    @property
+    def free(self) -> int:
+        """Thousandths of cores that nobody holds."""
+        return self.cores - _thousandths(self.others.cores)
 
     def _add(self, needed: Requirement, sign: int) -> None:
         self.cores += sign * _thousandths(needed.cores)
@@ -93,6 +101,14 @@ class Placement:
         """Place nothing more on the node."""
         if node in self._nodes:
             self._nodes[node].open = False
+
+    def occupy(self, node: str, held: Requirement) -> None:
+        """Other leaders' requests hold so much of the node from now on."""
+        there = self._nodes.get(node)
+        if there is not None:
+            there.others = held
+            self._overtaken += bool(self._waiting)
+            self._room(there)
 
     def loads(self) -> Mapping[str, int]:
         """How many requests are placed on each node."""
@@ -145,7 +161,8 @@ class Placement:
     def start(self) -> list[tuple[Request, str]]:
         """Requests that start now, each with its node."""
         started: list[tuple[Request, str]] = []
-        if not self._kinds.keys() - self._hopeless:
+        shared = any(node.others != NOTHING for node in self._nodes.values())
+        if not self._kinds.keys() - self._hopeless and not (shared and self._overtaken >= PATIENCE):
             return started
         kept: deque[Request] = deque()
         reserved: str | None = None
@@ -153,11 +170,13 @@ class Placement:
             request = self._waiting.popleft()
             needed = request.requirement
             name = None if needed in self._hopeless else self._choose(needed, reserved)
+            if name is None and not kept and self._overtaken >= PATIENCE:
+                reserved = self._reserve(needed)
+                if shared and reserved is not None and self._nodes[reserved].fits(needed, after=True):
+                    name, reserved = reserved, None  # Dask lets it wait there for its turn, before what others send later
             if name is None:
-                if reserved is None:
+                if reserved is None or not kept:
                     self._hopeless.add(needed)
-                if not kept and self._overtaken >= PATIENCE:
-                    reserved = self._reserve(needed)
                 kept.append(request)
                 continue
             self._overtaken = self._overtaken + 1 if kept else 0
@@ -175,7 +194,7 @@ class Placement:
     def _reserve(self, needed: Requirement) -> str | None:
         """The node that is kept free for a request that has waited for long: the emptiest that could have it."""
         able = [name for name, node in self._nodes.items() if node.open and not refusal(needed, [node.offer])]
-        return max(able, key=lambda name: self._nodes[name].cores, default=None)
+        return max(able, key=lambda name: self._nodes[name].free, default=None)
 
     def _forget(self, needed: Requirement) -> None:
         """One waiting request of that kind less."""

@@ -38,6 +38,31 @@ def refusal(needed: Requirement, offers: Sequence[Requirement]) -> str:
     )
 
 
+class Largest:
+    """The largest nodes that were ever there, and what was said to be too large for them."""
+
+    def __init__(self) -> None:
+        self._offers: list[Requirement] = []
+        self._told: set[Requirement] = set()
+
+    def join(self, offer: Requirement) -> None:
+        """Such a node is there."""
+        if offer not in self._offers:
+            self._offers.append(offer)
+        self._told.clear()
+
+    def refusal(self, needed: Requirement) -> str:
+        """Why such a request fits none of them; empty when it fits one, or nothing is known yet."""
+        return refusal(needed, self._offers) if self._offers else ""
+
+    def is_news(self, needed: Requirement) -> bool:
+        """Whether nobody was told so of such a request since the last node joined; it counts as told now."""
+        if needed in self._told:
+            return False
+        self._told.add(needed)
+        return True
+
+
 def _fits(needed: Requirement, offer: Requirement) -> bool:
     return (
         round(needed.cores * 1000) <= round(offer.cores * 1000)

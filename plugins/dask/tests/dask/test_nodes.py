@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 from distributed import Client
-from toil_core.batch_system import Reason, State, Update
+from toil_core.batch_system import Reason, Requirement, State, Update
 from toil_core.errors import UsageError
 from toil_core.options import Config
 from toil_core.testing.batch_system import Run
@@ -28,6 +28,7 @@ from toil_dask import messages
 from toil_dask.batch_system import Dask, FixedDask, open_dask
 from toil_dask.connection import LosableClient, Target
 from toil_dask.options import DaskOptions
+from toil_dask.placement import Placement
 from toil_dask.testing import HOST, SHAPE, Cluster
 
 SECONDS = 60.0
@@ -298,6 +299,55 @@ def test_a_later_leader_ends_what_an_earlier_one_left(with_one: Here) -> None:
         await_death(pid, SECONDS)
         assert later.end(newer).reason is None
         assert here.end(id).reason is Reason.CANCELLED
+
+
+def test_a_large_request_does_not_wait_in_dask_before_smaller_ones_where_another_leader_is_busy(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.add("wide", 4)
+    known = others_hold(monkeypatch, 3)
+    other = here.other()
+    with other.system:
+        other.await_node("wide")
+        held, _ = other.waiting("held", cores=3)
+        assert known.wait(SECONDS)
+        large = here.run.request(body("give", "large"), of=kind(cores=2))
+        here.system.submit([large])
+        here.run.values(here.run.request(body("nothing")))
+        assert large.id not in here.run.updates, "it waits for the other leader"
+        Path(other.run.path("go-held")).touch()
+        assert other.end(held).reason is None
+        assert here.end(large.id).reason is None
+
+
+def test_a_leader_that_comes_later_and_goes_is_counted_with(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.add("wide", 4)
+    known = others_hold(monkeypatch, 3)
+    held, _ = here.waiting("held", cores=3)
+    other = here.other()
+    with other.system:
+        other.await_node("wide")
+        assert known.wait(SECONDS)
+        large = other.run.request(body("give", "large"), of=kind(cores=2))
+        other.system.submit([large])
+        other.run.values(other.run.request(body("nothing")))
+        assert large.id not in other.run.updates
+        other.waiting("more")
+        Path(here.run.path("go-held")).touch()
+        assert here.end(held).reason is None
+        assert other.end(large.id).reason is None
+    here.run.values(here.run.request(body("nothing"), of=kind(cores=4)))
+
+
+def others_hold(monkeypatch: pytest.MonkeyPatch, cores: float) -> threading.Event:
+    """Set when a leader knows that other leaders hold so many cores of a node."""
+    occupy, known = Placement.occupy, threading.Event()
+
+    def occupying(placement: Placement, node: str, held: Requirement) -> None:
+        occupy(placement, node, held)
+        if held.cores == cores:
+            known.set()
+
+    monkeypatch.setattr(Placement, "occupy", occupying)
+    return known
 
 
 def test_a_scheduler_that_dies_costs_what_ran_and_is_found_again(with_one: Here) -> None:

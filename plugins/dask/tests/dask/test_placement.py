@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from toil_core.batch_system import Accelerator, Request, Requirement
 
 from toil_dask.devices import Devices
-from toil_dask.placement import PATIENCE, Placement
+from toil_dask.placement import NOTHING, PATIENCE, Placement
 from toil_dask.refusal import refusal
 from toil_dask.worker import UNIT, needs
 
@@ -39,6 +39,7 @@ class Machine(RuleBasedStateMachine):
         self.ids = ids()
         self.nodes: dict[str, Requirement] = {}
         self.closed: set[str] = set()
+        self.others: dict[str, Requirement] = {}
         self.waiting: dict[str, Requirement] = {}
         self.placed: dict[str, tuple[str, Requirement]] = {}
 
@@ -54,6 +55,7 @@ class Machine(RuleBasedStateMachine):
             name = data.draw(st.sampled_from(sorted(self.nodes)))
             del self.nodes[name]
             self.closed.discard(name)
+            self.others.pop(name, None)
             gone = {id for id, (node, _) in self.placed.items() if node == name}
             assert set(self.placement.leave(name)) == gone
             for id in gone:
@@ -65,6 +67,13 @@ class Machine(RuleBasedStateMachine):
             name = data.draw(st.sampled_from(sorted(self.nodes)))
             self.closed.add(name)
             self.placement.close(name)
+
+    @rule(data=st.data(), cores=st.sampled_from([0, 0.5, 1, 3]), memory=st.integers(0, 3))
+    def occupy(self, data: st.DataObject, cores: float, memory: int) -> None:
+        if self.nodes:
+            name = data.draw(st.sampled_from(sorted(self.nodes)))
+            self.others[name] = Requirement(cores, memory)
+            self.placement.occupy(name, self.others[name])
 
     @rule(cores=CORES, memory=st.integers(0, 4), preemptible=st.booleans(), gpus=st.integers(0, 2))
     def add(self, cores: float, memory: int, preemptible: bool, gpus: int) -> None:
@@ -102,8 +111,8 @@ class Machine(RuleBasedStateMachine):
     def fits(self, node: str, needed: Requirement) -> bool:
         return (
             node not in self.closed
-            and needed.cores <= self.free(node, "cores") + 1e-6
-            and needed.memory <= self.free(node, "memory")
+            and needed.cores <= self.free(node, "cores") - self.others.get(node, NOTHING).cores + 1e-6
+            and needed.memory <= self.free(node, "memory") - self.others.get(node, NOTHING).memory
             and (needed.preemptible or not self.nodes[node].preemptible)
             and gpus(needed) <= gpus(self.nodes[node]) - sum(gpus(held) for at, held in self.placed.values() if at == node)
         )
@@ -167,6 +176,38 @@ def test_a_large_request_is_not_passed_by_for_ever() -> None:
         running += new
         assert running, turn
     raise AssertionError("it never started")
+
+
+def test_what_other_leaders_hold_is_not_free() -> None:
+    placement = Placement()
+    placement.join("one", Requirement(4))
+    placement.occupy("one", Requirement(3))
+    placement.add(request("large", 2))
+    placement.add(request("small", 1))
+    assert started(placement) == {"small": "one"}
+    placement.occupy("one", Requirement(2))
+    assert started(placement) == {}
+    placement.end("small")
+    assert started(placement) == {"large": "one"}
+    placement.occupy("gone", Requirement(1))
+
+
+def test_other_leaders_do_not_pass_a_large_request_by_for_ever() -> None:
+    """In the end it is sent where Dask lets it wait for its turn."""
+    placement = Placement()
+    placement.join("one", Requirement(4))
+    placement.occupy("one", Requirement(3))
+    placement.add(request("large", 2))
+    placement.add(request("huge", 4))
+    turns = 0
+    while not (new := started(placement)):
+        placement.occupy("one", Requirement(3 + turns % 2))
+        turns += 1
+        assert turns <= 2 * PATIENCE
+    assert new == {"large": "one"} and turns >= PATIENCE
+    placement.occupy("one", NOTHING)
+    placement.add(request("small", 2))
+    assert started(placement) == {"small": "one"}
 
 
 def test_nothing_starts_on_a_closed_node() -> None:
