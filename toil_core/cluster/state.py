@@ -107,12 +107,14 @@ class ClusterState:
         """How it was launched.
 
         Raises:
-            UsageError: This machine does not know it, or the file is damaged.
+            UsageError: This machine does not know it, or the file is damaged, or not to be read.
         """
         try:
             return msgspec.json.decode((self.folder / "cluster.json").read_bytes(), type=ClusterFile)
         except FileNotFoundError:
             raise UsageError(f"this machine knows of no cluster {self.name}; `toil list-clusters` lists those there are") from None
+        except OSError as error:
+            raise UsageError(f"{self.folder / 'cluster.json'} cannot be read: {error.strerror}") from None
         except msgspec.MsgspecError as error:
             raise UsageError(
                 f"{self.folder / 'cluster.json'} is damaged ({error}); without that file "
@@ -128,10 +130,12 @@ class ClusterState:
         """Be the only one who changes the cluster from this machine.
 
         Raises:
-            UsageError: Somebody else does.
+            UsageError: Somebody else does, or nothing can be written there.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.folder / "lock", "a") as lock:
+        with _writing(self.folder):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            held = open(self.folder / "lock", "a")  # noqa: SIM115  closed below
+        with held as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -186,21 +190,24 @@ class ClusterState:
         """Keep what the engine's nodes share."""
         new = self.folder / ".secrets"
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
-        for name, content in secrets.items():
-            write_private(new / name, content)
-        new.rename(self.folder / "secrets")
+        with _writing(new):
+            new.mkdir(mode=0o700)
+            for name, content in secrets.items():
+                write_private(new / name, content)
+            new.rename(self.folder / "secrets")
 
     def make_staging(self) -> Path:
         """An empty folder for what is sent to nodes, secrets among it; what a launch that was killed left there is removed."""
         folder = self.folder / "staging"
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        with _writing(folder):
+            folder.mkdir(mode=0o700)
         return folder
 
     def note(self, phase: str, state: str, message: str = "") -> None:
         """Add a line to the journal."""
-        with open(os.open(self.folder / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
+        path = self.folder / "journal"
+        with _writing(path), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
             file.write(msgspec.json.encode(Step(phase, state, time.time(), message)) + b"\n")
 
     def journal(self) -> list[Step]:
@@ -241,9 +248,23 @@ def known_clusters() -> list[ClusterFile]:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone may read, at once."""
+    """Write a file that its owner alone may read, at once.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
     new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    new.rename(path)
+    with _writing(path):
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        new.rename(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Tell in a line what keeps the path from being written."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}; TOIL_STATE_DIR says where else all that is kept of clusters shall be") from None
