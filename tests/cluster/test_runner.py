@@ -36,6 +36,14 @@ def test_all_is_done_at_the_same_time_as_far_as_it_can_be() -> None:
     assert told.give_up.is_set()
 
 
+def test_a_file_that_cannot_be_had_is_named_without_a_number() -> None:
+    def fail(limit: float) -> str:
+        raise NotADirectoryError(20, "Not a directory", "/cache/images")
+
+    with pytest.raises(PhaseFailed, match="^image: /cache/images: Not a directory$"):
+        Told([Phase("image")], {"image": fail}).runner.run()
+
+
 def test_a_failure_ends_what_waits_and_keeps_its_verdict() -> None:
     def fail(limit: float) -> str:
         raise UsageError("no such thing")

@@ -153,6 +153,9 @@ def _keep(state: ClusterState, software: Software) -> Software:
     except OSError as error:
         state.forget()
         raise UsageError(f"{error.filename} cannot be kept with the cluster's keys: {error.strerror}") from None
+    except UsageError:
+        state.forget()
+        raise
     return kept_software(state)
 
 

@@ -89,7 +89,7 @@ class Runner:
                 if error is None:
                     self._done(name, message)
                 else:
-                    self._act(self._plan.failed(name, str(error), time.monotonic(), spare=isinstance(error, ToilError | OSError)))
+                    self._act(self._plan.failed(name, _in_words(error), time.monotonic(), spare=isinstance(error, ToilError | OSError)))
                     if self._plan.failure:
                         failure = failure or self._failed(name, error)
         finally:
@@ -112,7 +112,7 @@ class Runner:
 
     def _failed(self, name: str, error: Exception) -> PhaseFailed:
         self._give_up.set()
-        why = self._plan.failure.why if self._plan.failure else str(error)
+        why = self._plan.failure.why if self._plan.failure else _in_words(error)
         self._note(name, "failed", why)
         return PhaseFailed(name, error, why)
 
@@ -147,3 +147,8 @@ class Runner:
             self._tell(f"{name}: waits for {self._awaited(name)} ({seconds:.0f} s)")
         if len(long) > 5:
             self._tell(f"and {len(long) - 5} more")
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong, for the user; of a file, which one and no number."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename is not None else str(error)
