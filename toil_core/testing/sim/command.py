@@ -10,17 +10,21 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import msgspec
+
 from toil_core.testing.sim import many
+from toil_core.testing.sim.case import Case, case_of, jobs_of
 from toil_core.testing.sim.chance import Fault
 from toil_core.testing.sim.conditions import Report
 from toil_core.testing.sim.scenarios import SCENARIOS, SHAPE, Scenario, named
 from toil_core.testing.sim.shapes import SHAPES
 from toil_core.testing.sim.shrink import shrink
+from toil_core.testing.sim.smaller import smallest
 
 _EPILOG = """\
 One run prints its trace's hash, many runs print one of all their traces; both are the same on every machine and every supported Python. What
 went wrong on purpose is printed too. When something that must hold does not, faults are taken away until only those are left that matter, and
-what happened is printed.
+then jobs. What is left of the workflow, what happened in it and a command that runs it again are printed.
 
 Ctrl-C ends many runs at the next that can be waited for, tells what came of those before, and how to go on; a second one ends them at once.
 
@@ -46,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.list:
             _list()
+        elif given.replay is not None:
+            return _again(parser, given)
         elif given.crashes:
             return _many(many.deaths(given.crashes, given.processes, given.sample, _shapes(parser, given.scenario)), given)
         elif given.runs > 1:
@@ -68,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", default="swarm", metavar="S", help="what is simulated; --list tells what there is (default: swarm)")
     parser.add_argument("--list", action="store_true", help="list the scenarios and leave")
     parser.add_argument("--trace", action="store_true", help="print everything that happened")
-    parser.add_argument("--no-shrink", action="store_true", help="do not look for fewer faults with which it goes wrong too")
+    parser.add_argument("--no-shrink", action="store_true", help="do not look for fewer faults and a smaller workflow with which it goes wrong too")
+    parser.add_argument("--replay", metavar="RUN", help="run again what was told when something had gone wrong, in the place of --scenario and --seed")
     parser.add_argument("--runs", type=_count(1), default=1, metavar="N", help="run this many seeds, from --seed on")
     parser.add_argument(
         "--crashes", type=_count(1), metavar="N",
@@ -122,18 +129,47 @@ def _list() -> None:
 
 
 def _one(scenario: Scenario, given: argparse.Namespace) -> int:
-    report = scenario.world(given.seed).run()
-    _tell(report)
-    if given.trace:
-        print("\n".join(report.trace))
+    world = scenario.world(given.seed)
+    report = world.run()
+    _tell_run(report, given)
     if not report.broken:
         return 0
     if not given.no_shrink:
         report = shrink(report.faults, lambda faults: scenario.world(given.seed, faults).run())
         print(f"\nThe same goes wrong with {len(report.faults)} of these faults:")
         _tell_faults(report.faults)
-        print(*report.trace, report.broken, sep="\n")
+        _tell_smallest(Case(given.seed, jobs_of(world.program), tuple(report.faults), scenario.name))
     return 1
+
+
+def _again(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
+    """Run what was told in full."""
+    try:
+        case = case_of(given.replay)
+    except ValueError as error:
+        parser.error(f"--replay: {error}")
+    report = case.world().run()
+    _tell_run(report, given)
+    if report.broken and not given.no_shrink:
+        _tell_smallest(case)
+    return 1 if report.broken else 0
+
+
+def _tell_smallest(case: Case) -> None:
+    """Look for a smaller workflow in which the same goes wrong, and tell it."""
+    print("looking for the smallest workflow", file=sys.stderr, flush=True)
+    small, report = smallest(case)
+    print(f"\nThe same goes wrong with {len(small.jobs)} of {len(case.jobs)} jobs and {len(small.faults)} faults:")
+    for job in small.jobs:
+        print(f"  {msgspec.json.encode(job).decode()}")
+    _tell_faults(small.faults)
+    print(*report.trace, report.broken, f"run it again with: {small.command}", sep="\n")
+
+
+def _tell_run(report: Report, given: argparse.Namespace) -> None:
+    _tell(report)
+    if given.trace:
+        print("\n".join(report.trace))
 
 
 def _tell(report: Report) -> None:

@@ -61,7 +61,7 @@ class Truth:
         epoch = keys.request_order(request)[0]
         self.begun[epoch, plan] += 1
         missing = self._program.before[plan] - self.ran - self.within.get(request, set())
-        need(not missing, f"{plan} starts before the commits of {missing} are there")
+        need(not missing, f"{plan} starts before the commits of {', '.join(sorted(map(str, missing)))} are there")
         counts = self.counting.get((epoch, task.job))
         need(counts is None or plan.checkpoint or request in self.twice, f"{plan} starts again in {request}, although its commit in {counts} counts")
         tries = self.charged[epoch, task.job]

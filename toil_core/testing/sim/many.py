@@ -14,8 +14,10 @@ from functools import partial
 from typing import TypeVar
 
 from toil_core.testing.sim import crashes
+from toil_core.testing.sim.case import Case, jobs_of
 from toil_core.testing.sim.chance import Fault, Stream
 from toil_core.testing.sim.conditions import Report
+from toil_core.testing.sim.program import Program
 from toil_core.testing.sim.scenarios import named
 from toil_core.testing.sim.shapes import SHAPES
 
@@ -117,8 +119,9 @@ def _seeds(scenario: str, which: Sequence[int]) -> Sum:
 def _deaths(number: int, sample: int | None, shapes: Sequence[str]) -> Sum:
     found, begun = Sum(of=", ".join(shapes)), time.process_time()
     for shape in shapes:
+        jobs = jobs_of(Program(SHAPES[shape]()))
         for faults in crashes.placements(shape, number) if sample is None else sampled(shape, number, sample):
-            found.count(f"{shape} with {', '.join(f'{fault.kind}: {fault.site}' for fault in faults)}", crashes.crashed(shape, faults))
+            found.count(f"{shape}: {Case(crashes.SEED, jobs, faults).command}", crashes.crashed(shape, faults))
     found.cost = time.process_time() - begun
     return found
 
