@@ -22,7 +22,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import CodeType, FunctionType, ModuleType
@@ -71,6 +71,16 @@ class Subject:
         """Where its source is."""
         return ROOT / (self.module.replace(".", "/") + ".py")
 
+    @property
+    def source(self) -> str:
+        """Its source as it was when it was first asked for: a mutant is no other when a file changes meanwhile."""
+        return _source(self.path)
+
+
+@cache
+def _source(path: Path) -> str:
+    return path.read_text()
+
 
 SUBJECTS = (
     *(Subject(f"toil_core.leader.{name}") for name in (
@@ -100,14 +110,14 @@ class Mutant:
 
 def every() -> list[Mutant]:
     """All mutants of all subjects."""
-    return [Mutant(subject, found) for subject in SUBJECTS for found in mutations(subject.path.read_text(), subject.functions)]
+    return [Mutant(subject, found) for subject in SUBJECTS for found in mutations(subject.source, subject.functions)]
 
 
 def patch(mutant: Mutant) -> None:
     """Put the mutant's code into the functions of the module, which everybody has imported already."""
     path = mutant.subject.path
     module = importlib.import_module(mutant.subject.module)
-    changed = _codes(compile(mutant.mutation.apply(path.read_text()), str(path), "exec"))
+    changed = _codes(compile(mutant.mutation.apply(mutant.subject.source), str(path), "exec"))
     found = [function for function in _defined(module) if changed[function.__qualname__] != function.__code__]
     for function in found:
         function.__code__ = changed[function.__qualname__]

@@ -620,6 +620,25 @@ def test_a_checkpoint_without_records_is_corrupt(content: bytes) -> None:
         snapshot.decode(struct.pack("<I", zlib.crc32(content)) + content, "checkpoints/it")
 
 
+@pytest.mark.parametrize("data", [b"", b"\0\0\0", b"\0\0\0\0", b"\0\0\0\0\0"], ids=["nothing", "no sum", "a sum of nothing", "a sum of something else"])
+def test_a_checkpoint_that_is_cut_short_is_told_as_such(data: bytes) -> None:
+    for read in (snapshot.decode, snapshot.decode_head):
+        with pytest.raises(CorruptBlob, match="truncated or altered checkpoint"):
+            read(data, "checkpoints/it")
+
+
+def test_a_checkpoint_says_of_no_job_that_it_has_nothing() -> None:
+    """Of each thing that only few jobs have, those that have another one are not told."""
+    first = Plan("first", children=[Plan("child")])
+    plans = [first, Plan("second", follow_ons=[Plan("after")]), Plan("third", needs=[first]), Plan("shaky")]
+    world = World(Plan("root", adds_children=plans, promises=[first]), policy=Policy(tries=3))
+    finish(world, "root")
+    world.commit(request_of(world, "shaky"), fails=lambda plan: Failure(Reason.FAILED, "once"))
+    (part,) = snapshot.decode(snapshot.encode(world.graph), "it").parts
+    columns = part.tries, part.temporary, part.needs, part.value_needs, part.children, part.follow_ons
+    assert [len(column) for column in columns] == [1, 0, 1, 1, 1, 1]
+
+
 def test_what_few_jobs_have_costs_others_nothing() -> None:
     world = World(Plan("root", adds_children=[Plan("leaf") for _ in range(5)]))
     finish(world, "root")

@@ -199,6 +199,28 @@ def test_a_lost_service_starts_again_without_using_up_a_try(reason: Reason) -> N
     assert outcome(world) == "succeeded"
 
 
+def test_a_service_that_ends_without_a_word_uses_up_one_try() -> None:
+    world = World(served(service("db")), policy=QUICK)
+    finish(world, "root")
+    for left in (2, 1):
+        world.lose(request_of(world, "db"), Reason.KILLED)
+        assert running(world) == {"db"} and world.failed[-1].tries_left == left
+    world.lose(request_of(world, "db"), Reason.KILLED)
+    assert outcome(world) == "failed" and [failed.final for failed in world.failed] == [False, False, True]
+
+
+def test_a_new_leader_gives_a_service_all_its_tries_again() -> None:
+    world = World(served(service("db")), policy=QUICK)
+    finish(world, "root")
+    for _ in range(2):
+        world.end_service(request_of(world, "db"), Failure(Reason.FAILED, "no port"))
+    world.checkpoint()
+    world.crash()
+    for left in (2, 1):
+        world.end_service(request_of(world, "db"), Failure(Reason.FAILED, "no port"))
+        assert running(world) == {"db"} and world.failed[-1].tries_left == left
+
+
 def test_services_start_anew_with_their_parent() -> None:
     world = World(served(service("db", service("web", service("proxy")))), policy=QUICK)
     finish(world, "root")
