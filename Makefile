@@ -4,7 +4,7 @@
 BIN := .venv/bin
 ready = .venv/.ready-$(1)
 
-.PHONY: demo test lint docs sim-long sim-crashes bench bench-peers bench-scale bench-launch protocol mutants changes clean
+.PHONY: demo test lint docs sim-long sim-pythons sim-crashes bench bench-peers bench-scale bench-launch protocol mutants changes clean
 
 demo: $(call ready,demo)
 	rm -rf build/demo
@@ -27,6 +27,11 @@ docs: $(call ready,test)
 sim-long: $(call ready,test)
 	$(BIN)/toil-sim --runs 1000000 --processes $$(nproc)
 	$(BIN)/toil-sim --crashes 2 --processes $$(nproc)
+
+sim-pythons: PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+sim-pythons: $(call ready,test)   # all of PYTHONS, names or paths, come to one and the same hash of traces
+	for python in $(PYTHONS); do $(BIN)/uv run --isolated --no-project --python $$python --with . toil-sim --runs 100 | grep ^traces; done \
+		| sort | uniq -c | awk '{ print; same = $$1 } END { exit NR != 1 || same != $(words $(PYTHONS)) }'
 
 sim-crashes: $(call ready,test)
 	$(BIN)/toil-sim --crashes 2 $(ARGS)
