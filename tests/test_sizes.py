@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toil_core.errors import BadOption
-from toil_core.sizes import format_duration, format_size, parse_cores, parse_count, parse_duration, parse_factor, parse_size
+from toil_core.sizes import cores, count, format_duration, format_size, parse_cores, parse_count, parse_duration, parse_factor, parse_size
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,8 @@ def test_bad_cores_are_named(text: str) -> None:
 def test_bad_counts_are_named(text: str) -> None:
     with pytest.raises(BadOption, match="whole number"):
         parse_count(text)
+
+
+def test_one_is_not_plural() -> None:
+    assert (count(1, "job"), count(0, "job"), count(2000, "job")) == ("1 job", "0 jobs", "2,000 jobs")
+    assert (cores(1), cores(0.5), cores(16.0)) == ("1 core", "0.5 cores", "16 cores")

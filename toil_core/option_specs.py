@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from toil_core.errors import BadOption
 from toil_core.options import Group
-from toil_core.sizes import format_duration, format_size, parse_duration, parse_size
+from toil_core.sizes import format_duration, format_size, parse_duration, parse_size, parse_time_limit
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_FORMATS: Mapping[Callable[..., Any], Callable[[Any], str]] = {parse_size: format_size, parse_duration: format_duration}
+_FORMATS: Mapping[Callable[..., Any], Callable[[Any], str]] = {parse_size: format_size, parse_duration: format_duration, parse_time_limit: format_duration}
 
 
 @dataclass(frozen=True)

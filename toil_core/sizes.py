@@ -138,3 +138,25 @@ def _written(text: str | float) -> str:
 def _shown(text: object) -> str:
     shown = repr(text)
     return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def parse_time_limit(text: str | float) -> float:
+    """Seconds after which something is ended, written as for `parse_duration`.
+
+    Raises:
+        BadOption: The text is no span of time, or one in which nothing can be done.
+    """
+    seconds = parse_duration(text)
+    if not seconds:
+        raise BadOption(f"{_shown(text)} leaves no time to do anything; leave it out for no limit")
+    return seconds
+
+
+def count(number: int, word: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def cores(number: float) -> str:
+    """`1 core`, `0.5 cores`, `16 cores`."""
+    return f"{number:g} {'core' if number == 1 else 'cores'}"

@@ -46,7 +46,7 @@ def test_a_leader_and_its_jobs_are_ended(force: bool, tmp_path: Path) -> None:
     gate.touch()
     again = piped("run", WORKFLOW, "s", "--restart", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "goes on; 3 of 4 jobs are done" in again.stderr
+    assert "goes on; 3 of 4 jobs done" in again.stderr
 
 
 def test_a_leader_that_does_not_end_in_time(tmp_path: Path, stubborn: int, capsys: pytest.CaptureFixture[str]) -> None:

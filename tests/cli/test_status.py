@@ -107,4 +107,4 @@ def test_a_leader_at_work_is_watched_from_outside_and_then_killed(tmp_path: Path
     gate.touch()
     again = piped("run", WORKFLOW, "s", "--restart", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "goes on; 3 of 4 jobs are done" in again.stderr
+    assert "goes on; 3 of 4 jobs done" in again.stderr

@@ -60,7 +60,7 @@ def test_what_can_never_fit_is_named() -> None:
     assert packing.refusal(Requirement(1.5)) == "asks for 1.5 cores (times the scale of 2); this machine has 2"
     assert packing.refusal(Requirement(1, 2 << 30)) == "asks for 2 GiB of memory; this machine has 1 GiB"
     assert packing.refusal(Requirement(1, 0, 3 << 30)) == "asks for 3 GiB of disk; this machine has 1 GiB"
-    assert packing.refusal(Requirement(1, accelerators=(Accelerator(1),))) == "asks for 1 accelerators; this machine has 0"
+    assert packing.refusal(Requirement(1, accelerators=(Accelerator(1),))) == "asks for 1 accelerator; this machine has 0"
     assert "tpu" in packing.refusal(Requirement(1, accelerators=(Accelerator(1, "tpu"),)))
 
 

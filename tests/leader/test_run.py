@@ -116,7 +116,7 @@ def test_a_leader_that_misses_what_its_successor_removed_says_that_it_was_replac
 def test_a_failed_workflow_says_why_and_can_be_restarted(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = failing(Failure(Reason.FAILED, "no such reads", exit_code=7, log="logs/x"))
     run = Run(store, two(), monkeypatch, {"child": [broken]})
-    with pytest.raises(WorkflowFailed, match=r"1 job failed for good \(1 of 2 jobs are done\)") as error:
+    with pytest.raises(WorkflowFailed, match=r"1 job failed for good \(1 of 2 jobs done\)") as error:
         run.lead()
     assert "child 1-1.0.0: failed: no such reads" in str(error.value).replace(error.value.jobs[0], "1-1.0.0")
     assert error.value.exit_code == 7 and "--restart" in str(error.value)
@@ -156,7 +156,7 @@ def test_a_signal_interrupts_and_the_store_can_be_restarted(
         os.kill(os.getpid(), number)
 
     run = Run(store, two(), monkeypatch, {"child": [interrupted]})
-    with pytest.raises(Interrupted, match="1 of 2 jobs are done") as error:
+    with pytest.raises(Interrupted, match="1 of 2 jobs done") as error:
         run.lead()
     assert error.value.exit_code == 128 + number
     run.lead(restart=True)

@@ -46,7 +46,7 @@ def test_start_and_end_are_lines() -> None:
 
 def test_a_restart_says_what_is_done_already() -> None:
     again = RunStarted(100.0, "0123456789abcdef", "file:/a", 2, True, 1200, 1000, {"leaf": (1200, 1000)})
-    assert told([again]) == "workflow 01234567 on file:/a: goes on; 1,000 of 1,200 jobs are done\n"
+    assert told([again]) == "workflow 01234567 on file:/a: goes on; 1,000 of 1,200 jobs done\n"
 
 
 def test_a_failed_attempt_says_which_why_what_next_and_where_the_log_is() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from toil_core.monitor.text import about, count, printable, span, table
+from toil_core.monitor.text import about, printable, span, table
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,6 @@ def test_sizes_are_rounded(size: float, shown: str) -> None:
 )
 def test_spans_grow_with_their_units(seconds: float, shown: str) -> None:
     assert span(seconds) == shown
-
-
-def test_one_is_not_plural() -> None:
-    assert (count(1, "job"), count(2000, "job")) == ("1 job", "2,000 jobs")
 
 
 def test_nothing_that_moves_a_terminals_cursor_remains() -> None:

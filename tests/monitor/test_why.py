@@ -79,7 +79,7 @@ def test_a_value_that_is_missing_is_followed_to_its_maker(tmp_path: Path) -> Non
     told(store, requests=[request("1-2", "0.2")])
     causes = why_job(store, "s", "0.3")
     assert steps(causes) == [("waits for value", "0.3"), ("waits for room", "0.2")]
-    assert "needs 1 core, 1.0 GiB of memory, 1.0 GiB of disk; 0 of 2 cores are taken" in causes[1].text
+    assert "needs 1 core, 1.0 GiB of memory, 1.0 GiB of disk; 0 of 2 cores taken" in causes[1].text
 
 
 def test_a_value_that_promises_another(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_what_only_the_leader_knows(tmp_path: Path) -> None:
     causes = {id: why_job(store, "s", id) for id in ("0.1", "0.2", "0.3", "0.4")}
     assert [causes[id][0].what for id in causes] == ["delayed", "waits for room", "too big", "failed"]
     assert "is tried again in 5 d 1" in causes["0.1"][0].text
-    assert "1 of 2 cores are taken" in causes["0.2"][0].text
+    assert "1 of 2 cores taken" in causes["0.2"][0].text
     assert "needs 64 cores, and the largest machine has 2" in causes["0.3"][0].text
     assert "can never fit: asks for much" in causes["0.4"][0].text
 

@@ -48,7 +48,7 @@ def test_a_leader_is_gone_when_it_was_silent_for_too_long(store: JobStore) -> No
     beat(store, 2)
     assert watch.gone(10.0, 111.0) == "" == watch.gone(10.0, 120.0)
     assert watch.gone(0.0, 999.0) == "", "0 is for any time"
-    assert watch.gone(10.0, 121.0) == "nothing was heard from the leader for 10 seconds"
+    assert watch.gone(10.0, 121.0) == "nothing was heard from the leader for 10 s"
 
 
 def test_a_leader_that_shows_no_sign_at_all_is_not_judged(store: JobStore) -> None:
@@ -118,7 +118,7 @@ def test_a_store_that_stays_away_ends_the_work(tmp_path: Path, capsys: pytest.Ca
     late.start()
     lease.wait(ended, asked, options, ended.set)
     late.cancel()
-    assert "s was not there for 0 seconds; this worker ends" in capsys.readouterr().err
+    assert "s was not there for 0 s; this worker ends" in capsys.readouterr().err
 
 
 def test_a_store_that_is_removed_while_it_is_watched_ends_the_work(
@@ -143,7 +143,7 @@ def test_a_store_that_is_removed_while_it_is_watched_ends_the_work(
     lease.wait(ended, asked, options, ended.set)
     late.cancel()
     assert looks == [""], "it was open before it was removed, and told nothing"
-    assert "s was not there for 0 seconds; this worker ends" in capsys.readouterr().err
+    assert "s was not there for 0 s; this worker ends" in capsys.readouterr().err
 
 
 def test_a_worker_of_a_run_that_was_killed_ends_with_its_job(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_what_the_user_must_change_is_told_in_one_line(tmp_path: Path, arguments
 
 def test_a_failed_workflow_ends_with_1_and_no_traceback(tmp_path: Path) -> None:
     code, lines = ended(tmp_path, "store", "--fail", "--retry-count", "0")
-    assert (code, lines[0]) == (1, "works.py: 1 job failed for good (0 of 1 jobs are done):")
+    assert (code, lines[0]) == (1, "works.py: 1 job failed for good (0 of 1 job done):")
     assert not [line for line in lines if "Traceback" in line]
 
 

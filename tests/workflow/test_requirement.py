@@ -51,6 +51,12 @@ def test_text_and_numbers() -> None:
     assert (found.preemptible, found.tries, found.isolated) == (True, 3, False)
 
 
+def test_no_memory_is_a_need_and_no_time_is_none() -> None:
+    assert (wanted(memory=0).memory, wanted(disk="0").disk) == (0, 0)
+    with pytest.raises(BadOption, match="^wall_time: 0 leaves no time to do anything; leave it out for no limit$"):
+        wanted(wall_time=0)
+
+
 def test_defaults_come_from_the_run() -> None:
     options = EngineOptions(default_cores=2, default_memory=5, default_disk=7, default_preemptible=True, default_wall_time=60.0)
     policy = Policy.of(Config([options]))

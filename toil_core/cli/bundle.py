@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
     from toil_core.cluster.offline import Wanted, check_target, make
     from toil_core.plugins import open_engine
+    from toil_core.sizes import count
 
     path = Path(arguments.file).expanduser()
     check_target(path)
@@ -44,5 +45,5 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.json:
         print_json({"file": str(path), **asdict(made)})
         return 0
-    print(f"{path}: {len(made.distributions)} distributions in {path.stat().st_size / (1 << 20):.1f} MiB, for Python {made.python} on {made.machine}")
+    print(f"{path}: {count(len(made.distributions), 'distribution')} in {path.stat().st_size / (1 << 20):.1f} MiB, for Python {made.python} on {made.machine}")
     return 0

@@ -96,7 +96,8 @@ def clean(store: JobStore, locator: str, *, dry_run: bool = False, force: bool =
 
 
 def _tell(cleaned: Cleaned, *, json: bool, dry_run: bool) -> None:
-    from toil_core.monitor.text import about, count
+    from toil_core.monitor.text import about
+    from toil_core.sizes import count
 
     if json:
         from json import dumps

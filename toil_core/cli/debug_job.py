@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 def info_text(info: JobInfo) -> str:
     """What is known of the job, as people read it."""
     from toil_core.monitor.progress import reason_text
-    from toil_core.monitor.text import about, cores
+    from toil_core.monitor.text import about
+    from toil_core.sizes import cores
 
     needed = info.requirement
     lines = [f"{info.name} {info.job}: {cores(needed.cores)}, {about(needed.memory)} of memory, {about(needed.disk)} of disk"]
@@ -84,7 +85,7 @@ def info_text(info: JobInfo) -> str:
 def text(info: JobInfo, outcome: Outcome) -> str:
     """What came of it, as people read it."""
     from toil_core.monitor.progress import reason_text
-    from toil_core.monitor.text import count
+    from toil_core.sizes import count
 
     failure = outcome.failure
     lines = [f"{info.name} {info.job} {reason_text(failure.reason.value, failure.message) if failure else 'succeeded'}"]

@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.cluster.launch import Software
     from toil_core.cluster.launching import launch_cluster
+    from toil_core.sizes import count
 
     check_name(arguments.name)
     wanted = wanted_nodes(
@@ -77,10 +78,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.json:
         print_json(_told(file))
         return 0
-    count, there = len(wanted) - 1, len(file.nodes) - 1
-    print(f"cluster {arguments.name} is ready: a leader and {count if there == count else f'{there} of {count}'} worker{'' if count == 1 else 's'}")
-    if there < count:
-        tell(f"{count - there} failed and were removed; `toil scale-cluster {arguments.name} -w {count}` tries again")
+    workers_wanted, there = len(wanted) - 1, len(file.nodes) - 1
+    print(f"cluster {arguments.name} is ready: a leader and {'' if there == workers_wanted else f'{there} of '}{count(workers_wanted, 'worker')}")
+    if failed := workers_wanted - there:
+        what = f"{count(failed, 'worker')} failed and {'was' if failed == 1 else 'were'} removed"
+        tell(f"{what}; `toil scale-cluster {arguments.name} -w {workers_wanted}` tries again")
     for each in arguments.workers:
         if each.most > each.least:
             tell(f"{each.least}-{each.most}: {each.least} were launched; nothing adds more by itself yet, `toil scale-cluster {arguments.name}` does")

@@ -112,7 +112,7 @@ def _print_running(store: JobStore, logs: Logs) -> None:
     """Name what runs on this machine, whose output can be seen already."""
     from toil_core.monitor.live import places
     from toil_core.monitor.progress import logs_command
-    from toil_core.monitor.text import count
+    from toil_core.sizes import count
 
     try:
         running = [place.jobs[0] for place in places(store) if place.jobs]

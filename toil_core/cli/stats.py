@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 def text(kinds: list[KindStats], whole: KindStats | None, categories: Iterable[str], locator: str) -> str:
     """The statistics as people read them."""
-    from toil_core.monitor.text import about, count, table
+    from toil_core.monitor.text import about, table
+    from toil_core.sizes import count
 
     if whole is None:
         return f"no attempt at a job of {locator} has ended yet"

@@ -27,6 +27,7 @@ from toil_core.errors import Transient, UsageError
 from toil_core.options import Config
 from toil_core.plugins import hooks
 from toil_core.provisioner import Node, NodeRequest, NodeType, Provisioner, SharesDisk
+from toil_core.sizes import count
 from toil_core.sync_transport import SyncTransport, wait_for_node
 
 _AWAITED = {
@@ -179,12 +180,12 @@ class Launch:
     def _image(self, limit: float) -> str:
         if self._bundle is not None and self._software.bundle is not None:
             self.image, self._archive = Image(self._bundle.name, (), ()), self._software.bundle
-            return f"{len(self._bundle.distributions)} distributions of the bundle"
+            return f"{count(len(self._bundle.distributions), 'distribution')} of the bundle"
         self.image = bundle.image(self._engine.requirements(), self._software.requirements)
         if self._software.packages:
             self._warn_of(bundle.differences(self._software.packages, self.image.packages))
         self._archive = bundle.archive(self.image, bundle.cache_folder())
-        return f"{len(self.image.contents)} distributions in {self._archive.stat().st_size / (1 << 20):.1f} MiB"
+        return f"{count(len(self.image.contents), 'distribution')} in {self._archive.stat().st_size / (1 << 20):.1f} MiB"
 
     def _warn_of(self, differences: Sequence[str]) -> None:
         if differences:

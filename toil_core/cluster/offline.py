@@ -26,6 +26,7 @@ from toil_core.cluster import wheels
 from toil_core.cluster.bundle import NodeKind, add_plainly, cache_folder, kept_wheel, python_version, requirement_lines
 from toil_core.cluster.wheel_needs import holding_there, name_of, unmet
 from toil_core.errors import ToilError, UsageError
+from toil_core.sizes import count
 
 _ABOUT = "bundle.json"
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
@@ -195,7 +196,7 @@ def _pack_for_others(wanted: Wanted, lines: Sequence[str], folder: Path, tell: C
     there = _environment(wanted.kind)
     needed = [line for line in (*(line for each in ours for line in each.requires or ()), *wanted.needed) if canonicalize_name(Requirement(line).name) not in names]
     left = holding_there([*needed, *(text for line in lines if (text := re.sub(r"(^|\s)#.*$", "", line).strip()))], there)
-    tell(f"fetches {len(left)} requirements, and what they need, for Python {wanted.kind.python} on {wanted.kind.machine}")
+    tell(f"fetches {count(len(left), 'requirement')}, with all that is needed for that, for Python {wanted.kind.python} on {wanted.kind.machine}")
     tags = ["--python-version", wanted.kind.python, "--implementation", "cp", "--only-binary=:all:", *(word for tag in _tags(wanted.platform) for word in ("--platform", tag))]
     made, asked = set(folder.glob("*.whl")), list(left)
     while left:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from toil_core.sizes import count
+
 MOST = 100
 """How many phases run at the same time."""
 
@@ -130,7 +132,7 @@ class Plan:
             self._phases = {each: phase for each, phase in self._phases.items() if not each.startswith(f"{node}/")}
             if len(self.optional) - len(self._left_out) >= self.least:
                 return [left_out, *self.go(now)]
-            why = f"{why} (so {len(self._left_out)} of {len(self.optional)} workers failed, and {self.least} must come up)"
+            why = f"{why} (so {len(self._left_out)} of {count(len(self.optional), 'worker')} failed, and {self.least} must come up)"
         self._failed = GiveUp(name, why)
         return [self._failed]
 

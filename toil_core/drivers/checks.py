@@ -18,6 +18,7 @@ from toil_core.errors import KeyExists, NoSuchJobStore, NoSuchKey, ToilError
 from toil_core.job_store import JobStore, check_place
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
+from toil_core.sizes import count
 
 Verdict = tuple[Literal["ok", "warning", "error"], str, str]
 _LEAST_FREE = 1 << 30
@@ -75,7 +76,7 @@ def _disk(folder: Path) -> Check:
     if usage.free < _LEAST_FREE:
         return Check("disk", "error", free, "free some space, or give another folder with --work-dir")
     if inodes.f_files and inodes.f_favail < 10_000:
-        return Check("disk", "error", f"{folder} has room for {inodes.f_favail} more files", "remove files, or give another folder with --work-dir")
+        return Check("disk", "error", f"{folder} has room for {count(inodes.f_favail, 'more file')}", "remove files, or give another folder with --work-dir")
     return Check("disk", "ok", free)
 
 

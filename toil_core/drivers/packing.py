@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from toil_core.batch_system import Request, Requirement
-from toil_core.sizes import rounded_size
+from toil_core.sizes import cores, count, rounded_size
 
 LOOK_AHEAD = 200
 """How many waiting requests are considered beyond one that does not fit."""
@@ -34,17 +34,17 @@ class Packing:
     def refusal(self, needed: Requirement) -> str:
         """Why such a request can never run here; empty when it can."""
         total = self.total
-        cores = needed.cores * self.scale
-        if cores > total.cores:
+        scaled_cores = needed.cores * self.scale
+        if scaled_cores > total.cores:
             scaled = f" (times the scale of {self.scale:g})" if self.scale != 1.0 else ""
-            return f"asks for {needed.cores:g} cores{scaled}; this machine has {total.cores:g}"
+            return f"asks for {cores(needed.cores)}{scaled}; this machine has {total.cores:g}"
         for name, asked, there in (("memory", needed.memory, total.memory), ("disk", needed.disk, total.disk)):
             if asked > there:
                 return f"asks for {rounded_size(asked)} of {name}; this machine has {rounded_size(there)}"
         if (unknown := _unknown(needed)) is not None:
             return f"asks for accelerators of which this machine knows none ({unknown})"
         if _count(needed) > _count(total):
-            return f"asks for {_count(needed)} accelerators; this machine has {_count(total)}"
+            return f"asks for {count(_count(needed), 'accelerator')}; this machine has {_count(total)}"
         return ""
 
     def add(self, request: Request) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import toil_core
 from toil_core.errors import BadLocator, ToilError, Transient, Unsupported
+from toil_core.sizes import count
 
 SECONDS = 60.0
 """How long a server may stay silent."""
@@ -79,7 +80,7 @@ class _Body(io.RawIOBase):
         if self._left is not None:
             self._left -= got
             if not got and self._left > 0:
-                raise Transient(f"{shown(self._url)} ended {self._left} bytes early")
+                raise Transient(f"{shown(self._url)} ended {count(self._left, 'byte')} early")
         return got
 
     def close(self) -> None:

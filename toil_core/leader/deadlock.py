@@ -14,6 +14,7 @@ from toil_core.batch_system import Requirement
 from toil_core.leader.issue import batch_requirement
 from toil_core.leader.services import Limits, Service, lacks
 from toil_core.leader.state import JobState
+from toil_core.sizes import cores
 from toil_core.wire.jobs import Kind
 
 _SHOWN = 5
@@ -75,7 +76,7 @@ def for_want_of_room(services: Sequence[Service], waiting: Iterable[tuple[Kind, 
     needed = batch_requirement(kind, count)
     lines = ["only services run, and no job that waits for them gets any room:", *_named(services)]
     if room is None:
-        asked = f"{needed.cores:g} cores"
+        asked = cores(needed.cores)
     else:
         asked = lacks(left(room, taken), [needed])
         if not asked:
@@ -105,10 +106,10 @@ def for_want_of_leave(running: Sequence[Service], queued: Sequence[Service], lim
 
 def left(room: Requirement, taken: Iterable[Requirement]) -> Requirement:
     """What is left of the room."""
-    cores, memory, disk = room.cores, room.memory, room.disk
+    free, memory, disk = room.cores, room.memory, room.disk
     for each in taken:
-        cores, memory, disk = cores - each.cores, memory - each.memory, disk - each.disk
-    return replace(room, cores=max(0.0, cores), memory=max(0, memory), disk=max(0, disk))
+        free, memory, disk = free - each.cores, memory - each.memory, disk - each.disk
+    return replace(room, cores=max(0.0, free), memory=max(0, memory), disk=max(0, disk))
 
 
 def _size(needed: Requirement) -> tuple[float, int, int]:
@@ -120,7 +121,7 @@ def _named(services: Sequence[Service]) -> list[str]:
     for service in services[:_SHOWN]:
         needed = service.job.kind.requirement
         owner = service.crew.owner
-        lines.append(f"  {service.job.kind.name} {service.job.id}, a service of {owner.kind.name} {owner.id}, has {needed.cores:g} cores")
+        lines.append(f"  {service.job.kind.name} {service.job.id}, a service of {owner.kind.name} {owner.id}, has {cores(needed.cores)}")
     if len(services) > _SHOWN:
         lines.append(f"  … and {len(services) - _SHOWN} more")
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from toil_core.leader.graph import Graph
 from toil_core.leader.moves import Finish
 from toil_core.locators import quoted
+from toil_core.sizes import count
 
 _SHOWN = 5
 
@@ -23,8 +24,8 @@ def explain(finish: Finish, graph: Graph, locator: str) -> str:
         return f"the workflow cannot go on: {finish.why}\nthen go on with: --restart on {locator}"
     from toil_core.monitor.text import printable
 
-    count = len(graph.failed)
-    lines = [f"{count} job{'s' if count != 1 else ''} failed for good ({graph.ran} of {graph.total} jobs are done):"]
+    failed = len(graph.failed)
+    lines = [f"{count(failed, 'job')} failed for good ({graph.ran:,} of {count(graph.total, 'job')} done):"]
     for id, job in list(graph.failed.items())[:_SHOWN]:
         failure = graph.failures.get(id)
         lines.append(
@@ -32,8 +33,8 @@ def explain(finish: Finish, graph: Graph, locator: str) -> str:
         )
         if failure and failure.log:
             lines.append(f"    its log: toil logs {quoted(locator)} {id}")
-    if count > _SHOWN:
-        lines.append(f"  … and {count - _SHOWN} more: toil status {quoted(locator)}")
+    if failed > _SHOWN:
+        lines.append(f"  … and {failed - _SHOWN:,} more: toil status {quoted(locator)}")
     lines.append(f"when the cause is gone, go on with: --restart on {locator}")
     return "\n".join(lines)
 

@@ -41,6 +41,7 @@ from toil_core.leader.watch_options import WatchOptions
 from toil_core.locators import quoted
 from toil_core.options import Config
 from toil_core.secrets import refuse_secret
+from toil_core.sizes import count
 from toil_core.wire import commits, keys, run, work
 from toil_core.wire.jobs import Ref
 from toil_core.wire.reread import reread
@@ -203,7 +204,7 @@ def _load(store: JobStore, graph: Graph, checkpoints: Checkpoints, epoch: int, *
 def _judge(finish: Finish, graph: Graph, locator: str, received: Sequence[int]) -> None:
     if finish.outcome == "interrupted":
         number = received[0] if received else signal.SIGINT
-        raise Interrupted(f"stopped; {graph.ran} of {graph.total} jobs are done; go on with --restart on {locator}", 128 + number)
+        raise Interrupted(f"stopped; {graph.ran:,} of {count(graph.total, 'job')} done; go on with --restart on {locator}", 128 + number)
     if finish.outcome == "failed":
         code = next((f.exit_code for id in graph.failed if (f := graph.failures.get(id)) and (f.exit_code or 0) > 0), None)
         raise WorkflowFailed(explain(finish, graph, locator), tuple(graph.failed), code or 1)

@@ -16,7 +16,7 @@ from typing import Protocol
 from toil_core.batch_system import Reason, Requirement, Usage
 from toil_core.leader.moves import Command, Interrupt, Said
 from toil_core.leader.state import DONE, READY, WAITING, JobState
-from toil_core.sizes import rounded_size
+from toil_core.sizes import count, rounded_size
 from toil_core.wire.jobs import Failure, NewJob
 
 _WARNING = 30
@@ -397,7 +397,7 @@ class Services:
         ):
             same = [service for service in crew.services if service.job.kind.requirement.preemptible is preemptible]
             if most is not None and len(same) > most:
-                return same[most], f"job '{name}' has {len(same)} services that run at the same time; {option} allows {most}"
+                return same[most], f"job '{name}' has {count(len(same), 'service')} that run at the same time; {option} allows {most}"
         if limits.room is not None and (lack := lacks(limits.room, [service.job.kind.requirement for service in crew.services])):
             return crew.services[-1], f"the services of job '{name}' together need {lack}"
         return None

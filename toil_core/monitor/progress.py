@@ -16,8 +16,9 @@ from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdde
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.tell import Listener
 from toil_core.monitor.logging import logged
-from toil_core.monitor.text import about, count, printable, span
+from toil_core.monitor.text import about, printable, span
 from toil_core.options import Config
+from toil_core.sizes import count
 
 FIRST_WAIT, LONGEST_WAIT, GROWTH = 2.0, 60.0, 1.5
 """Seconds between two lines that tell how far it is."""
@@ -183,7 +184,7 @@ class Progress:
         if self._steps:
             self._next = event.time + self._wait
         if event.restarted:
-            _run.info("%s: goes on; %s of %s are done", self.title, f"{event.done:,}", count(event.total, "job"))
+            _run.info("%s: goes on; %s of %s done", self.title, f"{event.done:,}", count(event.total, "job"))
         else:
             _run.info("%s: started", self.title)
 

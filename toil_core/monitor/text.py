@@ -30,16 +30,6 @@ def span(seconds: float) -> str:
     return f"{days} d {clock}" if days else clock
 
 
-def count(number: int, word: str) -> str:
-    """`1 job`, `2 jobs`."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
-def cores(number: float) -> str:
-    """`1 core`, `0.5 cores`, `16 cores`."""
-    return f"{number:g} {'core' if number == 1 else 'cores'}"
-
-
 def printable(text: str) -> str:
     """The text without anything that could do more to a terminal than show letters.
 

@@ -21,8 +21,9 @@ from toil_core.monitor.causes import Cause, name_of
 from toil_core.monitor.glance import glance, newest_page
 from toil_core.monitor.progress import logs_command, reason_text
 from toil_core.monitor.status import Status
-from toil_core.monitor.text import about, cores, count, span
+from toil_core.monitor.text import about, span
 from toil_core.options import Config
+from toil_core.sizes import cores, count
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure
 
@@ -133,7 +134,7 @@ def _waiting_for_room(page: Page, waiting: list[RequestPage], ready: int) -> Cau
     if misfits := [request for request in waiting if request.misfit]:
         return _misfit(f"{misfits[0].name} {misfits[0].first}".rstrip(), misfits[0], len(misfits))
     first = waiting[0]
-    more = f", and {ready:,} more jobs are ready" if ready else ""
+    more = f", and {count(ready, 'more job')} {'is' if ready == 1 else 'are'} ready" if ready else ""
     text = f"{count(len(waiting), 'request')} {'waits' if len(waiting) == 1 else 'wait'} for room{more}; the first ({first.name}) needs {_needs(first)}{_used(page)}"
     return Cause("waits for room", text, first.first, "wait; to run more at a time, let jobs ask for less (`toil stats` tells what they use) or add machines")
 
@@ -148,7 +149,7 @@ def _used(page: Page) -> str:
     if page.slots is None:
         return ""
     used = sum(request.cores for request in page.requests if request.started)
-    return f"; {used:g} of {page.slots:g} cores are taken"
+    return f"; {used:g} of {cores(page.slots)} taken"
 
 
 def _needs(request: RequestPage) -> str:

@@ -8,7 +8,7 @@ from toil_core.leader.page import Page
 from toil_core.leader.services import QUEUED, UP, Service
 from toil_core.leader.state import JobState
 from toil_core.monitor.causes import Cause, name_of
-from toil_core.monitor.text import count
+from toil_core.sizes import count
 
 
 def of(graph: Graph, job: JobState, page: Page, options: EngineOptions) -> tuple[Cause, JobState | None] | None:

@@ -46,7 +46,7 @@ def wait(ended: threading.Event, work: Work, config: Config, end: Callable[[], o
         except (NoSuchJobStore, NoSuchKey):  # or without what was read from it before
             away = away or time.monotonic()
             missed = time.monotonic() - away
-            reason = f"the job store {work.store} was not there for {missed:.0f} seconds" if 0 < options.leader_lease <= missed else ""
+            reason = f"the job store {work.store} was not there for {missed:.0f} s" if 0 < options.leader_lease <= missed else ""
         except ToilError:  # a store that cannot be reached tells nothing about the leader
             continue
         if reason:
@@ -96,7 +96,7 @@ class LeaderWatch:
         if beat is None and self._lease is None:  # a store that was removed looks like that too
             self._store.stat(self._setup)
         if lease and self._lease is not None and now - self._changed >= lease:
-            return f"nothing was heard from the leader for {now - self._changed:.0f} seconds"
+            return f"nothing was heard from the leader for {now - self._changed:.0f} s"
         return ""
 
     def close(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from toil_core.sizes import count
+
 TAIL_LINES = 20
 TAIL_BYTES = 4096
 
@@ -39,4 +41,4 @@ def tail(data: bytes) -> str:
 
 
 def _joined(head: bytes, end: bytes, missing: int) -> bytes:
-    return b"".join([head, f"\n[... {missing} bytes were left out here: --max-log-file-size sets how much is kept ...]\n".encode(), end])
+    return b"".join([head, f"\n[... {count(missing, 'byte')} left out here: --max-log-file-size sets how much is kept ...]\n".encode(), end])

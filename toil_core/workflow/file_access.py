@@ -6,8 +6,6 @@ import errno
 import os
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from toil_core.errors import NoSuchKey
 from toil_core.job_store import PIECE, HasPaths, JobStore
 from toil_core.wire.names import staged_name
-from toil_core.workflow.file_copy import copy_file, symlinked
+from toil_core.workflow.file_copy import copy_file, new_file, symlinked
 from toil_core.workflow.file_values import File, check_content, gone
 
 if TYPE_CHECKING:
@@ -90,7 +88,7 @@ class Access(ABC):
         check_content(file, size, crc)
 
     def _download(self, file: File, path: Path) -> None:
-        with _whole(path) as target:
+        with new_file(path) as target:
             self._fetch(file, target)
 
 
@@ -239,17 +237,6 @@ class FetchedAccess(Access):
         if self._cache is None:
             return False
         return self._cache.provide(file.key, file.size, _mode(file.executable), path, way, lambda target: self._fetch(file, target))
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A new file, which is gone again when an error leaves the block."""
-    with path.open("xb") as target:
-        try:
-            yield target
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
 
 
 def _linked(blob: Path, path: Path) -> bool:

@@ -57,7 +57,7 @@ def copy_open(reader: BinaryIO, target: Path) -> None:
     Raises:
         FileExistsError: The target exists.
     """
-    with _new(target) as writer:
+    with new_file(target) as writer:
         _share(reader, writer)
         copy_stream(reader, writer)
 
@@ -71,7 +71,7 @@ def clone_open(reader: BinaryIO, target: Path) -> bool:
     import fcntl
 
     try:
-        with _new(target) as writer:
+        with new_file(target) as writer:
             fcntl.ioctl(writer.fileno(), _CLONE, reader.fileno())
     except OSError as error:
         if error.errno not in _CANNOT:
@@ -81,14 +81,21 @@ def clone_open(reader: BinaryIO, target: Path) -> bool:
 
 
 @contextmanager
-def _new(target: Path) -> Iterator[BinaryIO]:
-    """A new file, which is gone again when an error leaves the block."""
-    with target.open("xb") as writer:
-        try:
+def new_file(target: Path) -> Iterator[BinaryIO]:
+    """A new file to write to, which is gone again when that fails; the error of a full disk names it.
+
+    Raises:
+        FileExistsError: The target exists.
+    """
+    writer = target.open("xb")
+    try:
+        with writer:
             yield writer
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            error.filename = str(target)
+        raise
 
 
 def _share(reader: BinaryIO, writer: BinaryIO) -> None:

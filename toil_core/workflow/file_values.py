@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from toil_core.errors import CorruptBlob, NoSuchKey, UsageError
+from toil_core.sizes import count
 from toil_core.wire import keys
 
 
@@ -126,6 +127,6 @@ def check_content(file: File, size: int, crc: int | None = None) -> None:
         CorruptBlob: Its size is another, or its checksum is.
     """
     if size != file.size:
-        raise CorruptBlob(file.key, f"file '{file.name}' should have {file.size} bytes and has {size}")
+        raise CorruptBlob(file.key, f"file '{file.name}' should have {count(file.size, 'byte')} and has {size:,}")
     if crc is not None and file.crc is not None and crc != file.crc:
         raise CorruptBlob(file.key, f"file '{file.name}' has another content than was written: its CRC-32 is {crc:08x}, not {file.crc:08x}")

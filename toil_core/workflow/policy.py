@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from toil_core.batch_system import Requirement
 from toil_core.errors import GraphError
+from toil_core.sizes import cores
 from toil_core.workflow.requirement import Wanted
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _check(dimension: str, asked: float, limit: float | None, name: str) -> None
     if limit is None or asked <= limit:
         return
     if dimension == "cores":
-        amounts = f"{asked:g} cores", f"{limit:g}"
+        amounts = cores(asked), f"{limit:g}"
     elif dimension == "wall-time":
         amounts = f"{asked:g} s", f"{limit:g} s"
     else:

@@ -133,7 +133,7 @@ def _wanted(
         _amount("disk", disk, sizes.parse_size),
         _typed("preemptible", preemptible, bool, optional=True),
         devices,
-        _amount("wall_time", wall_time, sizes.parse_duration),
+        _amount("wall_time", wall_time, sizes.parse_time_limit),
         _typed("isolated", isolated, bool),
         _tries(tries),
         _typed("name", name, str, optional=True) or None,

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from toil_core import plugins
 from toil_core.errors import BadLocator, CorruptBlob, UsageError
 from toil_core.job_store import CanCopy, Listed
+from toil_core.sizes import count
 from toil_core.workflow.file_copy import copy_stream
 from toil_core.workflow.file_values import Directory, Entry, File, check_name, encode_entries
 from toil_core.workflow.folders import each
@@ -130,7 +131,7 @@ def give_out(file: File, url: str, access: Access, config: Config) -> None:
     with access.open(file) as stream, plugins.open_url(url, "wb", config) as target:
         size = copy_stream(stream, target)
         if size != file.size:
-            raise CorruptBlob(file.key, f"file '{file.name}' should have {file.size} bytes and has {size}")
+            raise CorruptBlob(file.key, f"file '{file.name}' should have {count(file.size, 'byte')} and has {size:,}")
 
 
 def give_out_folder(entries: list[Entry], url: str, access: Access, config: Config) -> None:
@@ -157,8 +158,8 @@ def _entries(files: dict[str, File]) -> Iterator[Entry]:
     made: set[str] = set()
     for path, file in files.items():
         parts = path.split("/")
-        for count in range(1, len(parts)):
-            folder = "/".join(parts[:count])
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
             if folder not in made:
                 if folder in files:
                     raise BadLocator(f"both {folder} and {path} are there; a folder cannot have the name of a file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from toil_core.errors import BadLocator, GraphError, JobStoreExists, NoSuchJobStore, NoSuchKey, ToilError, UsageError, WorkflowFailed
+from toil_core.sizes import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ class FailedJobsException(WorkflowFailed):
 
     def __init__(self, jobStoreLocator: Any, failedJobs: Sequence[Any] = (), jobStore: Any = None, exit_code: int = 1, message: str = "") -> None:
         jobs = [str(job) for job in failedJobs]
-        super().__init__(message or f"{len(jobs)} jobs of {jobStoreLocator} failed: {', '.join(jobs)}", jobs, exit_code)
+        super().__init__(message or f"{count(len(jobs), 'job')} of {jobStoreLocator} failed: {', '.join(jobs)}", jobs, exit_code)
         self.jobStoreLocator = jobStoreLocator
         self.numberOfFailedJobs = len(jobs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toil_core.batch_system import Accelerator, Requirement
-from toil_core.sizes import rounded_size
+from toil_core.sizes import cores, rounded_size
 
 from toil_dask.devices import Devices
 
@@ -19,9 +19,9 @@ def refusal(needed: Requirement, offers: Sequence[Requirement]) -> str:
     """
     if any(_fits(needed, offer) for offer in offers):
         return ""
-    cores = max(offer.cores for offer in offers)
-    if needed.cores > cores:
-        return f"asks for {needed.cores:g} cores; the largest node has {cores:g}"
+    largest = max(offer.cores for offer in offers)
+    if needed.cores > largest:
+        return f"asks for {cores(needed.cores)}; the largest node has {largest:g}"
     for name, asked, most in (
         ("memory", needed.memory, max(offer.memory for offer in offers)),
         ("disk", needed.disk, max(offer.disk for offer in offers)),
@@ -33,7 +33,7 @@ def refusal(needed: Requirement, offers: Sequence[Requirement]) -> str:
     if not needed.preemptible and all(offer.preemptible for offer in offers):
         return "may not be preempted; every node can be"
     return (
-        f"asks for {needed.cores:g} cores, {rounded_size(needed.memory)} of memory and {rounded_size(needed.disk)} of disk"
+        f"asks for {cores(needed.cores)}, {rounded_size(needed.memory)} of memory and {rounded_size(needed.disk)} of disk"
         f"{', and accelerators,' if needed.accelerators else ''} at once; no one node{'' if needed.preemptible else ' that cannot be preempted'} has it all"
     )
 

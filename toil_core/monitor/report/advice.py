@@ -9,7 +9,8 @@ import msgspec
 
 from toil_core.batch_system import Reason
 from toil_core.monitor.report.kinds import KindUse
-from toil_core.monitor.text import about, cores, count, span
+from toil_core.monitor.text import about, span
+from toil_core.sizes import cores, count
 
 ENOUGH = 3
 """Fewer attempts than that tell nothing about the next."""
