@@ -39,6 +39,9 @@ def test_where_to_find_it(tmp_path: Path) -> None:
         ("-r nothing.txt\n", "nothing.txt cannot be read: No such file"),
         ("-i https://me:secret@example.org/simple\n", "needs.txt:1: the URL holds a password"),
         ("x @ git+https://me:secret@example.org/x\n", "needs.txt:1: the URL holds a password"),
+        ("https://me:secret@example.org/x.whl\n", "needs.txt:1: the URL holds a password"),
+        ("--trusted-url https://me:secret@example.org/\n", "needs.txt:1: the URL holds a password"),
+        ("x @ git+https://secret@example.org/x@v1\n", "needs.txt:1: the URL holds a password or a token"),
     ],
 )
 def test_what_workers_cannot_do_is_refused_in_a_line(tmp_path: Path, text: str, why: str) -> None:
@@ -46,6 +49,13 @@ def test_what_workers_cannot_do_is_refused_in_a_line(tmp_path: Path, text: str, 
         lines(tmp_path, text)
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_a_name_to_log_in_with_is_no_secret_where_a_key_goes_with_it(tmp_path: Path) -> None:
+    assert lines(tmp_path, "\ufeffx @ git+ssh://git@example.org/x@v1\ny @ https://example.org/y@2.whl\n") == (
+        "x @ git+ssh://git@example.org/x@v1",
+        "y @ https://example.org/y@2.whl",
+    )
 
 
 SCRIPT = """\

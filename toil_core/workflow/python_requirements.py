@@ -13,6 +13,7 @@ _BLOCK = re.compile(r"^# /// script *$\n((?:^#(?: .*)?$\n)+?)^# ///$", re.MULTIL
 _OPTIONS = {"-i": "--index-url", "-f": "--find-links"}
 _WITH_URL = ("--index-url", "--extra-index-url", "--find-links")
 _ALONE = ("--no-index", "--pre")
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/\s]*)@")
 _PROVIDED = "toil-core"
 """Workers have it, or they would not be workers."""
 
@@ -51,7 +52,9 @@ def _of_script(script: str) -> Iterator[str]:
     if not isinstance(found, list) or not all(isinstance(line, str) for line in found):
         raise BadOption(f"{script}: `dependencies` in the block `# /// script` must be a list of texts")
     for line in found:
-        yield _checked(line, f"{script}, block `# /// script`")
+        where = f"{script}, block `# /// script`"
+        _refuse_secret(line, where)
+        yield _checked(line, where)
 
 
 def _of_file(file: str, above: tuple[str, ...]) -> Iterator[str]:
@@ -59,7 +62,7 @@ def _of_file(file: str, above: tuple[str, ...]) -> Iterator[str]:
     if path in above:
         raise BadOption(f"--python-requirements: {file} includes itself")
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8-sig") as stream:  # editors of other systems begin with a mark
             text = stream.read()
     except (OSError, UnicodeDecodeError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error
@@ -69,6 +72,7 @@ def _of_file(file: str, above: tuple[str, ...]) -> Iterator[str]:
         where = f"{file}:{number + 1}"
         number += 1 + joined.count("\0")
         line = re.sub(r"(^|\s)#.*$", "", joined.replace("\0", " ")).strip()
+        _refuse_secret(line, where)  # before anything that shows the line
         included = re.fullmatch(r"(?:-r|--requirement)[ =]*(.+)", line)
         if included:
             yield from _of_file(os.path.join(os.path.dirname(path), included[1].strip()), (*above, path))
@@ -85,10 +89,8 @@ def _option(line: str, where: str, folder: str) -> str:
         return name
     if name not in _WITH_URL or not value:
         raise BadOption(f"{where}: workers cannot do {line!r}; write requirements, {', '.join((*_WITH_URL, *_ALONE))} or -r FILE")
-    url = urlsplit(value)
-    if not url.scheme:
+    if not urlsplit(value).scheme:
         return f"{name} {os.path.abspath(os.path.join(folder, value))}"
-    _refuse_secret(value, where)
     return f"{name} {value}"
 
 
@@ -102,11 +104,12 @@ def _checked(line: str, where: str) -> str:
     except InvalidRequirement as error:
         why = str(error).splitlines()[0]
         raise BadOption(f"{where}: {line!r} is no requirement that workers can install ({why}); write NAME==VERSION or NAME @ URL") from None
-    if requirement.url:
-        _refuse_secret(requirement.url, where)
     return "" if canonicalize_name(requirement.name) == _PROVIDED else line
 
 
-def _refuse_secret(url: str, where: str) -> None:
-    if "@" in urlsplit(url.removeprefix("git+")).netloc and urlsplit(url.removeprefix("git+")).password:
-        raise BadOption(f"{where}: the URL holds a password, and would be stored with it; give it to workers in their environment (PIP_INDEX_URL)")
+def _refuse_secret(line: str, where: str) -> None:
+    for scheme, login in _LOGIN.findall(line):
+        if ":" in login or scheme.lower().endswith(("http", "https")):  # for these a name alone is a token
+            raise BadOption(
+                f"{where}: the URL holds a password or a token, and would be stored with it; give it to workers in their environment (PIP_INDEX_URL)"
+            )
