@@ -1,4 +1,4 @@
-"""Write docs/cli.md and docs/options.md from the program itself: python tools/generate_docs.py
+"""Write docs/cli.md, docs/options.md and docs/json.md from the program itself: python tools/generate_docs.py
 
 A test compares the files with what this would write.
 """
@@ -6,14 +6,27 @@ A test compares the files with what this would write.
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from toil_core.batch_system import Accelerator, Requirement
 from toil_core.builtin import toil_commands, toil_options
+from toil_core.checks import Check
 from toil_core.cli import configure
+from toil_core.cli.clean import Cleaned
+from toil_core.leader.history import Attempt
+from toil_core.monitor import status
+from toil_core.monitor.causes import Cause
+from toil_core.monitor.debug import JobInfo, Outcome
+from toil_core.monitor.kill import Killed
+from toil_core.monitor.logs import Log
+from toil_core.monitor.stats import KindStats, Share, Spread
 from toil_core.option_parser import OptionParser
 from toil_core.option_specs import Spec, specs
 from toil_core.options import Command
+from toil_core.wire.jobs import Failure
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -39,9 +52,68 @@ Each option can be given on the command line, in an environment variable, or in 
 """
 
 
+JSON_HEAD = """\
+# JSON of commands
+
+What the commands that look at a run print with `--json`, field by field. Sizes are in bytes, spans of time in seconds, times in seconds since 1970. A
+text is empty, a list is empty, and a number is 0 where there is nothing to tell; `null` stands only where it says so. Later versions may add fields.
+`toil run --json` is described in [Running workflows](running.md#start), `toil report --json` in [Report and dashboard](report.md#report).
+"""
+
+JSON: dict[str, tuple[str, list[type]]] = {
+    "toil status": (
+        "One object; its field `next`, beside those below, says what to do next, in a line.",
+        [status.Status, status.LeaderStatus, status.KindStatus, status.FailedJob, status.RunningJob, status.DelayedJob],
+    ),
+    "toil why": ("A list; each step leads to the next.", [Cause]),
+    "toil logs": ("A list; with a JOB each has also `text`, what was printed.", [Log]),
+    "toil stats": ("An object: `kinds`, a list of what follows, and `all`, the same for all jobs, or `null` when no attempt has ended.", [KindStats, Spread, Share]),
+    "toil stats --raw": ("An object on each line, for each attempt.", [Attempt]),
+    "toil kill": ("One object.", [Killed]),
+    "toil debug-job": (
+        "One object: the second, or with `--print-job-info` the first.",
+        [JobInfo, Outcome, Requirement, Accelerator, Failure],
+    ),
+    "toil clean": ("An object on each line, for each job store.", [Cleaned]),
+    "toil doctor": ("An object on each line, for each check.", [Check]),
+}
+"""For each command what its JSON is, and the records in it."""
+
+
 def pages() -> dict[Path, str]:
     """What each generated page should hold."""
-    return {DOCS / "cli.md": "\n".join([CLI_HEAD, *map(command_page, toil_commands())]), DOCS / "options.md": options_page()}
+    return {
+        DOCS / "cli.md": "\n".join([CLI_HEAD, *map(command_page, toil_commands())]),
+        DOCS / "options.md": options_page(),
+        DOCS / "json.md": "\n".join([JSON_HEAD, *(record_page(*item) for item in JSON.items())]),
+    }
+
+
+def record_page(command: str, described: tuple[str, list[type]]) -> str:
+    """The section of one command's JSON."""
+    lines = [f"## {command}", "", described[0], ""]
+    for record in described[1]:
+        lines += [f"{record.__doc__.splitlines()[0]} (`{record.__name__}`)" if record.__doc__ else "", "", "| field | | |", "|---|---|---|", *fields(record), ""]
+    return "\n".join(lines)
+
+
+def fields(record: type) -> Iterator[str]:
+    """A line of the table for each field, from what the record's own documentation says of it."""
+    _, _, described = inspect.cleandoc(record.__doc__ or "").partition("Args:\n")
+    told = dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", described, re.MULTILINE))
+    for name, kind in inspect.get_annotations(record).items():
+        yield f"| `{name}` | {in_json(kind)} | {cell(re.sub('^None|(?<=; )None', 'null', ' '.join(told[name].split())))} |"
+
+
+def in_json(kind: str) -> str:
+    """What stands in JSON for a type of Python."""
+    kind, _, null = kind.partition(" | ")
+    start = kind.partition("[")[0]
+    if start in ("str", "Literal", "Reason", "LeaderState", "Fate"):
+        told = "text"
+    else:
+        told = {"int": "number", "float": "number", "bool": "true or false", "tuple": "list", "list": "list", "dict": "object"}.get(start, f"`{start}`")
+    return told + (" or null" if null else "")
 
 
 def command_page(command: Command) -> str:

@@ -60,7 +60,7 @@ class KindStats(msgspec.Struct, frozen=True):
         attempts: How many ended.
         done: How many of them succeeded.
         failed: How many did not.
-        categories: For each of `CATEGORIES` how it varies.
+        categories: For each of `time`, `clock`, `wait`, `memory` and `disk`, how it varies.
         shares: Of `cores`, `memory` and `disk`, what was requested and used.
     """
 
