@@ -98,6 +98,15 @@ def test_the_debugger_stops_at_its_first_line_and_at_what_it_raises(failed: Path
     assert terminal.end() == 1
 
 
+@pytest.mark.parametrize("pressed", ["q\n", "\x04"], ids=["q", "end of input"])
+def test_a_debugger_that_is_left_early_tells_of_no_success(pressed: str, failed: Path, tmp_path: Path) -> None:
+    terminal = Terminal([*TOIL, "debug-job", "s", "use", "--pdb", "--directory", tmp_path / "here"], failed)
+    terminal.until(r"\(Pdb\) ")
+    terminal.press(pressed)
+    assert terminal.end() == 1
+    assert "the debugger was left before use 1-1.0.1 had ended" in terminal.text and "succeeded" not in terminal.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

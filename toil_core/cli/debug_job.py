@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toil_core.cli.as_json import add_json, print_json
-from toil_core.errors import BadOption, UsageError
+from toil_core.errors import BadOption, ToilError, UsageError
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     Raises:
         NoSuchJobStore: Nothing is stored there.
         UsageError: The job cannot be run.
+        ToilError: The debugger was left before the job had ended.
     """
     from toil_core.monitor.debug import Rerun
     from toil_core.plugins import open_job_store
@@ -52,13 +53,16 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             return 0
         job.task()
         setup, folder = job.setup, _folder(arguments.directory)
+        debugger = _Debugger() if arguments.pdb else None
         try:
             with _printing_to(sys.stderr if arguments.json else sys.stdout):
-                outcome = job.run(folder, _debugged if arguments.pdb else None)
+                outcome = job.run(folder, debugger)
         except (ImportError, FileNotFoundError) as error:
             from toil_core.worker.modules import explain
 
             raise UsageError(f"the workflow's modules cannot be loaded here: {explain(error, setup)}") from error
+    if debugger is not None and debugger.left:
+        raise ToilError(f"the debugger was left before {job.info.name} {job.info.job} had ended; its folder: {folder}")
     _tell(outcome, text(job.info, outcome), json=arguments.json)
     return int(outcome.failure is not None)
 
@@ -100,17 +104,31 @@ def text(info: JobInfo, outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _debugged(call: Callable[[], Any]) -> Any:
-    import bdb
-    import pdb  # noqa: T100  it is what the user asked for
+class _Debugger:
+    """Calls a function in Python's debugger.
 
-    try:
-        return pdb.Pdb(skip=["toil_core.*"]).runcall(call)
-    except bdb.BdbQuit:
-        raise
-    except Exception:
-        pdb.post_mortem()
-        raise
+    Attributes:
+        left: Whether it was left before the function had ended, of which the debugger itself says nothing.
+    """
+
+    def __init__(self) -> None:
+        self.left = False
+
+    def __call__(self, call: Callable[[], Any]) -> Any:
+        import pdb  # noqa: T100  it is what the user asked for
+
+        def whole() -> Any:
+            value = call()
+            self.left = False
+            return value
+
+        self.left = True
+        try:
+            return pdb.Pdb(skip=["toil_core.*"]).runcall(whole)
+        except Exception:
+            self.left = False
+            pdb.post_mortem()
+            raise
 
 
 def _folder(chosen: str | None) -> Path:
