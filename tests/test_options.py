@@ -158,6 +158,18 @@ def test_a_bad_argument_is_named(arguments: list[str], says: str) -> None:
     assert str(raised.value) == says
 
 
+@pytest.mark.parametrize("arguments", [["a", "b", "--flag", "2"], ["a", "--flag", "2", "b"], ["--flag", "2", "a", "b"], ["a", "--flag=2", "--", "b"]])
+def test_a_flag_may_stand_before_what_need_not_be_given(arguments: list[str]) -> None:
+    parser = OptionParser("words.py")
+    parser.add_argument("first")
+    parser.add_argument("second", nargs="?")
+    parser.add_argument("--flag", type=int)
+    found = parser.parse_args(arguments)
+    assert (found.first, found.second, found.flag) == ("a", "b", 2)
+    with pytest.raises(BadOption, match="^unexpected argument 'c'$"):
+        parser.parse_args([*arguments, "c"])
+
+
 def test_a_bad_variable_is_named() -> None:
     with pytest.raises(BadOption, match="^TOIL_CLOUD_TRIES: 'x' is not a whole number$"):
         parse(environ={"TOIL_CLOUD_TRIES": "x"})

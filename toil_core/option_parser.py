@@ -39,7 +39,9 @@ class OptionParser(argparse.ArgumentParser):
         self._switches: set[str] = set()
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, extra = self.parse_known_args(args, namespace)
+        optional = any(action.nargs == "?" and not action.option_strings for action in self._actions)
+        parse = self.parse_known_intermixed_args if optional else self.parse_known_args  # else a flag before such an argument hides it
+        found, extra = parse(args, namespace)
         if extra:
             self.error(self._unknown(extra[0]))
         return found

@@ -98,6 +98,8 @@ def test_lists_tell_of_executions_that_do_not_count(twice: tuple[str, str], tmp_
     told = json.loads(capsys.readouterr().out)
     assert [(log["execution"], log["request"], log["attempt"], log["counts"]) for log in told] == [(loser, "1-4", 1, False), (winner, "1-4", 1, True)]
     assert [log["text"] for log in told] == ["the loser's\n", "log of 1-1.0.2\n"]
+    assert logs(tmp_path, "--json", "1-1.0.2") == 0
+    assert json.loads(capsys.readouterr().out) == told
 
 
 def test_when_it_cannot_be_known_which_execution_counts_that_is_said(

@@ -61,10 +61,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 def _print_json(logs: Logs, job: str | None, attempt: str | None) -> None:
     from dataclasses import asdict
 
-    found = logs.all()
-    if job is not None:
-        id = logs.id_of(job)
-        found = _chosen([log for log in found if log.job == id], attempt or "all")
+    found = logs.all() if job is None else _chosen(logs.all(logs.id_of(job)), attempt or "all")
     shown = [asdict(log) for log in found]
     for each, log in zip(shown, found, strict=True):
         if job is not None:

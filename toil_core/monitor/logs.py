@@ -62,12 +62,16 @@ class Logs:
         self._read: tuple[Graph, Found] | None = None
         self._past: tuple[frozenset[str], dict[str, str]] | None = None
 
-    def all(self) -> list[Log]:
-        """Every log, oldest job first."""
+    def all(self, job: str = "") -> list[Log]:
+        """Every log, oldest job first.
+
+        Args:
+            job: The id of the job whose logs alone are wanted.
+        """
         failures = self._known().failures
         jobs = self._known().jobs
         found = []
-        for log in self._judged(keys.LOGS):
+        for log in self._judged(f"{keys.LOGS}{job}/" if job else keys.LOGS):
             failure = failures.get(log.job)
             known = failure is not None and failure.log == keys.log(log.job, log.execution)
             name = jobs[log.job].kind.name if log.job in jobs else self._told()[1].get(log.job, "")
@@ -150,7 +154,7 @@ class Logs:
                 return some[0]
         if same:
             raise UsageError(
-                f"{len(same)} jobs are named {job!r}; say which one by its id: {_listed([id for id in same if id in with_logs] or same)}"
+                f"{len(same):,} jobs are named {job!r}; say which one by its id: {_listed([id for id in same if id in with_logs] or same)}"
             )
         raise UsageError(f"no log is kept of a job {job!r} in {self.locator}{self._close(job)}")
 
@@ -214,4 +218,4 @@ def _age(job: str) -> tuple[int, ...]:
 
 def _listed(words: Iterable[str], last: str = ", ", most: int = 5) -> str:
     words = list(words)
-    return last.join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+    return last.join(words[:most]) + (f" and {len(words) - most:,} more" if len(words) > most else "")
