@@ -220,6 +220,8 @@ def _case(phase: str, shape: str, size: int, place: str, single: bool) -> Led:
 
 def _document() -> None:
     rows = sorted((Figures(**row) for row in kept.rows(_KEPT) if "pace" in row), key=lambda row: (row.single, list(SHAPES).index(row.shape), row.jobs))
+    if not rows:
+        return
     described = machine.describe(os.cpu_count() or 1, Path(tempfile.gettempdir()))
     told = f"{described['Processor']}; {described['Memory']}; job stores on {described['Job stores on']}."
     document.put(f"{table.markdown(_HEAD, [row.cells() for row in rows])}\n\n{told}", name="scale")

@@ -166,9 +166,10 @@ def measure_all(cases: Iterable[tuple[str, int]], *, as_json: bool, documented: 
 
 
 def put() -> None:
-    """Write all figures that were ever measured here into the document."""
+    """Write all figures that were ever measured here into the document; where none were, what it shows stays."""
     rows = sorted((Figures(**row) for row in kept.rows(_KEPT)), key=lambda row: (list(SHAPES).index(row.shape), row.jobs))
-    document.put(table.markdown(_HEAD, [row.cells() for row in rows]), name="shapes")
+    if rows:
+        document.put(table.markdown(_HEAD, [row.cells() for row in rows]), name="shapes")
 
 
 def main() -> None:
