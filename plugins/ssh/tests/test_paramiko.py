@@ -75,8 +75,8 @@ class TestHosts(SshCases):
             transport.push(host.node, folder / "key.pub", PurePosixPath("f"))
             assert transport.run(host.node, ["cat", "f"]).stdout == (folder / "key.pub").read_bytes()
 
-    def test_forty_hosts_at_once(self, folder: Path) -> None:
-        count = 40
+    def test_two_hundred_hosts_at_once(self, folder: Path) -> None:
+        count = 200
         together = threading.Barrier(count, timeout=240)
         with SshServer(folder / "many", (folder / "key.pub").read_text(), ports=count) as host, self.opened(folder, connect_timeout=90.0) as transport:
 
