@@ -79,8 +79,15 @@ def before(step: Step, earlier: frozenset[str] = frozenset()) -> dict[str, froze
     for part in step.below:
         found |= before(part, inside)
         if step.shape == "chain":
-            inside |= set(names(part))
+            inside |= _before_follow_ons(part)
     return found | {f"{step.name}+": earlier | found.keys()}
+
+
+def _before_follow_ons(step: Step) -> set[str]:
+    """The names of what ends before follow-ons of the part start; those that it adds itself start beside the others."""
+    if step.shape == "chain":
+        return {step.name}
+    return set(names(step)) - (set() if step.shape == "diamond" else {f"{step.name}+"})
 
 
 def kept_files(step: Step) -> Iterator[str]:
