@@ -73,7 +73,7 @@ class ClusterEngine(ABC):
 
         Nothing secret is in it. It can be started again after any end. It may start before the leader's, and then waits for it;
         a worker whose leader is gone for good ends. Jobs end with it. At SIGUSR1 a worker's program learns that the machine is about to be
-        taken away: it starts nothing more, and what is then lost counts as preempted.
+        taken away: it starts nothing more, tells its worker hosts so (`WorkerHost.wind_down`), and what is then lost counts as preempted.
 
         Args:
             role: The node's part. Only the leader's program is told to others; jobs run on nodes of role `worker`.

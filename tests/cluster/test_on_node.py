@@ -87,3 +87,23 @@ def test_a_request_counts_between_two_of_its_jobs_too(tmp_path: Path, how: str) 
         os.kill(slot, signal.SIGCONT)
         assert process.stdout.readline() == "2\n"
         assert busy(tmp_path) == 0
+
+
+def test_a_process_that_closes_other_files_meanwhile_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readlink = os.readlink
+
+    def closed_first(path: str) -> str:
+        if path.endswith("/fd/0"):
+            raise FileNotFoundError(path)
+        return readlink(path)
+
+    with leader(tmp_path, "wait", "shared") as process:
+        assert process.stdout is not None
+        for number in (1, 2):
+            await_file(tmp_path / f"started-{number}")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr(os, "readlink", closed_first)
+        assert on_node.requests(on_node.hosts()) == 2
+        for number in (1, 2):
+            (tmp_path / f"go-{number}").touch()
+            assert process.stdout.readline() == "1\n"

@@ -25,10 +25,13 @@ import tarfile
 import time
 import venv
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-RUN, HELD = "toil-run-", "lock"
-"""How the folder of a host of requests begins, and the file in it that the host keeps open and writes into how many it has."""
+RUN, HELD, LAST = "toil-run-", "lock", "last"
+"""How the folder of a host of requests begins, the file in it that the host keeps open and writes into how many it has, and what
+stands after the number once it knows that the node goes and takes no more."""
+HEED = 30.0
+"""Seconds that an engine may take to have its hosts know that."""
 IN_MODIFY = 0x2
 GRACE = 20.0
 """Seconds that an engine may take to end when it is asked to."""
@@ -145,61 +148,86 @@ def keep(folder: str) -> None:
         pause = 1.0 if time.monotonic() - started > 60 else min(2 * pause, 30.0)
 
 
-def hosts() -> dict[int, str]:
-    """Of the processes of this node's user that run requests for a leader, each with the file in which it writes how many it has."""
+def hosts() -> dict[str, int]:
+    """Of what runs requests for leaders as this node's user, the file in which it writes how many it has, and its process, which may have several."""
     home, found = os.fsencode(f"HOME={os.environ['HOME']}"), {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/environ", "rb") as file:
                 if home not in file.read().split(b"\0"):
                     continue
-            opened = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{name}/fd")]
+            opened = list(opened_by(name))
         except OSError:  # it has ended, or is somebody else's
             continue
         for path in opened:
             folder, _, base = path.rpartition("/")
             if base == HELD and os.path.basename(folder).startswith(RUN):
-                found[int(name)] = path
+                found[path] = int(name)
     return found
+
+
+def opened_by(pid: str) -> Iterator[str]:
+    """The files that a process has open."""
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            yield os.readlink(entry.path)
+        except FileNotFoundError:  # this one was closed meanwhile
+            continue
 
 
 def requests(paths: Iterable[str]) -> int:
     """How many requests have begun and not ended; a request may be several jobs, and counts between two of them too."""
-    total = 0
-    for path in set(paths):
-        try:
-            with open(path, "rb") as file:
-                total += int(file.read() or 0)
-        except FileNotFoundError:  # its host has just let go of it
-            continue
-    return total
+    return sum(int(said[0]) for said in map(told, paths) if said)
 
 
-def drain(folder: str, seconds: str) -> None:
-    """Have nothing more started on this node, and wait until no request is left, or the time is over; print how many are."""
-    until = time.monotonic() + float(seconds)
+def told(path: str) -> list[str]:
+    """What a host says of its requests; nothing when it has said nothing yet, or has ended."""
+    try:
+        with open(path) as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return []
+
+
+def drain(folder: str, seconds: float) -> int:
+    """Have nothing more started on this node, and wait until no request is left, or the time is over; how many are.
+
+    While a host of the engine does not know of it, it may still begin what was sent to it.
+    """
+    begun = time.monotonic()
     with open(os.path.join(folder, "engine.lock")) as file:
         keeper = file.read()
     with open(f"/proc/{keeper}/task/{keeper}/children") as file:
-        for engine in file.read().split():
-            os.kill(int(engine), signal.SIGUSR1)
+        engines = [int(engine) for engine in file.read().split()]
+    for engine in engines:
+        os.kill(engine, signal.SIGUSR1)
     libc = ctypes.CDLL(None, use_errno=True)
     while True:
         changed = libc.inotify_init1(os.O_CLOEXEC)
         there = hosts()
-        for path in there.values():
+        for path in there:
             libc.inotify_add_watch(changed, os.fsencode(path), IN_MODIFY)
         ended = select.poll()
         ended.register(changed, select.POLLIN)
-        opened = watch_ends(there, ended)
-        running, left = requests(there.values()), until - time.monotonic()
-        if running and left > 0:
+        opened = watch_ends(set(there.values()), ended)
+        unaware = any(LAST not in told(path) for path, pid in there.items() if belongs(pid, engines))
+        running = requests(there)  # looked at last: who knew of it begins nothing more
+        left = begun + (seconds if running else min(seconds, HEED)) - time.monotonic()
+        waits = (running or unaware) and left > 0
+        if waits:
             ended.poll(1000 * left)
         for each in (changed, *opened):
             os.close(each)
-        if not running or left <= 0:
-            print(running)
-            return
+        if not waits:
+            return running
+
+
+def belongs(pid: int, engines: list[int]) -> bool:
+    """Whether a process is of an engine's session, and lives."""
+    try:
+        return os.getsid(pid) in engines
+    except ProcessLookupError:
+        return False
 
 
 def watch_ends(pids: Iterable[int], ended: select.poll) -> list[int]:
@@ -239,8 +267,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "install":
         install(*sys.argv[2:])
     elif sys.argv[1] == "busy":
-        print(requests(hosts().values()))
+        print(requests(hosts()))
     elif sys.argv[1] == "drain":
-        drain(*sys.argv[2:])
+        print(drain(sys.argv[2], float(sys.argv[3])))
     else:
         keep(*sys.argv[2:])

@@ -41,9 +41,9 @@ class RunFolder:
         self._lock = os.open(path / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
-    def tell(self, requests: int) -> None:
-        """Say how many requests the host has, to whoever looks from outside."""
-        os.pwrite(self._lock, b"%-8d" % requests, 0)
+    def tell(self, requests: int, last: bool) -> None:
+        """Say to whoever looks from outside how many requests the host has, and whether these are the last."""
+        os.pwrite(self._lock, b"%-8d%-4s" % (requests, b"last" if last else b""), 0)
 
     def remove(self) -> None:
         """Remove the folder with everything in it."""

@@ -12,10 +12,10 @@ class Held(dict[str, tuple[Epoch, Running]]):
     """Requests that have begun and not ended, by id: also while none of their jobs runs, as between two of them.
 
     Args:
-        tell: Told how many they are, whenever that changes.
+        tell: Told how many they are, whenever that changes, and whether the machine goes.
     """
 
-    def __init__(self, tell: Callable[[int], None]) -> None:
+    def __init__(self, tell: Callable[[int, bool], None]) -> None:
         super().__init__()
         self._tell = tell
         self._winding_down = False
@@ -23,14 +23,15 @@ class Held(dict[str, tuple[Epoch, Running]]):
     def __setitem__(self, id: str, held: tuple[Epoch, Running]) -> None:
         super().__setitem__(id, held)
         held[1].chains = held[1].chains and not self._winding_down
-        self._tell(len(self))
+        self._tell(len(self), self._winding_down)
 
     def __delitem__(self, id: str) -> None:
         super().__delitem__(id)
-        self._tell(len(self))
+        self._tell(len(self), self._winding_down)
 
     def wind_down(self) -> None:
         """From now on a request ends with the jobs that it came with; what they add is run elsewhere."""
         self._winding_down = True
         for _, running in self.values():
             running.chains = False
+        self._tell(len(self), True)

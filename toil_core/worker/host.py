@@ -84,7 +84,7 @@ class WorkerHost:
         self.interrupt = Interrupts(self._loop, self._requests, self._abandon, self._watch).ask
         """Asks a request to end in good order; see `Interrupts.ask`."""
         self.wind_down = partial(self._loop.call, self._requests.wind_down)
-        """Lets requests end, as the machine goes: see `Held.wind_down`."""
+        """Lets requests end, as the machine goes: see `Held.wind_down`. Nothing is to be started here after it."""
 
     def start(self, work: Work, requirement: Requirement, environment: Mapping[str, str] | None = None) -> None:
         """Run the work; its fate comes as updates.

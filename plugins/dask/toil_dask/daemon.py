@@ -43,13 +43,16 @@ class Signals:
     Args:
         stop: Set by SIGTERM, by SIGINT, and by the end of standard input when that is watched.
         notice: Called at SIGUSR1, and when the file that `TOIL_PREEMPTION_NOTICE` names appears.
+        noticed: Whether one of these was.
     """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     notice: Callable[[], None] | None = None
+    noticed: bool = False
 
     def be_noticed(self) -> None:
         """The machine will be taken away."""
+        self.noticed = True
         if self.notice is not None:
             self.notice()
 

@@ -100,6 +100,7 @@ class Node(WorkerPlugin):
         self._outbox: dict[str, list[Update]] = {}
         self._lock = threading.Lock()
         self._noticed = False
+        self._given_back = asyncio.Event()
         self._telling = False
 
     def setup(self, worker: Worker) -> None:
@@ -108,7 +109,6 @@ class Node(WorkerPlugin):
         self._loop = asyncio.get_running_loop()
         self._label = worker.name if isinstance(worker.name, str) and "://" not in worker.name else get_address_host(worker.address)
         self._devices = Devices(self._offer.accelerators if self._offer else machine_offer(Path("/")).accelerators)
-        self._given_back = asyncio.Event()
 
     async def teardown(self, worker: Worker) -> None:
         """End everything."""
@@ -117,6 +117,7 @@ class Node(WorkerPlugin):
     def notice(self) -> None:
         """The machine will be taken away: tell all leaders, also those to come."""
         self._noticed = True
+        self._given_back.set()  # what waits for accelerators waits no longer
         for leader, guest in self._guests.items():
             self._tell(leader, Notice(self.id))
             if guest.host is not None:
@@ -142,6 +143,7 @@ class Node(WorkerPlugin):
             self._tell(join.leader, self._hello(join.key, root))
             if self._noticed:
                 self._tell(join.leader, Notice(self.id))
+                guest.host.wind_down()
             self._held_changed()
             await guest.over.wait()
         finally:
@@ -174,7 +176,7 @@ class Node(WorkerPlugin):
         if guest is None or guest.host is None or guest.over.is_set():
             return
         if self._noticed:  # it was on its way here when the leader heard of it
-            self._deliver(guest, Update(order.request, State.ENDED, Reason.PREEMPTED, message=GOING, node=self._label))
+            self._send_back(guest, order)
             return
         run = _Run(order.request, order.requirement, dropped=self.dropped(order.key))
         guest.runs[run.id], self._requests[order.key] = run, (guest, run)
@@ -183,11 +185,14 @@ class Node(WorkerPlugin):
             work = decode_work(order.work)
             run.store = work.store
             self._end_older(run)
-            while not run.dropped and (numbers := self._devices.find(order.requirement.accelerators)) is None:
+            while not run.dropped and not self._noticed and (numbers := self._devices.find(order.requirement.accelerators)) is None:
                 self._given_back.clear()
                 await self._given_back.wait()
             if run.dropped:
                 self._deliver(guest, Update(run.id, State.ENDED, Reason.CANCELLED))
+                return
+            if self._noticed:
+                self._send_back(guest, order)
                 return
             with self._lent(numbers or ()) as variables:
                 run.started = True
@@ -198,6 +203,10 @@ class Node(WorkerPlugin):
         finally:
             del guest.runs[run.id], self._requests[order.key]
             self._held_changed()
+
+    def _send_back(self, guest: _Guest, order: Order) -> None:
+        """Do not begin the request, as the node goes."""
+        self._deliver(guest, Update(order.request, State.ENDED, Reason.PREEMPTED, message=GOING, node=self._label))
 
     def interrupt(self, wish: Wish) -> tuple[str, ...]:
         """Ask requests to end in good order; those that do not run here."""

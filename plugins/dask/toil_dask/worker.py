@@ -74,6 +74,8 @@ async def _work(signals: daemon.Signals, given: argparse.Namespace) -> bool:
     offer = _offer(given)
     node = Node(offer)
     signals.notice = node.notice
+    if signals.noticed:  # this is not the first scheduler
+        node.notice()
     worker = Plain(
         given.scheduler,
         name=given.name,

@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +25,16 @@ from toil_dask.batch_system import Dask
 from toil_dask.testing import HOST, SHAPE, Cluster
 
 SECONDS = 60.0
+LATE = """
+import sys
+from pathlib import Path
+from toil_dask import daemon, worker
+
+be_noticed = daemon.Signals.be_noticed
+daemon.Signals.be_noticed = lambda signals: daemon.watch_for(Path(sys.argv[1]), lambda: be_noticed(signals))
+sys.exit(worker.main(sys.argv[2:]))
+"""
+"""A worker's program that does not heed the news that its node goes before a file is there."""
 
 
 @dataclass
@@ -63,12 +76,15 @@ class Kept:
         return request, slot
 
 
-@pytest.fixture
-def kept(bare_cluster: Cluster, tmp_path: Path) -> Iterator[Kept]:
+@contextmanager
+def keeping(bare_cluster: Cluster, tmp_path: Path, late: Path | None = None) -> Iterator[Kept]:
     folder = bare_cluster.place("kept")
     node = EngineNode("kept", HOST, SHAPE)
     command = list(bare_cluster.engine.command("worker", node, HOST, PurePosixPath(folder)))
     command[0], command[command.index("--scheduler") + 1] = sys.executable, bare_cluster.scheduler
+    if late is not None:
+        assert command[1:3] == ["-m", "toil_dask.worker"]
+        command[1:3] = ["-c", LATE, str(late)]
     (folder / "engine.json").write_text(json.dumps({"command": command, "environment": {}}))
     environment = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(bare_cluster.tmp)}
     with (folder / "log").open("ab") as log:
@@ -80,6 +96,12 @@ def kept(bare_cluster: Cluster, tmp_path: Path) -> Iterator[Kept]:
     finally:
         keeper.terminate()
         keeper.wait(SECONDS)
+
+
+@pytest.fixture
+def kept(bare_cluster: Cluster, tmp_path: Path) -> Iterator[Kept]:
+    with keeping(bare_cluster, tmp_path) as kept:
+        yield kept
 
 
 def test_a_node_between_two_jobs_of_a_request_is_not_taken_for_empty(kept: Kept) -> None:
@@ -118,3 +140,55 @@ def test_what_comes_when_the_node_goes_already_is_sent_back(kept: Kept, monkeypa
     (update,) = kept.run.run(request)
     assert update.reason is Reason.PREEMPTED and "began nothing more" in update.message
     assert not Path(kept.run.path("ran")).exists()
+
+
+def test_what_begins_before_the_node_knows_that_it_goes_is_waited_for(bare_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heed, looked, requests = tmp_path / "heed", threading.Event(), on_node.requests
+
+    def looking(paths: Iterable[str]) -> int:
+        found = requests(paths)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(on_node, "requests", looking)
+    monkeypatch.setattr(on_node, "HEED", SECONDS)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with keeping(bare_cluster, tmp_path, heed) as kept, ThreadPoolExecutor(1) as pool:
+        draining = pool.submit(on_node.drain, str(kept.folder), SECONDS)
+        assert looked.wait(SECONDS)
+        name = kept.run.path
+        request = kept.run.request(body("wait", name("started"), name("go")))
+        kept.run.system.submit([request])
+        kept.run.await_file(name("started"))
+        heed.touch()
+        kept.await_notice()
+        assert not draining.done()
+        Path(name("go")).touch()
+        assert draining.result(SECONDS) == 0
+        (update,) = kept.run.ends([request])
+        assert update.reason is None
+
+
+def test_the_host_of_a_leader_that_comes_late_knows_that_the_node_goes(kept: Kept, bare_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kept.drain(SECONDS) == 0
+    with bare_cluster.open("kept"):
+        assert kept.drain(SECONDS) == 0
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert [on_node.told(path) for path in on_node.hosts()] == [["0", on_node.LAST]] * 2
+
+
+def test_the_requests_of_all_leaders_are_counted(kept: Kept, bare_cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with bare_cluster.open("kept") as system:
+        runs = [kept.run, Run(system, tmp_path / "other", SECONDS)]
+        requests = [run.request(body("wait", run.path("started"), run.path("go"))) for run in runs]
+        for run, request in zip(runs, requests, strict=True):
+            run.system.submit([request])
+            run.await_file(run.path("started"))
+        assert kept.tool("busy") == "2"
+        assert kept.drain(0) == 2
+        for run, request in zip(runs, requests, strict=True):
+            Path(run.path("go")).touch()
+            (update,) = run.ends([request])
+            assert update.reason is None
+        assert kept.drain(SECONDS) == 0
