@@ -10,7 +10,7 @@ import tomllib
 
 import pytest
 
-from tools.mutants import ROOT, SURVIVORS, every
+from tools.mutants import ROOT, SURVIVORS, every, main
 from tools.mutations import mutations
 from tools.reached import watching
 
@@ -21,6 +21,14 @@ def test_a_sample_is_noticed() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of 4 mutants killed" in done.stdout
+
+
+def test_a_sample_that_was_stopped_goes_on_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    listed: list[list[str]] = []
+    for after in ("0", "3"):
+        assert main(["--list", "--sample", "8", "--after", after]) == 0
+        listed.append(capsys.readouterr().out.splitlines())
+    assert len(listed[0]) == 8 and listed[1] == listed[0][3:]
 
 
 def test_survivors_are_mutants_that_there_are() -> None:

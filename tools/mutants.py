@@ -1,6 +1,6 @@
 """Alters the graph's and the commits' code, one small change at a time, and sees whether the tests notice.
 
-    python -m tools.mutants [--sample 300] [--seed 1] [--workers 2] [--list]
+    python -m tools.mutants [--sample 300] [--seed 1] [--after 0] [--workers 2] [--list]
 
 The tests are collected once, and run once to see which lines each of them runs. Each mutant is then tried in a forked process,
 in which the altered code takes the place of the real one, by the tests that run what was altered, the quickest first, until one
@@ -261,6 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=0, help="How many mutants, drawn by the seed; 0 for all of them.")
     parser.add_argument("--seed", type=int, default=1, help="Which sample.")
+    parser.add_argument("--after", type=int, default=0, help="Leave out so many from the sample's beginning, to go on with one that was stopped.")
     parser.add_argument("--only", default="", help="Only mutants in whose name this text is.")
     parser.add_argument("--tests", nargs="+", default=TESTS, help="Only by these tests.")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="How many at a time.")
@@ -270,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mutants = [mutant for mutant in every() if options.only in str(mutant)]
     if 0 < options.sample < len(mutants):
         mutants = random.Random(options.seed).sample(mutants, options.sample)
+    mutants = mutants[options.after :]
     if options.list:
         print(*mutants, sep="\n")
         return 0
