@@ -15,7 +15,7 @@ from typing import BinaryIO
 import msgspec
 import pytest
 
-from tests.leader.test_graph import failing, finish, request_of
+from tests.leader.test_graph import failing, finish, request_of, running
 from tests.leader.world import INITIAL, Plan, World, state_of
 from toil_core.batch_system import Reason, Usage
 from toil_core.drivers.file import FileJobStore
@@ -269,6 +269,43 @@ def test_commits_are_not_read_long_before_they_are_taken_in(quick: float, monkey
         assert store.reads <= 5 * folding._RUN
         assert [read[0].request for read in folding._reads(store, found, 2)] == [f"1-{number}" for number in range(1000)]  # type: ignore[index]
         assert (store.threads == {threading.get_ident()}) is (quick == inf)
+
+
+class Together(MemoryJobStore):
+    """Answers a reader when so many others read too."""
+
+    others: threading.Barrier | None = None
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
+        if self.others is not None:
+            self.others.wait()
+        return super().read(key, start, stop)
+
+
+def test_few_commits_of_a_store_that_is_far_are_shared_among_all_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "_QUICK", 0.0)
+    with Together(next(_names), Config()) as store:
+        store.prepare()
+        found = [keys.commit(f"1-{number}", 0) for number in range(folding._FEW + 8)]
+        for number, key in enumerate(found):
+            store.create(key, commits.encode(f"1-{number}", 0))
+        reads = folding._reads(store, found, 4)
+        for _ in range(folding._FEW):
+            next(reads)
+        store.others = threading.Barrier(4, timeout=30)
+        assert len(list(reads)) == 8
+
+
+def test_a_run_that_was_dropped_before_the_checkpoint_does_not_count_after_it(store: JobStore) -> None:
+    world = Stored(store, Plan("top", checkpoint=True, adds_children=[Plan("child", tries=1)]))
+    key = world.commit(world.only())
+    world.commit(world.only(), fails=failing("child"))
+    world.write()
+    assert key in all_keys(store), "it stays for one checkpoint more"
+    found = world.restart()
+    assert found.replayed == {} and running(world) == {"top"}
+    assert key in found.stale
+    assert world.run().outcome == "succeeded"
 
 
 def test_without_a_checkpoint_the_commits_alone_tell_all(store: JobStore) -> None:

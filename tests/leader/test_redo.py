@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests.leader.test_graph import failing, finish, names, request_of, running
@@ -9,9 +11,12 @@ from tests.leader.test_services import service, up
 from tests.leader.world import Plan, World
 from toil_core.batch_system import Reason
 from toil_core.leader import snapshot
+from toil_core.leader.collector import paused
 from toil_core.leader.graph import Graph
+from toil_core.leader.issue import Sizing
 from toil_core.leader.retries import Policy
 from toil_core.leader.services import Limits
+from toil_core.leader.state import JobState
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure
 
@@ -87,6 +92,28 @@ def test_what_runs_below_is_cancelled_and_never_counts() -> None:
     world.commit(slow)
     assert names(world.log) == [] and keys.attempt_files(slow, job) in world.swept
     assert slow not in world.graph.requests
+    assert world.run().outcome == "succeeded"
+
+
+def test_what_was_dropped_is_free_at_once() -> None:
+    """Leaders look for garbage rarely."""
+    inner = Plan("inner", children=[Plan("leaf")], follow_ons=[Plan("after")])
+    world = World(Plan("top", checkpoint=True, adds_children=[inner, broken(), Plan("late", needs=[inner])]), policy=QUICK)
+    finish(world, "top")
+    dropped = {id(job) for job in world.graph.jobs.values() if job is not world.graph.root}
+    with paused():
+        fail(world, "broken")
+        left = [each.id for each in gc.get_objects() if type(each) is JobState and id(each) in dropped]
+    assert len(dropped) == 5 and not left
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_what_was_dropped_by_the_commit_that_made_it_does_not_go_out(local: bool) -> None:
+    bad = broken()
+    top = Plan("top", checkpoint=True, adds_children=[Plan("other", local=local), bad])
+    world = World(top, policy=QUICK, sizing=Sizing(slots=4, apart=True), chain=True)
+    world.commit(request_of(world, "top"), together=bad, fails=failing("broken"))
+    assert running(world) == {"top"} and [failed.instead for failed in world.failed] == ["top"]
     assert world.run().outcome == "succeeded"
 
 

@@ -66,6 +66,32 @@ def test_users_wait_for_the_service_and_it_stops_when_the_last_one_ends() -> Non
     assert len(world.graph.jobs) == 1 and not world.graph.services.crews and not world.graph.services.members
 
 
+def test_where_nobody_uses_them_each_service_is_up_once_all_the_same() -> None:
+    world = World(Plan("root", services=[service("db", service("web")), service("other")]))
+    finish(world, "root")
+    up(world, "db")
+    assert running(world) == {"db", "web", "other"} and not asked(world)
+    up(world, "other")
+    assert running(world) == {"db", "web", "other"} and not asked(world)
+    up(world, "web")
+    assert asked(world) == {"web", "other"}
+    stop(world, "web", "other", "db")
+    assert outcome(world) == "succeeded"
+
+
+def test_however_many_ways_lead_up_from_a_job_each_above_it_is_asked_once() -> None:
+    """Through twenty pairs of jobs, each below both before it, a million ways lead up."""
+    leaf = Plan("leaf")
+    below = [leaf]
+    for level in range(20):
+        below = [Plan(f"left{level}", children=below), Plan(f"right{level}", children=below)]
+    world = World(Plan("root", services=[service("db")], children=below))
+    finish(world, "root")
+    up(world, "db")
+    (last,) = [job for job in world.graph.jobs.values() if world.nodes[job.id].plan is leaf]
+    assert [crew.owner.kind.name for crew in world.graph.services.above(last)] == ["root"]
+
+
 def test_follow_ons_are_users_too() -> None:
     world = World(Plan("root", services=[service("db")], children=[Plan("a")], follow_ons=[Plan("last")]))
     finish(world, "root")
@@ -221,6 +247,21 @@ def test_a_new_leader_gives_a_service_all_its_tries_again() -> None:
         assert running(world) == {"db"} and world.failed[-1].tries_left == left
 
 
+def test_a_new_leader_does_not_take_a_service_for_one_that_its_predecessor_asked_to_stop() -> None:
+    world = World(served(service("db", service("web"))), policy=QUICK)
+    finish(world, "root")
+    up(world, "db", "web")
+    world.checkpoint()
+    world.end_service(request_of(world, "db"), Failure(Reason.FAILED, "no port"))
+    assert asked(world) == {"web"}
+    world.crash()
+    up(world, "db", "web")
+    assert running(world) == {"db", "web", "a", "b"} and not asked(world)
+    told = len(world.failed)
+    world.end_service(request_of(world, "web"))
+    assert [failed.name for failed in world.failed[told:]] == ["web"], "it ended while it was in use"
+
+
 def test_services_start_anew_with_their_parent() -> None:
     world = World(served(service("db", service("web", service("proxy")))), policy=QUICK)
     finish(world, "root")
@@ -335,6 +376,7 @@ def test_services_of_one_job_that_can_never_run_together_fail_at_once() -> None:
     world = World(served(service("one"), service("two")), limits=Limits(room=Requirement(cores=1.5)))
     finish(world, "root")
     assert "together need 2 cores; there are 1.5" in world.failed[0].failure.message
+    assert "two" not in running(world), "it does not start in vain"
 
 
 def test_services_that_wait_for_each_other_s_end_are_found_at_once() -> None:

@@ -180,6 +180,7 @@ class World:
                 case Said():
                     self.said.append(command)
                 case Delete():
+                    assert command.keys, "nothing is told of who deletes nothing"
                     self.deleted.extend(command.keys)
                 case Cancel():
                     self.cancelled.extend(command.requests)
