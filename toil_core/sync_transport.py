@@ -184,6 +184,12 @@ def wait_for_node(
             pause = min(1.5 * pause, 4.0)
 
 
+def not_done(node: Node, command: Sequence[str], seconds: float | None) -> Transient:
+    """What a transport raises of a command that was not done in time: one line, however long the command is."""
+    words = " ".join(" ".join(command).split())
+    return Transient(f"node {node.name}: {words if len(words) <= 60 else f'{words[:59]}…'} was not done in {seconds or 0:g} s")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a node is reached over SSH.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name
@@ -13,7 +14,7 @@ from toil_core.options import Config, OptionParser
 def configure(parser: OptionParser) -> None:
     """Add the command's arguments."""
     add_name(parser)
-    parser.add_argument("--dry-run", action="store_true", help="Say what would be removed, and remove nothing.")
+    parser.add_argument("--dry-run", action="store_true", help="Say what would be removed, and which runs would end, and remove nothing.")
     add_json(parser)
 
 
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         ToilError: Something of it is still there.
     """
     from toil_core.cluster.access import open_cloud
-    from toil_core.cluster.destroy import destroy, inventory
+    from toil_core.cluster.destroy import destroy, going_on, inventory
     from toil_core.cluster.state import ClusterState
 
     state = ClusterState(arguments.name)
@@ -33,6 +34,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         found = inventory(state, provisioner)
         if not found:
             raise UsageError(f"there is nothing of a cluster {arguments.name}; `toil list-clusters` lists the clusters")
+        runs, trouble = going_on(state, arguments, config)
+        if trouble and not arguments.json:
+            print(trouble, file=sys.stderr)
+        for run in () if arguments.json else runs:
+            print(f"{'would end' if arguments.dry_run else 'ends'} run {run.id}: {run.command}", flush=True)
         if not arguments.dry_run:
             known = state.exists()
             with state.locked():
@@ -40,7 +46,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             if not known:
                 state.forget()
         if arguments.json:
-            print_json({"name": arguments.name, "removed": not arguments.dry_run, "resources": found})
+            print_json({"name": arguments.name, "removed": not arguments.dry_run, "resources": found, "runs": runs, "trouble": trouble})
             return 0
         for each in found:
             print(f"{'would remove' if arguments.dry_run else 'removed'} {each.kind} {each.name}")

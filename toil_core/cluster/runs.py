@@ -139,9 +139,15 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def runs_of(transport: SyncTransport, node: Node) -> list[Run]:
-    """The runs on a cluster, the newest last."""
-    done = transport.run(node, ["sh", "-c", run_scripts.LIST], timeout=60)
+def runs_of(transport: SyncTransport, node: Node, seconds: float = 60.0) -> list[Run]:
+    """The runs on a cluster, the newest last.
+
+    Args:
+        transport: The way into the node.
+        node: The leader.
+        seconds: How long it may take to say so.
+    """
+    done = transport.run(node, ["sh", "-c", run_scripts.LIST], timeout=seconds)
     found = []
     for line in done.stdout.decode(errors="replace").splitlines():
         id, code, state, submitted, command = line.split("\t", 4)

@@ -22,7 +22,7 @@ from toil_core.errors import BadOption, CannotCopy, NodeFull, Transient, Unreach
 from toil_core.options import Config
 from toil_core.provisioner import Node
 from toil_core.relays import relay
-from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.sync_transport import SyncTransport, TransportOptions, not_done
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RUN = 'exec "$@"'
@@ -53,7 +53,7 @@ class LocalTransport(SyncTransport):
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
-            raise Transient(f"node {node.name}: {' '.join(command)} was not done in {timeout:g} s") from None
+            raise not_done(node, command, timeout) from None
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):

@@ -25,7 +25,7 @@ from toil_core.errors import CannotCopy, Transient
 from toil_core.options import Config
 from toil_core.provisioner import Node
 from toil_core.relays import relay
-from toil_core.sync_transport import Place, SyncTransport, TransportOptions
+from toil_core.sync_transport import Place, SyncTransport, TransportOptions, not_done
 
 _VANISHED = 24
 """rsync's exit code when files went away meanwhile."""
@@ -89,7 +89,7 @@ class SshTransport(SyncTransport):
             try:
                 done = subprocess.run(words, input=stdin, capture_output=True, timeout=timeout, env=environment(), check=False)
             except subprocess.TimeoutExpired:
-                raise Transient(f"node {node.name}: {' '.join(command)} was not done in {timeout:g} s") from None
+                raise not_done(node, command, timeout) from None
         if done.returncode == 255:
             if not done.stderr.endswith(_OWN):
                 raise Transient(f"node {node.name}: the connection was lost: {done.stderr.decode(errors='replace').strip()}")

@@ -148,6 +148,8 @@ class SyncTransportContract(CopyCases):
     def test_a_command_that_takes_too_long_is_given_up(self, transport: SyncTransport, node: Node) -> None:
         with pytest.raises(Transient, match=r"sleep.*0\.5"):
             transport.run(node, ["sleep", "50"], timeout=0.5)
+        with pytest.raises(Transient, match=r"^[^\n]{,150} was not done in 0\.5 s$"):
+            transport.run(node, ["sh", "-c", "\n\nsleep 50\n" * 50], timeout=0.5)
         assert transport.run(node, ["echo", "on"], timeout=self.seconds).stdout == b"on\n"
 
     def test_what_is_left_running_holds_nothing(self, transport: SyncTransport, node: Node) -> None:

@@ -16,7 +16,7 @@ from toil_core.errors import BadOption, ToilError, Transient
 from toil_core.options import Config
 from toil_core.provisioner import Node
 from toil_core.relays import relay
-from toil_core.sync_transport import Place, SyncTransport, TransportOptions
+from toil_core.sync_transport import Place, SyncTransport, TransportOptions, not_done
 
 from toil_ssh.connection import Connection, lost
 from toil_ssh.copying import Copier
@@ -64,7 +64,7 @@ class ParamikoTransport(SyncTransport):
                 raise
             spent.set()  # it broke off because the time was over, wherever it was
         if spent.is_set():
-            raise Transient(f"node {node.name}: {' '.join(command)} was not done in {timeout:g} s")
+            raise not_done(node, command, timeout)
         if code < 0:
             raise Transient(f"node {node.name}: the connection was lost while {command[0]} ran")
         return CompletedProcess(command, code, out, err)
