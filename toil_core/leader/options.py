@@ -95,7 +95,7 @@ class EngineOptions:
     default_disk: int = option(2 << 30, "Temporary disk of a job that does not say.", parse=parse_size)
     default_preemptible: bool = option(False, "Whether a job that does not say may run where it can be preempted.")
     default_wall_time: float | None = option(
-        None, "Time limit of a job that does not say.", flags=("--default-walltime", "--defaultWalltime"), parse=parse_time_limit
+        None, "Time limit of a job that does not say; 0 is refused, and there is no limit if not given.", flags=("--default-walltime", "--defaultWalltime"), parse=parse_time_limit
     )
     max_cores: float | None = option(None, "A job may not ask for more cores than this.", parse=parse_cores)
     estimate_from: str | None = option(
@@ -107,7 +107,7 @@ class EngineOptions:
     max_memory: int | None = option(None, "A job may not ask for more memory than this.", parse=parse_size)
     max_disk: int | None = option(None, "A job may not ask for more disk than this.", parse=parse_size)
     max_wall_time: float | None = option(
-        None, "A job may not ask for more time than this.", flags=("--max-walltime", "--maxWalltime"), parse=parse_time_limit
+        None, "A job may not ask for more time than this; 0 is refused.", flags=("--max-walltime", "--maxWalltime"), parse=parse_time_limit
     )
     memory_tolerance: float = option(0.2, "Fraction over its memory that a job may use before it is ended.", parse=parse_factor)
     deferred_time: float = option(60.0, "Time limit of each function that a job defers.", parse=parse_duration)
