@@ -6,6 +6,7 @@ import http.client
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ class Fault(Enum):
     SLOW_DOWN = "it is answered 503, and not passed on"
     DENIED = "it is answered 403, and not passed on"
     EXPIRED = "it is answered that the credentials have expired, and not passed on"
+    SKEWED = "it is answered by a server whose clock is an hour behind, and not passed on"
     RESET = "its connection is reset, and it is not passed on"
     LOST_ANSWER = "it is passed on, and its connection is reset instead of an answer"
     TRUNCATED = "the second half of the answer's body is missing"
@@ -33,7 +35,7 @@ class Fault(Enum):
 
 
 _REFUSALS = {Fault.INTERNAL_ERROR: (500, "InternalError"), Fault.SLOW_DOWN: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied"),
-             Fault.EXPIRED: (400, "ExpiredToken")}  # fmt: skip
+             Fault.EXPIRED: (400, "ExpiredToken"), Fault.SKEWED: (403, "RequestTimeTooSkewed")}  # fmt: skip
 _PATIENCE = 60.0
 PASSING = (Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET, Fault.LOST_ANSWER, Fault.TRUNCATED)
 """What does not stay."""
@@ -49,6 +51,7 @@ class Asked:
         query: Its query; names without values have the value ``.
         range: The part of an object that it asks for.
         copies: Whether what it writes is copied inside the server.
+        pays: Whether who asks offers to pay.
         operation: The same for each try of one operation, as AWS's SDK marks them; empty where nothing is marked.
         fault: What was done to it.
     """
@@ -58,6 +61,7 @@ class Asked:
     query: dict[str, str]
     range: str = ""
     copies: bool = False
+    pays: bool = False
     operation: str = ""
     fault: Fault | None = None
 
@@ -143,8 +147,9 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
             query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
             headers = self.headers
             asked = Asked(
-                self.command, unquote(parts.path), query, headers.get("Range", ""), "x-amz-copy-source" in headers, headers.get("amz-sdk-invocation-id", "")
-            )
+                self.command, unquote(parts.path), query, headers.get("Range", ""), "x-amz-copy-source" in headers, "x-amz-request-payer" in headers,
+                headers.get("amz-sdk-invocation-id", ""),
+            )  # fmt: skip
             with lock:
                 fault = proxy.fault(asked)
                 proxy.asked.append(replace(asked, fault=fault))
@@ -200,7 +205,8 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
 
         def _refuse(self, status: int, code: str) -> None:
             data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
-            self.send_response(status)
+            self.send_response_only(status)
+            self.send_header("Date", self.date_time_string(time.time() - (3600 if code == "RequestTimeTooSkewed" else 0)))
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

@@ -45,7 +45,7 @@ def of_stores(locators: Iterable[str], config: Config) -> Iterator[Check]:
             with open_job_store(locator, config) as store:
                 yield Check(f"job store {locator}", *_store(store))
         except ToilError as error:
-            yield Check(f"job store {locator}", "error", str(error))
+            yield Check(f"job store {locator}", "error", str(error).removeprefix(f"{locator}: "))
 
 
 def _clock() -> Check:
@@ -83,13 +83,9 @@ def _disk(folder: Path) -> Check:
 def _store(store: JobStore) -> Verdict:
     key = _PROBE + os.urandom(8).hex()
     try:
-        store.stat("workflow")
-        holds = "it holds a workflow"
+        holds = "it holds a workflow" if _holds_workflow(store) else "it holds no workflow"
     except NoSuchJobStore:
         return _absent(store)
-    except NoSuchKey:
-        holds = "it holds no workflow"
-        check_place(store)  # so that nothing is written to what belongs to somebody else
     try:
         try:
             store.create(key, b"probe")
@@ -99,6 +95,18 @@ def _store(store: JobStore) -> Verdict:
     finally:
         with suppress(ToilError):
             store.delete([key])
+
+
+def _holds_workflow(store: JobStore) -> bool:
+    """Whether it does; raises `NoSuchJobStore` where there is none, and an error where something else is."""
+    try:
+        store.stat("workflow")
+    except NoSuchKey:
+        check_place(store)  # so that nothing is written to what belongs to somebody else
+        for _ in store.list("workflow"):  # servers that do not tell a missing key from a missing store, and make one for who writes to it, tell it here
+            break
+        return False
+    return True
 
 
 def _absent(store: JobStore) -> Verdict:

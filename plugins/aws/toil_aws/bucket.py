@@ -47,21 +47,21 @@ class Bucket:
 
     def prepare(self) -> None:
         """Make the bucket, unless it is there; see `JobStore.prepare`."""
-        with translated(self._where, region=self._region):
+        with translated(self._where, region=self._region, profile=self._options.profile):
             marker, there = self._look()
             if marker is None and not self._make(there):
                 self._take()
 
     def check_place(self) -> None:
         """Make sure that nobody else uses the bucket; see `ChecksPlace`."""
-        with translated(self._where, region=self._region):
+        with translated(self._where, region=self._region, profile=self._options.profile):
             marker, there = self._look()
             if marker is None and there and not self._tagged():
                 self._check_free()
 
     def destroy(self) -> None:
         """Remove everything; see `JobStore.destroy`."""
-        with translated(self._where, region=self._region):
+        with translated(self._where, region=self._region, profile=self._options.profile):
             try:
                 marker, _ = self._look()
                 ours = self._tagged() if marker is None else bool(marker.get("made"))

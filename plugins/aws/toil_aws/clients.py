@@ -72,7 +72,7 @@ def has_credentials(options: AwsOptions) -> bool:
     Raises:
         UsageError: What gives them cannot be used.
     """
-    with translated("AWS"), readable():
+    with translated("AWS", profile=options.profile), readable():
         return session(options).get_credentials() is not None
 
 
@@ -137,7 +137,7 @@ def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
         signature_version=UNSIGNED if anonymous else "s3v4",
     )
     maker = session(options)
-    with translated(server or "S3"), readable():
+    with translated(server or "S3", profile=options.profile), readable():
         if region and server is None and (wrong := no_region(region, maker)):
             raise UsageError(wrong)
         return maker.client("s3", region_name=region, endpoint_url=server, config=tuning)  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from toil_core.errors import ToilError, UsageError
 
 from toil_aws import clients
 from toil_aws.bucket import only_tls
-from toil_aws.errors import TRIED, action, code_of, one_line, refused, renewed, status_of, verdict
+from toil_aws.errors import TRIED, action, code_of, login, one_line, refused, renewed, skewed, status_of, verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def checks(regions: Sequence[str], config: Config) -> Iterator[Check]:
         yield Check("aws credentials", "error", f"there are none; {error}", "run `aws configure` or `aws sso login`, or set the variables")
         return
     except _SDK as error:
-        yield Check("aws credentials", "error", f"they cannot be used: {one_line(error)}", "run `aws sso login`, or set the variables anew")
+        yield Check("aws credentials", "error", f"they cannot be used: {one_line(error)}", f"run {login(options.profile)}, or set the variables anew")
         return
     yield Check("aws credentials", "ok", f"found in {_WAYS.get(credentials.method, credentials.method)}; key {credentials.access_key[:4]}...")
     for region in regions or [options.region or session.region_name or "us-east-1"]:
@@ -96,7 +96,7 @@ def _identity(session: Any, region: str, options: AwsOptions) -> Check | None:
     except _SDK as error:
         if clients.endpoint(options):
             return None
-        return Check("aws identity", "error", str(verdict(error, "AWS")))
+        return Check("aws identity", "error", str(verdict(error, "AWS", profile=options.profile)))
     return Check("aws identity", "ok", f"{found['Arn']} of account {found['Account']}")
 
 
@@ -109,7 +109,7 @@ def _clock(client: S3Client) -> Iterator[Check]:
         client.head_bucket(Bucket=_ABSENT)
     except ClientError as error:
         seen.update(error.response["ResponseMetadata"].get("HTTPHeaders", {}))
-        if code_of(error) == "RequestTimeTooSkewed":
+        if skewed(error):
             seen["skewed"] = "yes"
     except (BotoCoreError, HTTPClientError) as error:
         raise verdict(error, "S3") from error
@@ -192,7 +192,7 @@ def _tried(attempt: Callable[[], Any]) -> str:
     except ClientError as error:
         if code_of(error) in ("NotImplemented", "MethodNotAllowed") or status_of(error) == 501:
             return ""
-        if refused(error):
+        if refused(error) or skewed(error):
             raise verdict(error, "S3") from error
         return "denied" if status_of(error) == 403 else code_of(error) or str(status_of(error))
     except (BotoCoreError, HTTPClientError) as error:

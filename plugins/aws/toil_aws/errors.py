@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore import exceptions as sdk
@@ -23,6 +26,7 @@ _PASSES = (
     sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.FlexibleChecksumError,
     ResponseParserError, sdk.MetadataRetrievalError,
 )  # fmt: skip
+_REFUSED_SKEW = 15 * 60.0
 _REFUSED = {
     "ExpiredToken": "the credentials have expired",
     "ExpiredTokenException": "the credentials have expired",
@@ -59,12 +63,25 @@ def refused(error: BaseException) -> bool:
     return code_of(error) in _REFUSED
 
 
+def skewed(error: BaseException) -> bool:
+    """Whether a request was refused because this machine's clock is wrong. The answer to HEAD has no code: its date tells."""
+    if code_of(error) == "RequestTimeTooSkewed":
+        return True
+    if not isinstance(error, sdk.ClientError) or status_of(error) != 403:
+        return False
+    try:
+        date = parsedate_to_datetime(error.response["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return False
+    return abs(time.time() - date.timestamp()) > _REFUSED_SKEW
+
+
 def retried(error: sdk.ClientError) -> bool:
     """Whether the SDK had sent the request more than once."""
     return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
-def verdict(error: Exception, where: str, key: str = "", region: str = "") -> ToilError:
+def verdict(error: Exception, where: str, key: str = "", region: str = "", profile: str | None = None) -> ToilError:
     """What an error of the SDK means.
 
     Args:
@@ -72,11 +89,12 @@ def verdict(error: Exception, where: str, key: str = "", region: str = "") -> To
         where: The bucket or object as the user knows it.
         key: The key of the blob that it was about; empty when it was about none.
         region: The region of the job store that it was about; empty when it was about none.
+        profile: The profile of the options; None when they name none.
     """
     if isinstance(error, sdk.ClientError):
         return _answer(error, where, key, region)
     if isinstance(error, sdk.SSOError | sdk.TokenRetrievalError):
-        return UsageError(f"{where}: nobody is logged in by single sign-on, or the login has expired ({one_line(error)}); run `aws sso login` for that profile")
+        return UsageError(f"{where}: nobody is logged in by single sign-on, or the login has expired ({one_line(error)}); run {login(profile)}")
     if isinstance(error, _NO_CREDENTIALS):
         return UsageError(f"{where}: there are no usable AWS credentials ({one_line(error)}); {TRIED}; {HOW}")
     if isinstance(error, sdk.SSLError):
@@ -95,20 +113,30 @@ def verdict(error: Exception, where: str, key: str = "", region: str = "") -> To
     return StoreError(key, f"{where}: {one_line(error)}")
 
 
-def url_verdict(error: Exception, url: str, *, writing: bool = False) -> ToilError:
+def login(profile: str | None) -> str:
+    """The command by which one logs in again by single sign-on.
+
+    Args:
+        profile: The profile of the options; None when they name none.
+    """
+    name = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    return f"`aws sso login --profile {name}`" if name else "`aws sso login`"
+
+
+def url_verdict(error: Exception, url: str, profile: str | None, *, writing: bool = False) -> ToilError:
     """What an error means to the user of an `s3://` URL."""
     if isinstance(error, sdk.ClientError):
         if code_of(error) in ("NoSuchBucket", "InvalidBucketName"):
             return no_bucket(url)
         if status_of(error) == 404:
             return no_object(url)
-        if status_of(error) == 403 and code_of(error) not in _REFUSED and code_of(error) != "RequestTimeTooSkewed":
+        if status_of(error) == 403 and not refused(error) and not skewed(error):
             verb = "write" if writing else "read"
             hint = "" if writing else ", and --aws-request-payer if its readers pay"
             return BadLocator(f"{url}: AWS does not let you {verb} it; check the spelling, your permissions{hint}")
     if isinstance(error, sdk.ParamValidationError):
         return no_bucket(url)  # the SDK checks nothing else of what a URL says
-    found = verdict(error, url)
+    found = verdict(error, url, profile=profile)
     return BadLocator(str(found).removesuffix(": ")) if isinstance(found, StoreError) else found
 
 
@@ -123,13 +151,13 @@ def no_object(url: str) -> BadLocator:
 
 
 @contextmanager
-def translated(where: str, key: str = "", region: str = "") -> Iterator[None]:
+def translated(where: str, key: str = "", region: str = "", profile: str | None = None) -> Iterator[None]:
     """Raise what the SDK's errors mean instead of them; see `verdict`."""
     try:
         with renewed():
             yield
     except (sdk.ClientError, sdk.BotoCoreError, sdk.HTTPClientError) as error:
-        raise verdict(error, where, key, region) from error
+        raise verdict(error, where, key, region, profile) from error
 
 
 @contextmanager
@@ -179,7 +207,7 @@ def _answer(error: sdk.ClientError, where: str, key: str, region: str) -> ToilEr
             f"{where}: the KMS key cannot be used ({code}: {error.response['Error'].get('Message', '')}); check --aws-kms-key, that the key is "
             "enabled and in the bucket's region, and that kms:GenerateDataKey and kms:Decrypt are permitted"
         )
-    if code == "RequestTimeTooSkewed":
+    if skewed(error):
         return UsageError(f"{where}: this machine's clock differs from AWS's by more than 15 minutes; set it right, by NTP for example")
     if code in _FULL or status == 507:
         return StoreFull(key, f"{where} has no room ({code})")

@@ -150,7 +150,7 @@ class S3JobStore(JobStore):
         self._s3.close()
 
     def _translated(self, key: str = "") -> AbstractContextManager[None]:
-        return translated(self._where, key, self._region)
+        return translated(self._where, key, self._region, self._options.profile)
 
     def _listed(self, prefix: str, start: str, seen: tuple[str, ...]) -> Iterator[Blob]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=start):
@@ -164,7 +164,7 @@ class S3JobStore(JobStore):
 
     def _verdict(self, key: str) -> Callable[[Exception], ToilError]:
         def translate(error: Exception) -> ToilError:
-            found = verdict(error, self._where, key, self._region)
+            found = verdict(error, self._where, key, self._region, self._options.profile)
             return NoSuchKey(key) if isinstance(found, KeyExists) else found
 
         return translate

@@ -86,7 +86,7 @@ def opened(url: str, mode: str, config: Config) -> BinaryIO:
     if mode == "wb":
         return cast("BinaryIO", _Writer(client, place, options))
     request = {"Bucket": place.bucket, "Key": place.key, **_payer(options)}
-    return reader.opened(client, request, lambda error: url_verdict(error, url), part=options.part_size, several=options.transfers)
+    return reader.opened(client, request, lambda error: url_verdict(error, url, options.profile), part=options.part_size, several=options.transfers)
 
 
 def listed(url: str, config: Config) -> Iterator[Listed]:
@@ -105,7 +105,7 @@ def listed(url: str, config: Config) -> Iterator[Listed]:
             yield found
             return
     folder = place.key if not place.key or place.key.endswith("/") else place.key + "/"
-    with _said(place):
+    with _said(place, options):
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=folder, **_payer(options)):
             for item in page.get("Contents", []):
                 if not item["Key"].endswith("/"):
@@ -183,10 +183,10 @@ def _copy(
         if status_of(error) == 412:
             raise _Replaced from error
         if code_of(error) == "NoSuchBucket":  # the object's own is there
-            raise verdict(error, f"s3://{bucket}") from error
-        raise url_verdict(error, place.url) from error
+            raise verdict(error, f"s3://{bucket}", profile=options.profile) from error
+        raise url_verdict(error, place.url, options.profile) from error
     except _SDK as error:
-        raise url_verdict(error, place.url) from error
+        raise url_verdict(error, place.url, options.profile) from error
     return known.size
 
 
@@ -222,7 +222,7 @@ class _Writer(io.RawIOBase):
         try:
             if self._whole:
                 self._spool.seek(0)
-                with _said(self._place, writing=True):
+                with _said(self._place, self._options, writing=True):
                     transfer.upload(
                         self._client, cast("BinaryIO", self._spool), self._place.bucket, self._place.key, _payer(self._options), self._options
                     )
@@ -242,15 +242,15 @@ class _Writer(io.RawIOBase):
 class _said:
     """Raise what the SDK's errors mean to the user of a URL."""
 
-    def __init__(self, place: Place, *, writing: bool = False) -> None:
-        self._place, self._writing = place, writing
+    def __init__(self, place: Place, options: AwsOptions, *, writing: bool = False) -> None:
+        self._place, self._options, self._writing = place, options, writing
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, _SDK):
-            raise url_verdict(error, self._place.url, writing=self._writing) from error
+            raise url_verdict(error, self._place.url, self._options.profile, writing=self._writing) from error
 
 
 def _found(client: S3Client, place: Place, options: AwsOptions) -> Listed | None:
@@ -260,7 +260,7 @@ def _found(client: S3Client, place: Place, options: AwsOptions) -> Listed | None
     except _SDK as error:
         if status_of(error) == 404:
             return None
-        raise url_verdict(error, place.url) from error
+        raise url_verdict(error, place.url, options.profile) from error
     return Listed("", facts["ContentLength"], facts["ETag"])
 
 
@@ -288,7 +288,7 @@ def _client_for(place: Place, options: AwsOptions, *, writing: bool) -> S3Client
 def _clients(bucket: str, options: AwsOptions, writing: bool) -> S3Client:
     anonymous = not writing and not clients.has_credentials(options)
     asking = _general(options, anonymous)
-    region = asking.meta.region_name if clients.endpoint(options) else _region_of(asking, bucket)
+    region = asking.meta.region_name if clients.endpoint(options) else _region_of(asking, bucket, options)
     return asking if region in (None, asking.meta.region_name) else clients.s3(options, region, anonymous=anonymous)
 
 
@@ -298,7 +298,7 @@ def _general(options: AwsOptions, anonymous: bool) -> S3Client:
     return clients.s3(options, region, anonymous=anonymous)
 
 
-def _region_of(client: S3Client, bucket: str) -> str | None:
+def _region_of(client: S3Client, bucket: str, options: AwsOptions) -> str | None:
     """The bucket's region, which S3 tells even those who may not look into the bucket; None when it does not tell."""
     try:
         return client.head_bucket(Bucket=bucket).get("BucketRegion")
@@ -307,6 +307,6 @@ def _region_of(client: S3Client, bucket: str) -> str | None:
             return None  # the request that follows says so in its own words
         return error.response["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region")
     except (BotoCoreError, HTTPClientError) as error:
-        raise url_verdict(error, f"s3://{bucket}") from error
+        raise url_verdict(error, f"s3://{bucket}", options.profile) from error
 
 

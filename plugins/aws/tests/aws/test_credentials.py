@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -55,7 +57,11 @@ credential_process = /no/such/program
 [profile failing-program]
 credential_process = sh -c 'echo no ticket >&2; exit 3'
 """
-
+PRINTS = (
+    "until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=60)).isoformat()\n"
+    "print(json.dumps(dict(Version=1, AccessKeyId={AWS_ACCESS_KEY_ID!r}, SecretAccessKey={AWS_SECRET_ACCESS_KEY!r}, Expiration=until)))\n"
+)
+"""The end of a program that gives credentials for a minute."""
 
 # The SDK renews credentials that live for less than ten minutes more at each request.
 
@@ -113,6 +119,27 @@ def test_a_run_outlives_its_credentials(real: Server, nobody: None, name: str, t
         assert len(asked) > 6, "each job's commit needed them anew"
 
 
+def test_a_run_whose_credentials_end_says_so_in_a_line_and_goes_on_with_new_ones(
+    real: Server, nobody: None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, once = tmp_path / "ended", tmp_path / "once"
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import datetime, json, pathlib, sys\n"
+        f"if pathlib.Path({str(ended)!r}).exists():\n    sys.exit('no ticket left')\n" + PRINTS.format(**real.environment)
+    )
+    (tmp_path / "config").write_text(f"[profile program]\ncredential_process = {sys.executable} -S -E {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    ends = f"pathlib = __import__('pathlib')\n        if left == 3 and not pathlib.Path({str(once)!r}).exists():\n"
+    ends += f"            pathlib.Path({str(once)!r}).touch()\n            pathlib.Path({str(ended)!r}).touch()\n        return left"
+    options = (f"aws:us-west-2:{name}", "--aws-profile", "program")
+    done = run_script(tmp_path, WORKFLOW.replace("return left", ends), *options, "--disable-chaining", code=2)
+    told = [line for line in done.stderr.splitlines() if "no ticket left" in line]
+    assert len(told) == 1 and "there are no usable AWS credentials" in told[0] and "Traceback" not in done.stderr
+    ended.unlink()
+    assert run_script(tmp_path, "", *options, "--restart").stdout.strip() == "6"
+
+
 def test_what_gives_credentials_that_have_expired(
     fake: Server, nobody: None, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,10 +156,7 @@ def test_a_program_gives_credentials_again_and_again(real: Server, nobody: None,
     program = tmp_path / "program.py"
     program.write_text(
         "import datetime, json, pathlib\n"
-        "with pathlib.Path(__file__).with_name('calls').open('a') as calls:\n    calls.write('x')\n"
-        "until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=60)).isoformat()\n"
-        f"print(json.dumps(dict(Version=1, AccessKeyId={real.environment['AWS_ACCESS_KEY_ID']!r}, "
-        f"SecretAccessKey={real.environment['AWS_SECRET_ACCESS_KEY']!r}, Expiration=until)))\n"
+        "with pathlib.Path(__file__).with_name('calls').open('a') as calls:\n    calls.write('x')\n" + PRINTS.format(**real.environment)
     )
     (tmp_path / "config").write_text(f"[profile program]\ncredential_process = {sys.executable} {program}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -158,7 +182,7 @@ def test_a_role_that_is_assumed(fake: Server, profiles: None, name: str, capsys:
 @pytest.mark.parametrize(
     ("profile", "said"),
     [
-        ("sso", "run `aws sso login`"),
+        ("sso", "run `aws sso login --profile sso`"),
         ("absent-program", "/no/such/program"),
         ("failing-program", "no ticket"),
         ("absent", "the container's role, the instance's role"),
@@ -170,6 +194,24 @@ def test_what_cannot_be_used_is_told_in_a_line(fake: Server, profiles: None, nam
     assert len(lines) == 1 and said in lines[0]
     assert main(["doctor", "--aws-profile", profile]) == 1
     assert "aws credentials" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("session", "key"), [("sso_session = work", "work"), ("sso_region = us-west-2\nsso_start_url = https://old", "https://old")], ids=["session", "old"])
+def test_a_login_that_has_expired_is_told_with_the_profile(nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: str, key: str) -> None:
+    cache = tmp_path / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    expired = {"startUrl": "https://old", "region": "us-west-2", "accessToken": "TOKEN", "expiresAt": "2020-01-01T00:00:00Z"}
+    (cache / f"{hashlib.sha1(key.encode()).hexdigest()}.json").write_text(json.dumps(expired))
+    (tmp_path / ".aws" / "config").write_text(
+        f"[profile lab]\n{session}\nsso_account_id = 123456789012\nsso_role_name = runner\n"
+        "[sso-session work]\nsso_region = us-west-2\nsso_start_url = https://old\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command = [str(Path(sys.executable).parent / "toil"), "status", "aws:us-west-2:my-run", "--aws-profile", "lab"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].endswith("run `aws sso login --profile lab`") and "expired" in lines[0]
 
 
 @pytest.mark.parametrize("program", ["echo no JSON", "/no/such/program"])

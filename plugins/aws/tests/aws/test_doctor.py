@@ -29,6 +29,15 @@ def test_all_is_well(fake: Server, name: str, capsys: pytest.CaptureFixture[str]
     assert "will be made when a run starts" in checks[f"job store aws:us-west-2:{name}"]["found"]
 
 
+def test_a_server_that_makes_the_bucket_of_what_is_written_is_not_made_to(real: Server, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import boto3
+
+    code, checks = doctor(capsys, f"aws:us-west-2:{name}")
+    assert code == 0
+    assert "will be made when a run starts" in checks[f"job store aws:us-west-2:{name}"]["found"]
+    assert name not in [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
+
+
 def test_nothing_is_left_behind(fake: Server, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     import boto3
 
@@ -117,6 +126,16 @@ def test_credentials_that_have_expired_are_no_permission(proxy: Proxy, capsys: p
     assert code == 1
     assert "aws permissions" not in checks
     assert "the credentials have expired" in checks["aws s3"]["found"]
+
+
+def test_a_clock_that_is_so_wrong_that_aws_refuses_everything(proxy: Proxy, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    proxy.fault = lambda asked: Fault.SKEWED
+    code, checks = doctor(capsys, f"aws:us-west-2:{name}")
+    assert code == 1
+    assert checks["aws clock"]["state"] == "error" and "ahead of the server's" in checks["aws clock"]["found"]
+    assert "aws permissions" not in checks
+    for about in ("aws s3", f"job store aws:us-west-2:{name}"):
+        assert "this machine's clock differs from AWS's" in checks[about]["found"]
 
 
 def test_without_a_bucket_nothing_is_said_to_be_permitted(proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.proxy import Fault, proxy_to
+from tests.proxy import Asked, Fault, proxy_to
 from tests.scripts import run_script
 from tests.servers import Server
 from toil_core.drivers.memory import MemoryJobStore
@@ -282,6 +282,37 @@ def test_a_workflow_from_s3_to_s3(bucket: str, s3: Any, tmp_path: Path, name: st
         assert s3.get_object(Bucket=bucket, Key=f"out{number}")["Body"].read() == b"abc"
         with S3JobStore(store.removeprefix("aws:"), Config()) as gone:
             assert not gone._bucket._there()
+
+
+def test_a_bucket_whose_readers_pay(bucket: str, s3: Any, name: str, tmp_path: Path, real: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toil_aws.urls._AT_ONCE", 5 << 20)
+    contents = {"a": b"small", "deep/b": DATA[: 6 << 20]}
+    for key, data in contents.items():
+        s3.put_object(Bucket=bucket, Key=f"in/{key}", Body=data)
+
+    def wants_money(asked: Asked) -> Fault | None:
+        of, _, key = asked.path[1:].partition("/")
+        costs = asked.copies or (of == bucket and (key or asked.method != "HEAD"))
+        return Fault.DENIED if costs and not asked.pays else None
+
+    paying = Config([AwsOptions(request_payer=True, part_size=5 << 20)])
+    with proxy_to(real.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        proxy.fault = wants_money
+        with pytest.raises(BadLocator, match="--aws-request-payer if its readers pay"):
+            read(f"s3://{bucket}/in/a")
+        with S3JobStore(f"us-west-2:{name}-store", paying) as store:
+            store.prepare()
+            for target in (store, MemoryJobStore("paid", Config())):
+                for reference in (False, True):
+                    files = Files(target, f"files/0/a{reference}/", tmp_path, paying)
+                    file = files.import_url(f"s3://{bucket}/in/deep/b", reference=reference)
+                    folder = files.import_directory(f"s3://{bucket}/in", reference=reference)
+                    assert files.open(file).read() == contents["deep/b"]
+                    assert {path: files.open(item).read() for path, item in files.contents(folder).items()} == contents
+            store.destroy()
+        assert not [asked for asked in proxy.asked if asked.fault and asked.pays]
+        assert sum(asked.copies for asked in proxy.asked if not asked.fault) == 2 + 1 + 2
 
 
 def test_public_objects_need_no_credentials(fake: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
