@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -115,6 +116,12 @@ class RealCluster:
         """The name of a node's host."""
         return f"{self.name}.{node}"
 
+    def listening(self, node: str) -> set[tuple[str, int]]:
+        """Where a node's programs listen for TCP: addresses and ports."""
+        said = self.lab.console(self.host(node), ["cat", "/proc/net/tcp", "/proc/net/tcp6"]).stdout
+        rows = [row for row in map(str.split, said.splitlines()) if row[3] == "0A"]
+        return {(_address(bytes.fromhex(place)), int(port, 16)) for place, port in (row[1].split(":") for row in rows)}
+
     def where(self, secret: str) -> list[str]:
         """Every file of a host, of the place they share and of this cluster's state here, and every process on a host, that shows a text."""
         places = [*self.lab.hosts_folder.glob("*/disk/upper"), *self.lab.in_memory(), self.shared, self.folder / "state"]
@@ -138,6 +145,12 @@ class RealCluster:
         """Let go of the pipes."""
         for pipe in (self._began, *self._go.values()):
             os.close(pipe)
+
+
+def _address(words: bytes) -> str:
+    """An address as the kernel shows it: words of four bytes in this machine's order."""
+    number = b"".join(words[start : start + 4][:: -1 if sys.byteorder == "little" else 1] for start in range(0, len(words), 4))
+    return socket.inet_ntop(socket.AF_INET if len(number) == 4 else socket.AF_INET6, number)
 
 
 def _read(path: Path) -> bytes:

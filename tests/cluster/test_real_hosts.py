@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +40,7 @@ def test_the_life_of_a_cluster(cluster: RealCluster, tmp_path: Path) -> None:
     cluster.toil("launch-cluster", *LAUNCH, "-w", "3", "--python-requirements", str(tmp_path / "requirements.txt"))
     assert cluster.workers() == ["worker-1", "worker-2", "worker-3"]
     commands_reach_the_leader(cluster, tmp_path)
+    only_ssh_is_open_to_all(cluster)
     nothing_is_lost_with_nodes(cluster)
     variants_are_found(cluster)
     a_killed_leader_is_restarted(cluster)
@@ -60,6 +63,32 @@ def commands_reach_the_leader(cluster: RealCluster, tmp_path: Path) -> None:
         (tmp_path / "planted").write_text(planted)
         cluster.toil("rsync-cluster", f"{tmp_path}/planted", f":{place}")
     assert len(cluster.where(planted)) == 2, "what looks for secrets finds what is there, on a disk and in memory"
+
+
+def only_ssh_is_open_to_all(cluster: RealCluster) -> None:
+    """All else listens at a node's private address alone, and speaks TLS, with nobody who shows no certificate of the cluster."""
+    for node in ("leader", "worker-1", "worker-2", "worker-3"):
+        host = cluster.lab.host(cluster.host(node))
+        found = cluster.listening(node)
+        assert {("0.0.0.0", 22), ("::", 22)} <= found
+        engine = {port for address, port in found if address == host.address}
+        assert found == {("0.0.0.0", 22), ("::", 22), *((host.address, port) for port in engine)}, f"{node}: {found}"
+        assert engine, node
+        for port in engine:
+            assert not first_word(cluster, host.address, port)
+
+
+def first_word(cluster: RealCluster, address: str, port: int) -> bytes:
+    """What the engine says to somebody who has the cluster's authority and no certificate; it must show its own."""
+    (authority,) = (cluster.folder / "state" / "clusters" / cluster.name).rglob("ca.pem")
+    context = ssl.create_default_context(cafile=str(authority))
+    context.check_hostname = False
+    with socket.create_connection((address, port), 30) as plain, context.wrap_socket(plain) as talk:
+        assert talk.getpeercert()
+        try:
+            return talk.recv(1)
+        except (ssl.SSLError, ConnectionError):
+            return b""
 
 
 def nothing_is_lost_with_nodes(cluster: RealCluster) -> None:
