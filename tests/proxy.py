@@ -162,9 +162,12 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass
 
+        def handle_expect_100(self) -> bool:
+            goes_on = super().handle_expect_100()
+            self.wfile.flush()  # or the client waits a second before it sends the body
+            return goes_on
+
         def _body(self) -> bytes:
-            if self.headers.get("Expect", "").lower() == "100-continue":
-                pass  # http.server has answered it
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
         def _ask(self, body: bytes, fault: Fault | None) -> None:

@@ -57,11 +57,13 @@ credential_process = /no/such/program
 [profile failing-program]
 credential_process = sh -c 'echo no ticket >&2; exit 3'
 """
-PRINTS = (
-    "until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=60)).isoformat()\n"
-    "print(json.dumps(dict(Version=1, AccessKeyId={AWS_ACCESS_KEY_ID!r}, SecretAccessKey={AWS_SECRET_ACCESS_KEY!r}, Expiration=until)))\n"
-)
-"""The end of a program that gives credentials for a minute."""
+PROGRAM = """
+if [ -e {folder}/ended ]; then echo no ticket left >&2; exit 3; fi
+printf x >> {folder}/calls
+printf '{{"Version": 1, "AccessKeyId": "{AWS_ACCESS_KEY_ID}", "SecretAccessKey": "{AWS_SECRET_ACCESS_KEY}", "Expiration": "%s"}}' \
+    "$(date -u -d '+60 seconds' +%Y-%m-%dT%H:%M:%SZ)"
+"""
+"""Gives credentials for a minute, as long as there is no file `ended`."""
 
 # The SDK renews credentials that live for less than ten minutes more at each request.
 
@@ -119,25 +121,38 @@ def test_a_run_outlives_its_credentials(real: Server, nobody: None, name: str, t
         assert len(asked) > 6, "each job's commit needed them anew"
 
 
-def test_a_run_whose_credentials_end_says_so_in_a_line_and_goes_on_with_new_ones(
-    real: Server, nobody: None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended, once = tmp_path / "ended", tmp_path / "once"
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import datetime, json, pathlib, sys\n"
-        f"if pathlib.Path({str(ended)!r}).exists():\n    sys.exit('no ticket left')\n" + PRINTS.format(**real.environment)
-    )
-    (tmp_path / "config").write_text(f"[profile program]\ncredential_process = {sys.executable} -S -E {program}\n")
+@pytest.fixture
+def program(real: Server, nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile `program`, whose credentials a program gives."""
+    (tmp_path / "program.sh").write_text(PROGRAM.format(folder=tmp_path, **real.environment))
+    (tmp_path / "config").write_text(f"[profile program]\ncredential_process = sh {tmp_path / 'program.sh'}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    ends = f"pathlib = __import__('pathlib')\n        if left == 3 and not pathlib.Path({str(once)!r}).exists():\n"
-    ends += f"            pathlib.Path({str(once)!r}).touch()\n            pathlib.Path({str(ended)!r}).touch()\n        return left"
+
+
+def test_a_run_whose_credentials_end_says_so_in_a_line_and_goes_on_with_new_ones(program: None, name: str, tmp_path: Path) -> None:
+    ended, once = tmp_path / "ended", tmp_path / "once"
+    script = f"""
+        from pathlib import Path
+        from toil_core import job, main
+
+        @job(memory="128 MiB", cores=0.5)
+        def step(job, left: int = 4):
+            if left == 2 and not Path({str(once)!r}).exists():
+                Path({str(once)!r}).touch()
+                Path({str(ended)!r}).touch()
+            if left > 1:
+                job.add_child(step(left - 1))
+            return left
+
+        if __name__ == "__main__":
+            main(step)
+        """
     options = (f"aws:us-west-2:{name}", "--aws-profile", "program")
-    done = run_script(tmp_path, WORKFLOW.replace("return left", ends), *options, "--disable-chaining", code=2)
+    done = run_script(tmp_path, script, *options, "--disable-chaining", code=2)
     told = [line for line in done.stderr.splitlines() if "no ticket left" in line]
     assert len(told) == 1 and "there are no usable AWS credentials" in told[0] and "Traceback" not in done.stderr
     ended.unlink()
-    assert run_script(tmp_path, "", *options, "--restart").stdout.strip() == "6"
+    assert run_script(tmp_path, "", *options, "--restart").stdout.strip() == "4"
 
 
 def test_what_gives_credentials_that_have_expired(
@@ -152,14 +167,7 @@ def test_what_gives_credentials_that_have_expired(
         assert "expired too" in capsys.readouterr().out
 
 
-def test_a_program_gives_credentials_again_and_again(real: Server, nobody: None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import datetime, json, pathlib\n"
-        "with pathlib.Path(__file__).with_name('calls').open('a') as calls:\n    calls.write('x')\n" + PRINTS.format(**real.environment)
-    )
-    (tmp_path / "config").write_text(f"[profile program]\ncredential_process = {sys.executable} {program}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+def test_a_program_gives_credentials_again_and_again(program: None, name: str, tmp_path: Path) -> None:
     with S3JobStore(f"us-west-2:{name}", Config([AwsOptions(profile="program")])) as store:
         store.prepare()
         before = len((tmp_path / "calls").read_text())
