@@ -28,6 +28,7 @@ from toil_core.leader.checkpoints import TOMBSTONE, Checkpoints
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.retries import Policy
+from toil_core.monitor.history import of
 from toil_core.options import Config
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Failure, Result
@@ -636,6 +637,10 @@ def test_a_checkpoint_says_which_history_counts(store: JobStore) -> None:
     world.write()
     saved = snapshot.decode(content(store, keys.checkpoint(2, 1)), "")
     assert saved.histories == {1: 3, 2: 2}
+    world.commit(world.only())
+    graph = Graph(9, world.policy, world.sizing)
+    told = [attempt.name for attempt in of(store, graph, folding.load(store, graph))]
+    assert told == ["link0", "link1", "link2", "link3", "link4"], "of whatever leader, folded or not"
 
 
 def test_a_commit_stays_as_long_as_its_request_is_open(store: JobStore) -> None:
