@@ -643,6 +643,21 @@ def test_a_checkpoint_says_which_history_counts(store: JobStore) -> None:
     assert told == ["link0", "link1", "link2", "link3", "link4"], "of whatever leader, folded or not"
 
 
+def test_commits_that_count_for_nothing_go(store: JobStore) -> None:
+    """One of a request that nobody knows, and one that was folded of a request that was open."""
+    world = Stored(store, chain(4), carried=True, chain=True)
+    request = world.only()
+    folded = world.commit(request, chained=world.nodes[world.open[request][0].job].plan.adds_follow_ons[0])
+    world.write()
+    unknown = keys.commit("1-77", 0)
+    store.create(unknown, commits.encode("1-77", 0, final=True))
+    assert world.restart().replayed == {}
+    assert {folded, unknown} <= all_keys(store), "for one checkpoint more"
+    world.write()
+    assert not {folded, unknown} & all_keys(store)
+    assert world.run().outcome == "succeeded"
+
+
 def test_a_commit_stays_as_long_as_its_request_is_open(store: JobStore) -> None:
     """Should the newest checkpoint be damaged, the request goes on from the one before."""
     world = Stored(store, chain(3, says=((20, "here"),)), chain=True)

@@ -247,6 +247,25 @@ def test_a_new_leader_gives_a_service_all_its_tries_again() -> None:
         assert running(world) == {"db"} and world.failed[-1].tries_left == left
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        (Reason.CANCELLED, "", None),
+        (Reason.CANCELLED, "did not end in time", "did not end in time"),
+        (Reason.NODE_LOST, "", Reason.NODE_LOST.value),
+        (Reason.KILLED, "signal 9", "signal 9"),
+    ],
+)
+def test_a_service_that_did_not_stop_in_good_order_is_told_of(reason: Reason, message: str, words: str | None) -> None:
+    world = World(served(service("db")))
+    finish(world, "root")
+    up(world, "db")
+    finish(world, "a", "b")
+    world.lose(request_of(world, "db"), reason, message)
+    assert [said.text for said in world.said] == ([] if words is None else [f"the service did not stop in good order: {words}"])
+    assert outcome(world) == "succeeded" and not world.failed
+
+
 def test_a_new_leader_does_not_take_a_service_for_one_that_its_predecessor_asked_to_stop() -> None:
     world = World(served(service("db", service("web"))), policy=QUICK)
     finish(world, "root")
