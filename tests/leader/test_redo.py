@@ -31,6 +31,11 @@ def broken(name: str = "broken", **more: object) -> Plan:
     return Plan(name, tries=1, **more)  # type: ignore[arg-type]
 
 
+def in_memory(jobs: set[int]) -> list[str]:
+    """Which of the jobs, told by their identity, are not freed yet."""
+    return [each.id for each in gc.get_objects() if type(each) is JobState and id(each) in jobs]
+
+
 def test_all_below_is_dropped_and_it_runs_again_with_one_try_less() -> None:
     top = Plan("top", checkpoint=True, adds_children=[Plan("fine"), broken()], adds_follow_ons=[Plan("last")])
     world = World(Plan("root", children=[top]), policy=QUICK)
@@ -103,8 +108,21 @@ def test_what_was_dropped_is_free_at_once() -> None:
     dropped = {id(job) for job in world.graph.jobs.values() if job is not world.graph.root}
     with paused():
         fail(world, "broken")
-        left = [each.id for each in gc.get_objects() if type(each) is JobState and id(each) in dropped]
+        left = in_memory(dropped)
     assert len(dropped) == 5 and not left
+
+
+def test_what_ran_is_free_at_once_although_it_waited_for_the_value_of_the_job_that_added_it() -> None:
+    top = Plan("top", checkpoint=True)
+    top.adds_children = [Plan("inside", needs=[top]), Plan("other")]
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top")
+    inside = {id(job) for job in world.graph.jobs.values() if job.kind.name == "inside"}
+    with paused():
+        finish(world, "inside")
+        left = in_memory(inside)
+    assert len(inside) == 1 and not left
+    assert world.run().outcome == "succeeded"
 
 
 @pytest.mark.parametrize("local", [False, True])

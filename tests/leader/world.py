@@ -11,6 +11,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
@@ -159,6 +160,12 @@ class World:
 
     def apply(self, event: Event) -> None:
         self.take(self.graph.apply(event))
+        self.check_counts()
+
+    def check_counts(self) -> None:
+        """No job waits for less than nothing, has less than nothing below it, or is asked for by less than nobody; of large graphs, a few are looked at."""
+        for job in islice(self.graph.jobs.values(), 30):
+            assert min(job.pending, job.open, job.unresolved, job.holders) >= 0, f"{job.id}: {job.pending} {job.open} {job.unresolved} {job.holders}"
 
     def take(self, commands: list[Command]) -> None:
         for command in commands:
