@@ -115,6 +115,7 @@ class Request(msgspec.Struct, frozen=True):
         requirement: What it needs while it runs.
         work: What to run, opaque to the batch system.
         environment: Variables to add for the worker; never a secret.
+        lasting: Whether it ends only once other requests have, as a service does: nothing may be kept waiting for its end.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Request(msgspec.Struct, frozen=True):
     requirement: Requirement
     work: bytes
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+    lasting: bool = False
 
     def __repr__(self) -> str:
         return f"Request(id={self.id!r}, name={self.name!r}, requirement={self.requirement!r}, environment={self.environment!r})"

@@ -8,8 +8,8 @@ from toil_core.drivers.packing import PATIENCE, Packing
 _ids = count()
 
 
-def request(**needs: object) -> Request:
-    return Request(f"r{next(_ids)}", "r", Requirement(**{"cores": 1, **needs}), b"")  # type: ignore[arg-type]
+def request(*, lasting: bool = False, **needs: object) -> Request:
+    return Request(f"r{next(_ids)}", "r", Requirement(**{"cores": 1, **needs}), b"", lasting=lasting)  # type: ignore[arg-type]
 
 
 def started(packing: Packing) -> list[str]:
@@ -52,6 +52,20 @@ def test_a_large_request_is_overtaken_but_not_for_ever() -> None:
         running += new
         assert len(order) <= len(small) + 2
     assert order.index(large.id) == PATIENCE + 1
+
+
+def test_a_large_request_waits_for_no_service_and_nobody_waits_for_it() -> None:
+    packing = Packing(Requirement(2, 0, 0))
+    service, large = request(lasting=True), request(cores=2)
+    packing.add(service)
+    packing.add(large)
+    assert started(packing) == [service.id]
+    for _ in range(2 * PATIENCE):
+        packing.add(user := request())
+        assert started(packing) == [user.id]
+        packing.release(user.id)
+    packing.release(service.id)
+    assert started(packing) == [large.id]
 
 
 def test_what_can_never_fit_is_named() -> None:

@@ -11,7 +11,7 @@ from toil_core.sizes import cores, count, rounded_size
 LOOK_AHEAD = 200
 """How many waiting requests are considered beyond one that does not fit."""
 PATIENCE = 64
-"""How many later requests may start before one that does not fit; then everything waits for it."""
+"""How many later requests may start before one that does not fit; then everything waits for it, if it fits beside what lasts."""
 
 
 class Packing:
@@ -29,6 +29,7 @@ class Packing:
         self._gpus = set(range(_count(total)))
         self._waiting: deque[Request] = deque()
         self._held: dict[str, tuple[float, int, int, tuple[int, ...]]] = {}
+        self._lasting: dict[str, Requirement] = {}
         self._overtaken: dict[str, int] = {}
 
     def refusal(self, needed: Requirement) -> str:
@@ -62,6 +63,7 @@ class Packing:
 
     def release(self, id: str) -> None:
         """A started request has ended."""
+        self._lasting.pop(id, None)
         cores, memory, disk, gpus = self._held.pop(id)
         self._cores += cores
         self._memory += memory
@@ -86,7 +88,7 @@ class Packing:
             else:
                 kept.append(request)
                 too_large.add(needed)
-            if kept and self._overtaken.get(kept[0].id, 0) >= PATIENCE:
+            if kept and self._overtaken.get(kept[0].id, 0) >= PATIENCE and self._fits_beside_what_lasts(kept[0].requirement):
                 break
         waiting.extendleft(reversed(kept))
 
@@ -98,6 +100,16 @@ class Packing:
             and _count(needed) <= len(self._gpus)
         )
 
+    def _fits_beside_what_lasts(self, needed: Requirement) -> bool:
+        """Whether there will be room for it, although services go on until others, which wait behind it, have ended."""
+        every = (needed, *self._lasting.values())
+        return (
+            sum(one.cores for one in every) * self.scale <= self.total.cores + 1e-9
+            and sum(one.memory for one in every) <= self.total.memory
+            and sum(one.disk for one in every) <= self.total.disk
+            and sum(map(_count, every)) <= _count(self.total)
+        )
+
     def _hold(self, request: Request) -> tuple[int, ...]:
         needed = request.requirement
         cores = needed.cores * self.scale
@@ -107,6 +119,8 @@ class Packing:
         self._memory -= needed.memory
         self._disk -= needed.disk
         self._held[request.id] = (cores, needed.memory, needed.disk, gpus)
+        if request.lasting:
+            self._lasting[request.id] = needed
         return gpus
 
 

@@ -317,7 +317,8 @@ class Loop:
 
     def _request(self, submit: Submit) -> Request:
         task = work.Work(submit.request, self._worker_locator, self._setup, submit.kinds, submit.tasks, submit.chain)
-        return Request(submit.request, submit.name, submit.requirement, work.encode(task))
+        lasting = any(kind.service for kind in submit.kinds)
+        return Request(submit.request, submit.name, submit.requirement, work.encode(task), lasting=lasting)
 
 
 def _says_it_ran(update: Update) -> bool:

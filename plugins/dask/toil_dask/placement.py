@@ -24,6 +24,7 @@ class _Node:
         self.memory, self.disk = offer.memory, offer.disk
         self.devices = Devices(offer.accelerators)
         self.held: dict[str, tuple[Requirement, tuple[int, ...]]] = {}
+        self.lasting: set[str] = set()
         self.open = True
         self.others = NOTHING
 
@@ -39,15 +40,31 @@ class _Node:
             and (not needed.accelerators or self.devices.find(needed.accelerators) is not None)
         )
 
-    def hold(self, id: str, needed: Requirement) -> None:
+    def fits_in_the_end(self, needed: Requirement) -> bool:
+        """Whether there will be room when all have ended but those that last: they go on until others, which wait behind it, have ended."""
+        lasting = [self.held[id][0] for id in self.lasting]
+        return (
+            self.open
+            and not refusal(needed, [self.offer])
+            and sum(map(_thousandths, (needed.cores, *(one.cores for one in lasting)))) <= _thousandths(self.offer.cores)
+            and needed.memory + sum(one.memory for one in lasting) <= self.offer.memory
+            and needed.disk + sum(one.disk for one in lasting) <= self.offer.disk
+            and not (needed.accelerators and any(one.accelerators for one in lasting) and self.devices.find(needed.accelerators) is None)
+        )
+
+    def hold(self, request: Request) -> None:
         """Set aside what a request needs."""
+        needed = request.requirement
         numbers = self.devices.find(needed.accelerators) or ()
         self.devices.take(numbers)
-        self.held[id] = needed, numbers
+        self.held[request.id] = needed, numbers
+        if request.lasting:
+            self.lasting.add(request.id)
         self._add(needed, -1)
 
     def release(self, id: str) -> None:
         """The request has ended."""
+        self.lasting.discard(id)
         needed, numbers = self.held.pop(id)
         self.devices.give_back(numbers)
         self._add(needed, 1)
@@ -81,16 +98,20 @@ class Placement:
         self._kinds: Counter[Requirement] = Counter()
         self._hopeless: set[Requirement] = set()
         self._overtaken = 0
+        self._possible: dict[Requirement, bool] = {}
+        """Whether a node that is there could have a request of that kind if it were empty; as far as that was asked."""
 
     # Nodes
 
     def join(self, node: str, offer: Requirement) -> None:
         """A node is there."""
         self._nodes[node] = _Node(offer)
+        self._possible.clear()
         self._room(self._nodes[node])
 
     def leave(self, node: str) -> list[str]:
         """A node is gone; the requests that were placed on it, which are unknown from now on."""
+        self._possible.clear()
         gone = self._nodes.pop(node, None)
         lost = list(gone.held) if gone else []
         for id in lost:
@@ -100,6 +121,7 @@ class Placement:
     def close(self, node: str) -> None:
         """Place nothing more on the node."""
         if node in self._nodes:
+            self._possible.clear()
             self._nodes[node].open = False
 
     def occupy(self, node: str, held: Requirement) -> None:
@@ -165,23 +187,29 @@ class Placement:
         if not self._kinds.keys() - self._hopeless and not (shared and self._overtaken >= PATIENCE):
             return started
         kept: deque[Request] = deque()
+        behind = False  # whether one stays behind that these nodes can have
         reserved: str | None = None
+        in_vain: set[Requirement] = set()
         while self._waiting:
             request = self._waiting.popleft()
             needed = request.requirement
             name = None if needed in self._hopeless else self._choose(needed, reserved)
-            if name is None and not kept and self._overtaken >= PATIENCE:
+            excluded = reserved is not None
+            if name is None and not excluded and self._overtaken >= PATIENCE and needed not in in_vain:
                 reserved = self._reserve(needed)
-                if shared and reserved is not None and self._nodes[reserved].fits(needed, after=True):
-                    name, reserved = reserved, None  # Dask lets it wait there for its turn, before what others send later
+                if reserved is None:
+                    in_vain.add(needed)
+                elif shared and self._nodes[reserved].fits(needed, after=True):
+                    name, reserved, behind = reserved, None, False  # Dask lets it wait there for its turn, before what others send later
             if name is None:
-                if reserved is None or not kept:
+                if not excluded:
                     self._hopeless.add(needed)
+                behind = behind or self._is_possible(needed)
                 kept.append(request)
                 continue
-            self._overtaken = self._overtaken + 1 if kept else 0
+            self._overtaken = self._overtaken + 1 if behind else 0
             self._forget(needed)
-            self._nodes[name].hold(request.id, needed)
+            self._nodes[name].hold(request)
             self._placed[request.id] = name
             started.append((request, name))
         self._waiting = kept
@@ -193,14 +221,21 @@ class Placement:
 
     def _reserve(self, needed: Requirement) -> str | None:
         """The node that is kept free for a request that has waited for long: the emptiest that could have it."""
-        able = [name for name, node in self._nodes.items() if node.open and not refusal(needed, [node.offer])]
+        able = [name for name, node in self._nodes.items() if node.fits_in_the_end(needed)]
         return max(able, key=lambda name: self._nodes[name].free, default=None)
+
+    def _is_possible(self, needed: Requirement) -> bool:
+        if needed not in self._possible:
+            offers = [node.offer for node in self._nodes.values() if node.open]
+            self._possible[needed] = bool(offers) and not refusal(needed, offers)
+        return self._possible[needed]
 
     def _forget(self, needed: Requirement) -> None:
         """One waiting request of that kind less."""
         self._kinds[needed] -= 1
         if not self._kinds[needed]:
             del self._kinds[needed]
+            self._possible.pop(needed, None)
 
     def _room(self, node: _Node) -> None:
         """There is more room on the node than before."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -22,8 +23,8 @@ def ids() -> Iterator[str]:
     return (f"1-{number}" for number in count(1))
 
 
-def request(id: str, cores: float = 1, memory: int = 0, **needed: object) -> Request:
-    return Request(id, "job", Requirement(cores, memory, **needed), b"")  # type: ignore[arg-type]
+def request(id: str, cores: float = 1, memory: int = 0, *, lasting: bool = False, **needed: object) -> Request:
+    return Request(id, "job", Requirement(cores, memory, **needed), b"", lasting=lasting)  # type: ignore[arg-type]
 
 
 def started(placement: Placement) -> dict[str, str]:
@@ -75,10 +76,10 @@ class Machine(RuleBasedStateMachine):
             self.others[name] = Requirement(cores, memory)
             self.placement.occupy(name, self.others[name])
 
-    @rule(cores=CORES, memory=st.integers(0, 4), preemptible=st.booleans(), gpus=st.integers(0, 2))
-    def add(self, cores: float, memory: int, preemptible: bool, gpus: int) -> None:
+    @rule(cores=CORES, memory=st.integers(0, 4), preemptible=st.booleans(), gpus=st.integers(0, 2), lasting=st.booleans())
+    def add(self, cores: float, memory: int, preemptible: bool, gpus: int, lasting: bool) -> None:
         wanted = (Accelerator(gpus),) if gpus else ()
-        new = request(next(self.ids), cores, memory, preemptible=preemptible, accelerators=wanted)
+        new = request(next(self.ids), cores, memory, preemptible=preemptible, accelerators=wanted, lasting=lasting)
         self.waiting[new.id] = new.requirement
         self.placement.add(new)
 
@@ -175,6 +176,71 @@ def test_a_large_request_is_not_passed_by_for_ever() -> None:
             return
         running += new
         assert running, turn
+    raise AssertionError("it never started")
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    nodes=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    wanted=st.lists(st.tuples(st.integers(1, 5), st.booleans()), min_size=1, max_size=6),
+)
+def test_whatever_can_have_a_turn_gets_it_and_whoever_else_waits_keeps_nobody(nodes: list[int], wanted: list[tuple[int, bool]]) -> None:
+    """Small requests come for ever, each as one ends; what lasts does not end before them."""
+    placement, names, patience = Placement(), ids(), 3
+    for number, cores in enumerate(nodes):
+        placement.join(f"node{number}", Requirement(cores))
+    every = {(new := request(next(names), cores, lasting=lasting)).id: new for cores, lasting in wanted}
+    for new in every.values():
+        placement.add(new)
+    running: list[str] = []
+    lasts = dict.fromkeys(placement.loads(), 0.0)
+    with mock.patch("toil_dask.placement.PATIENCE", patience):
+        for _ in range(2 * (patience + sum(nodes)) * (len(wanted) + 1)):
+            placement.add(small := request(next(names)))
+            every[small.id] = small
+            for id, node in started(placement).items():
+                if every[id].lasting:
+                    lasts[node] += every[id].requirement.cores
+                else:
+                    running.append(id)
+            if not running:
+                assert all(lasts[f"node{number}"] == cores for number, cores in enumerate(nodes)), "there is room beside what lasts"
+                break
+            placement.end(running.pop(0))
+    room = max(cores - lasts[f"node{number}"] for number, cores in enumerate(nodes))
+    for waiting in placement.waiting():
+        assert waiting.requirement.cores > room or waiting.id not in list(every)[: len(wanted)], "one that can have a turn waits for ever"
+
+
+def test_a_large_request_waits_for_no_service_and_nobody_waits_for_it() -> None:
+    placement, names = Placement(), ids()
+    placement.join("one", Requirement(2))
+    placement.add(request("service", 1, lasting=True))
+    assert started(placement) == {"service": "one"}
+    placement.add(request("large", 2))
+    for _ in range(2 * PATIENCE):
+        placement.add(user := request(next(names)))
+        assert started(placement) == {user.id: "one"}
+        placement.end(user.id)
+    placement.end("service")
+    assert started(placement) == {"large": "one"}
+
+
+def test_a_large_request_has_its_turn_though_an_older_one_fits_no_node() -> None:
+    placement, names = Placement(), ids()
+    placement.join("one", Requirement(2))
+    running = [request(next(names)), request(next(names))]
+    for each in running:
+        placement.add(each)
+    placement.start()
+    placement.add(request("huge", 9))
+    placement.add(request("large", 2))
+    for _ in range(PATIENCE + 2):
+        placement.end(running.pop(0).id)
+        running.append(request(next(names)))
+        placement.add(running[-1])
+        if "large" in started(placement):
+            return
     raise AssertionError("it never started")
 
 
