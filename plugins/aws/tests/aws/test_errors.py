@@ -30,7 +30,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3JobStore]:
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         monkeypatch.setenv(f"AWS_{name}", "x")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
