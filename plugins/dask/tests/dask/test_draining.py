@@ -60,11 +60,13 @@ class Kept:
         """How many requests are left after so many seconds of draining."""
         return int(self.tool("drain", str(self.folder), str(seconds)))
 
-    def await_notice(self) -> None:
-        """Until the leader knows that the node goes."""
+    def await_notice(self, but: str = "") -> str:
+        """Until the leader knows that the node goes, in a life of it other than this one; its life."""
         assert isinstance(self.run.system, Dask)
-        nodes = self.run.system._leader._nodes
-        while not all(node.preempted for node in nodes.values()):
+        while True:
+            for life, node in list(self.run.system._leader._nodes.items()):
+                if node.preempted and life != but:
+                    return life
             self.run.system.updates(0.05)
 
     def between(self, *more: bytes, chain: bool = False) -> tuple[Request, int]:
@@ -192,3 +194,12 @@ def test_the_requests_of_all_leaders_are_counted(kept: Kept, bare_cluster: Clust
             (update,) = run.ends([request])
             assert update.reason is None
         assert kept.drain(SECONDS) == 0
+
+
+def test_a_node_that_goes_keeps_that_in_mind_when_its_scheduler_is_another(kept: Kept, bare_cluster: Cluster) -> None:
+    kept.drain(0)
+    life = kept.await_notice()
+    bare_cluster.kill("leader")
+    bare_cluster.start_scheduler()
+    kept.await_notice(but=life)
+
