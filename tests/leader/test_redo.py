@@ -112,6 +112,17 @@ def test_what_was_dropped_is_free_at_once() -> None:
     assert len(dropped) == 5 and not left
 
 
+def test_a_new_leader_too_lets_others_wait_for_its_value_until_all_below_is_done() -> None:
+    top = Plan("top", checkpoint=True, adds_children=[Plan("below")])
+    world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)
+    finish(world, "root", "top")
+    world.checkpoint()
+    world.crash()
+    assert running(world) == {"below"}
+    finish(world, "below")
+    assert running(world) == {"user"}
+
+
 def test_what_ran_is_free_at_once_although_it_waited_for_the_value_of_the_job_that_added_it() -> None:
     top = Plan("top", checkpoint=True)
     top.adds_children = [Plan("inside", needs=[top]), Plan("other")]
