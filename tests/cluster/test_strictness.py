@@ -38,7 +38,7 @@ def test_half_of_the_workers_are_enough_if_nothing_is_said_and_scaling_may_be_st
     done = broken.toil(*LAUNCH)
     assert done.stdout == "cluster some is ready: a leader and 1 of 2 workers\n"
     assert f"{WHY}; goes on without worker-2" in done.stderr
-    assert "1 failed and were removed; `toil scale-cluster some -w 2` tries again" in done.stderr
+    assert "1 worker failed and was removed; `toil scale-cluster some -w 2` tries again" in done.stderr
     assert workers(broken) == ["worker-1"]
     refused = broken.toil("scale-cluster", "some", "-w", "3", "--strict", code=1)
     assert "no nodes were added to some: worker-3/ready" in refused.stderr

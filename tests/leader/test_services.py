@@ -438,7 +438,7 @@ def test_only_services_run_and_no_user_fits() -> None:
     for request in list(world.open):
         world.move(request, lambda plan: None)
     assert outcome(world) == "failed" and world.finish is not None
-    for text in ("db 0.", "a service of root 0.", "a 0.", "1 cores; there are 0.5", "beside the services"):
+    for text in ("db 0.", "a service of root 0.", "a 0.", "1 core; there are 0.5", "beside the services"):
         assert text in world.finish.why
     assert world.graph.complete is False
 

@@ -212,7 +212,7 @@ def test_a_deadlock_is_found_and_explained(tmp_path: Path) -> None:
     with pytest.raises(WorkflowFailed) as raised:
         run(with_greedy(), job_store=store(tmp_path), local_cores=1, deadlock_wait=0.05, **SMALL)
     text = str(raised.value)
-    for part in ("only services run", "greedy 1-1.0", "a service of with_greedy 0.0, has 1 cores", "use 1-1.0", "0.5 cores; there are 0", "--restart"):
+    for part in ("only services run", "greedy 1-1.0", "a service of with_greedy 0.0, has 1 core", "use 1-1.0", "0.5 cores; there are 0", "--restart"):
         assert part in text
     assert run(None, job_store=store(tmp_path), restart=True, local_cores=2) == 1  # type: ignore[arg-type]
 

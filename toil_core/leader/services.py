@@ -16,7 +16,7 @@ from typing import Protocol
 from toil_core.batch_system import Reason, Requirement, Usage
 from toil_core.leader.moves import Command, Interrupt, Said
 from toil_core.leader.state import DONE, READY, WAITING, JobState
-from toil_core.sizes import count, rounded_size
+from toil_core.sizes import cores, count, rounded_size
 from toil_core.wire.jobs import Failure, NewJob
 
 _WARNING = 30
@@ -441,6 +441,7 @@ def lacks(room: Requirement, needed: Sequence[Requirement]) -> str:
     for what in ("cores", "memory", "disk"):
         asked, there = sum(getattr(each, what) for each in needed), getattr(room, what)
         if asked > there * (1 + 1e-9):
-            amounts = (f"{asked:g}", f"{there:g}") if what == "cores" else (rounded_size(asked), rounded_size(there))
-            return f"{amounts[0]} {'cores' if what == 'cores' else 'of ' + what}; there are {amounts[1]}"
+            if what == "cores":
+                return f"{cores(asked)}; there are {there:g}"
+            return f"{rounded_size(asked)} of {what}; there are {rounded_size(there)}"
     return ""
