@@ -174,7 +174,8 @@ class BatchSystem(Closing):
     """
 
     backlog: ClassVar[int] = 200
-    """How many requests the driver likes to hold; the leader keeps the rest."""
+    """How many requests the driver likes to hold; the leader keeps the rest. Services come besides, and up to as many again for which services run:
+    those should start although others, for which there is no room, have waited for longer."""
     needs_lease: ClassVar[bool] = False
     """Whether workers live on when the leader has died. The leader then shows in the job store that it lives, and
     `python -m toil_core.worker` ends when it was silent for too long."""

@@ -84,7 +84,7 @@ def test_short_jobs_fly_three_for_each_slot_and_long_ones_as_many_as_are_liked()
         assert len(sizes(issuer)) == count
         assert issuer.waiting() == 100 - count
         assert len(list(issuer.ready())) == 100 - count
-        issuer.landed(TINY)
+        issuer.landed("", TINY)
         assert len(sizes(issuer)) == 1
 
 
@@ -103,7 +103,7 @@ def test_kinds_take_turns_and_a_kind_without_jobs_is_forgotten() -> None:
     ready(issuer, 9, other)
     assert [kind.name for _, kind, _ in issuer.take()] == ["tiny", "other", "tiny", "other"]
     for kind in (TINY, other) * 2:
-        issuer.landed(kind)
+        issuer.landed("", kind)
     assert issuer.waiting() == 14
 
 
@@ -113,12 +113,12 @@ def test_what_went_on_elsewhere_is_passed_over_and_its_kind_forgotten() -> None:
         job.stage = DONE
     assert list(issuer.ready()) == []
     assert sizes(issuer) == []
-    assert not issuer._queues
+    assert not issuer._others.queues
     ready(issuer, 1)
     assert sizes(issuer) == [1]
-    assert issuer._queues
-    issuer.landed(TINY)
-    assert not issuer._queues
+    assert issuer._others.queues
+    issuer.landed("", TINY)
+    assert not issuer._others.queues
 
 
 def test_a_job_that_failed_before_travels_alone_and_first() -> None:
@@ -131,9 +131,25 @@ def test_a_job_that_failed_before_travels_alone_and_first() -> None:
     assert [job.id for job in next(iter(issuer.take()))[2]] == ["again"]
 
 
-def test_those_that_go_first_and_those_that_are_put_aside() -> None:
+def test_jobs_for_which_services_run_go_first_though_others_are_as_many_as_are_liked() -> None:
+    issuer = Issuer(1, Sizing(backlog=2))
+    kinds = [Kind(f"kind{number}", Requirement(cores=1.0)) for number in range(4)]
+    for kind in kinds:
+        ready(issuer, 1, kind)
+    assert [kind.name for _, kind, _ in issuer.take()] == ["kind0", "kind1"]
+    issuer.first = lambda job: job.kind is TINY
+    ready(issuer, 3)
+    assert issuer.waiting() == 5 and len(list(issuer.ready())) == 5
+    served = issuer.take()
+    assert [kind.name for _, kind, _ in served] == ["tiny", "tiny"], "as many again"
+    issuer.landed("1-1", kinds[0])
+    assert [kind.name for _, kind, _ in issuer.take()] == ["kind2"]
+    issuer.landed(served[0][0], TINY)
+    assert [kind.name for _, kind, _ in issuer.take()] == ["tiny"]
+
+
+def test_what_is_put_aside_does_not_go_out() -> None:
     issuer = Issuer(1, Sizing(backlog=1))
-    issuer.first = lambda job: job.id == "1"
     ready(issuer, 3)
     aside: list[JobState] = []
 
@@ -147,7 +163,7 @@ def test_those_that_go_first_and_those_that_are_put_aside() -> None:
     ids = []
     for _ in range(2):
         ids += [job.id for _, _, jobs in issuer.take() for job in jobs]
-        issuer.landed(TINY)
+        issuer.landed("", TINY)
     assert ids == ["1", "2"]
     assert [job.id for job in aside] == ["0"]
     assert aside[0].stage is READY
@@ -210,7 +226,7 @@ def test_a_kind_that_may_not_go_out_now_keeps_no_other_back() -> None:
     kinds = [Kind(f"kind{number}", Requirement(cores=1.0)) for number in range(4)]
     jobs = [ready(issuer, 5, kind) for kind in kinds]
     assert sizes(issuer) == [1] * 12 and not sizes(issuer)
-    issuer.landed(kinds[2])
+    issuer.landed("", kinds[2])
     assert [kind.name for _, kind, _ in issuer.take()] == ["kind2"]
     assert issuer.waiting() == 7 and len(list(issuer.ready())) == 7
     for job in jobs[0]:

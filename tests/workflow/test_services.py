@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from toil_core import Job, Service, job, run, service
+from toil_core.batch_system import BatchSystem
 from toil_core.errors import GraphError, WorkflowFailed
 from toil_core.testing.runners import await_death, await_file
 
@@ -215,6 +216,31 @@ def test_a_deadlock_is_found_and_explained(tmp_path: Path) -> None:
     for part in ("only services run", "greedy 1-1.0", "a service of with_greedy 0.0, has 1 core", "use 1-1.0", "0.5 cores; there are 0", "--restart"):
         assert part in text
     assert run(None, job_store=store(tmp_path), restart=True, local_cores=2) == 1  # type: ignore[arg-type]
+
+
+@job(memory="32 MiB", cores=2)
+def whole_machine(number: int) -> int:
+    return number
+
+
+@job(cores=1)
+def with_users(job: Job[object]) -> int:
+    number = job.add_service(greedy())
+    users = [job.add_child(use.requiring(cores=0.5)(number)) for _ in range(3)]
+    return users[-1]  # type: ignore[return-value]
+
+
+@job
+def among_large_ones(job: Job[object], count: int) -> int:
+    """Large jobs of as many kinds, none of which has room beside the service."""
+    users = job.add_child(with_users())
+    for number in range(count):
+        job.add_child(whole_machine.requiring(memory=(32 << 20) + number)(number))
+    return users  # type: ignore[return-value]
+
+
+def test_large_jobs_however_many_do_not_keep_users_of_a_service_from_their_turn(tmp_path: Path) -> None:
+    assert run(among_large_ones(3 * BatchSystem.backlog), job_store=store(tmp_path), local_cores=2, **SMALL) == 1
 
 
 def test_too_many_services_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from toil_core.batch_system import Request, Requirement
 from toil_core.sizes import cores, count, rounded_size
 
-LOOK_AHEAD = 200
+LOOK_AHEAD = 1000
 """How many waiting requests are considered beyond one that does not fit."""
 PATIENCE = 64
 """How many later requests may start before one that does not fit; then everything waits for it, if it fits beside what lasts."""

@@ -420,7 +420,7 @@ class Graph:
         del self.requests[id]
         kind = request.kind
         if not (kind.service or (kind.local and self.issuer.sizing.apart)):  # those are not the issuer's
-            self.issuer.landed(kind)
+            self.issuer.landed(id, kind)
         if not (request.jobs or kind.service):  # as of most
             return
         left = [*request.jobs.values()]

@@ -23,7 +23,7 @@ class Sizing:
 
     Args:
         slots: How many cores it has in all; None when unknown or growing.
-        backlog: How many requests it likes to hold.
+        backlog: How many requests it likes to hold, and of those for which services run as many again.
         target: Seconds that a batch of tiny jobs should last.
         most: The most jobs in one request.
         overhead: Seconds that an isolated job costs beside its own wall time.
@@ -52,8 +52,43 @@ class _Queue:
         self.slots = 0
 
 
+class _Lane:
+    """Ready jobs that wait behind nobody of another lane, by kind, and how many of their requests are open."""
+
+    __slots__ = ("flying", "queues", "waiting")
+
+    def __init__(self) -> None:
+        self.queues: dict[int, _Queue] = {}  # by identity, which is much quicker than by value; equal kinds are one object
+        self.waiting: deque[_Queue] = deque()
+        self.flying = 0
+
+    def push(self, job: JobState) -> None:
+        """Take a job. One that failed before travels alone."""
+        queue = self._queue(job.kind)
+        if not queue.jobs and not queue.alone:
+            self.waiting.append(queue)
+        (queue.alone if job.tries or job.losses else queue.jobs).append(job)
+
+    def landed(self, kind: Kind) -> None:
+        """A request of the kind is over."""
+        self.flying -= 1
+        queue = self._queue(kind)
+        queue.flying -= 1
+        if not (queue.flying or queue.jobs or queue.alone):
+            del self.queues[id(kind)]
+
+    def _queue(self, kind: Kind) -> _Queue:
+        queue = self.queues.get(id(kind))
+        if queue is None:
+            queue = self.queues[id(kind)] = _Queue(kind)
+        return queue
+
+
 class Issuer:
     """Holds the ready jobs and hands them out in requests.
+
+    Jobs for which services run have a lane of their own: they go before others, and others that
+    find no room beside those services, however many they are, do not keep them from going out.
 
     Args:
         epoch: The leader's epoch; it is part of every request's id.
@@ -64,39 +99,30 @@ class Issuer:
         self.epoch = epoch
         self.sequence = 0
         self.sizing = sizing
-        self._queues: dict[int, _Queue] = {}  # by identity, which is much quicker than by value; equal kinds are one object
         self._paces: dict[str, float] = {}
-        self._waiting: deque[_Queue] = deque()
-        self._flying = 0
+        self._served, self._others = self._lanes = _Lane(), _Lane()
+        self._for_served: set[str] = set()
         self.gate: Callable[[JobState], bool] | None = None
         """Puts a job aside that must not go out now, and says whether it did."""
         self.first: Callable[[JobState], bool] | None = None
-        """Whether a job goes before others of its kind."""
+        """Whether services run for a job."""
 
     def push(self, job: JobState) -> None:
-        """Take a ready job. One that failed before travels alone."""
-        queue = self._queue(job.kind)
-        if not queue.jobs and not queue.alone:
-            self._waiting.append(queue)
-        if job.tries or job.losses:
-            queue.alone.append(job)
-        elif self.first is not None and self.first(job):
-            queue.jobs.appendleft(job)
-        else:
-            queue.jobs.append(job)
+        """Take a ready job."""
+        (self._served if self.first is not None and self.first(job) else self._others).push(job)
 
     def request(self) -> str:
         """The id of the next request."""
         self.sequence += 1
         return keys.request(self.epoch, self.sequence)
 
-    def landed(self, kind: Kind) -> None:
-        """A request of the kind is over."""
-        self._flying -= 1
-        queue = self._queue(kind)
-        queue.flying -= 1
-        if not (queue.flying or queue.jobs or queue.alone):
-            del self._queues[id(kind)]
+    def landed(self, request: str, kind: Kind) -> None:
+        """A request, of the kind, is over."""
+        if request in self._for_served:
+            self._for_served.remove(request)
+            self._served.landed(kind)
+        else:
+            self._others.landed(kind)
 
     def learn(self, kind: Kind, seconds: float) -> None:
         """A job of the kind lasted that long."""
@@ -106,8 +132,25 @@ class Issuer:
     def take(self) -> list[tuple[str, Kind, list[JobState]]]:
         """The requests to send now: id, kind and jobs of each."""
         found: list[tuple[str, Kind, list[JobState]]] = []
-        waiting, idle = self._waiting, 0
-        while waiting and self._flying < self.sizing.backlog and idle < len(waiting):
+        if self._served.waiting:
+            self._take(self._served, found)
+            self._for_served.update(id for id, _, _ in found)
+        self._take(self._others, found)
+        return found
+
+    def waiting(self) -> int:
+        """How many jobs are held here; a few of them may have gone on in their predecessors' requests."""
+        return sum(len(queue.alone) + len(queue.jobs) for lane in self._lanes for queue in lane.waiting)
+
+    def ready(self) -> Iterator[JobState]:
+        """Every job that is held here."""
+        for lane in self._lanes:
+            for queue in lane.waiting:
+                yield from (job for job in (*queue.alone, *queue.jobs) if job.stage is READY)
+
+    def _take(self, lane: _Lane, found: list[tuple[str, Kind, list[JobState]]]) -> None:
+        waiting, idle = lane.waiting, 0
+        while waiting and lane.flying < self.sizing.backlog and idle < len(waiting):
             queue = waiting.popleft()
             jobs = self._batch(queue) if not queue.flying or queue.flying < self._limit(queue) else []
             left = queue.jobs or queue.alone
@@ -116,28 +159,12 @@ class Issuer:
             if jobs:
                 idle = 0
                 queue.flying += 1
-                self._flying += 1
+                lane.flying += 1
                 found.append((self.request(), queue.kind, jobs))
             elif left:
                 idle += 1
             elif not queue.flying:
-                del self._queues[id(queue.kind)]
-        return found
-
-    def waiting(self) -> int:
-        """How many jobs are held here; a few of them may have gone on in their predecessors' requests."""
-        return sum(len(queue.alone) + len(queue.jobs) for queue in self._waiting)
-
-    def ready(self) -> Iterator[JobState]:
-        """Every job that is held here."""
-        for queue in self._waiting:
-            yield from (job for job in (*queue.alone, *queue.jobs) if job.stage is READY)
-
-    def _queue(self, kind: Kind) -> _Queue:
-        queue = self._queues.get(id(kind))
-        if queue is None:
-            queue = self._queues[id(kind)] = _Queue(kind)
-        return queue
+                del lane.queues[id(queue.kind)]
 
     def _batch(self, queue: _Queue) -> list[JobState]:
         if queue.alone:
