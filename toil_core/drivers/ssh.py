@@ -29,6 +29,8 @@ from toil_core.sync_transport import Place, SyncTransport, TransportOptions, not
 
 _VANISHED = 24
 """rsync's exit code when files went away meanwhile."""
+_NO_SESSION = b"mux_client_request_session: session request failed: Session open refused by peer\r\n"
+"""What ssh says where a node allows fewer sessions, before it connects anew for the command."""
 _OWN = b"\0toil-exit-255\0"
 _RUN = r"""sh -c '"$@"; c=$?; [ $c -ne 255 ] || printf "\0toil-exit-255\0" >&2; exit $c' sh """
 """Tells an exit code of 255 from ssh's own, which means that the connection was lost."""
@@ -90,6 +92,7 @@ class SshTransport(SyncTransport):
                 done = subprocess.run(words, input=stdin, capture_output=True, timeout=timeout, env=environment(), check=False)
             except subprocess.TimeoutExpired:
                 raise not_done(node, command, timeout) from None
+        done.stderr = done.stderr.removeprefix(_NO_SESSION)
         if done.returncode == 255:
             if not done.stderr.endswith(_OWN):
                 raise Transient(f"node {node.name}: the connection was lost: {done.stderr.decode(errors='replace').strip()}")

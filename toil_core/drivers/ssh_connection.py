@@ -20,8 +20,9 @@ from toil_core.drivers.ssh_config import bracketed, config_text, environment, fl
 from toil_core.errors import Transient
 from toil_core.sync_transport import Place, TransportOptions
 
-SESSIONS = 8
-"""Commands at a time on a connection; servers usually allow ten sessions, of which one keeps it open."""
+SESSIONS = 4
+"""Commands at a time on a connection. Servers usually allow ten sessions, of which one keeps it open, and sshd may count those that have just
+ended until it has looked at all that came with the news of it: so the next ones of all four beside them."""
 _PREFIX = "toil-ssh-"
 _READY = b"toil-ready\n"
 _HOLD = "echo toil-ready; exec cat >/dev/null"

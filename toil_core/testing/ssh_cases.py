@@ -123,6 +123,17 @@ class SshCases:
             transport.push(host.node, folder / "f", PurePosixPath("f"))
         assert host.connections == 1
 
+    def test_a_node_may_allow_few_sessions(self, folder: Path) -> None:
+        content = folder / "f"
+        content.write_text("content")
+        with SshServer(folder / "few", (folder / "key.pub").read_text(), sessions=2) as host, self.opened(folder) as transport, ThreadPoolExecutor(8) as pool:
+            copies = [pool.submit(transport.push, host.node, content, PurePosixPath(f"f{number}")) for number in range(4)]
+            done = list(pool.map(lambda number: transport.run(host.node, ["sh", "-c", f"echo {number}; echo no >&2"]), range(16)))
+            for copy in copies:
+                copy.result()
+            assert [(each.stdout, each.stderr) for each in done] == [(f"{number}\n".encode(), b"no\n") for number in range(16)]
+            assert {path.read_text() for path in host.home.glob("f?")} == {"content"} and len(list(host.home.glob("f?"))) == 4
+
     def test_the_first_key_counts_from_then_on(self, folder: Path, host: SshServer) -> None:
         with self.opened(folder) as transport:
             transport.run(host.node, ["true"])

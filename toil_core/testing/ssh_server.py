@@ -47,13 +47,15 @@ class SshServer:
         address: The loopback address it listens at.
         path: The PATH of its sessions.
         ports: At how many ports it listens: it can stand for as many hosts.
+        sessions: How many a connection may have at a time.
     """
 
     def __init__(
-        self, folder: Path, public_key: str, name: str = "n1", address: str = "127.0.0.1", path: str = "/usr/local/bin:/usr/bin:/bin", ports: int = 1
-    ) -> None:
+        self, folder: Path, public_key: str, name: str = "n1", address: str = "127.0.0.1", path: str = "/usr/local/bin:/usr/bin:/bin", ports: int = 1,
+        sessions: int = 10,
+    ) -> None:  # fmt: skip
         self.name, self.folder, self.home, self.address = name, folder, folder / "home", address
-        self._path = path
+        self._path, self._most = path, sessions
         self.home.mkdir(parents=True, exist_ok=True)
         (folder / "authorized_keys").write_text(f"{public_key}\n")
         self.new_host_key()
@@ -157,6 +159,7 @@ class SshServer:
             "ForceCommand": f"/bin/sh {shlex.quote(str(self.folder / 'session'))}",
             "PermitRootLogin": "prohibit-password",
             **dict.fromkeys(("UsePAM", "PasswordAuthentication", "KbdInteractiveAuthentication", "StrictModes", "UseDNS", "PrintMotd"), "no"),
+            "MaxSessions": self._most,
             "AcceptEnv": "*",
             "SetEnv": f'"HOME={self.home}"',  # or the login shell reads what this machine's user has for every shell
             "Subsystem": f"sftp {sftp}",

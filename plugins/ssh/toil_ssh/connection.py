@@ -7,8 +7,9 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import paramiko
@@ -20,6 +21,10 @@ from toil_ssh.user_config import told_of, way
 
 COMMANDS, COPIES = 5, 4
 """How many at a time on a connection; servers usually allow ten sessions."""
+_AGAIN = 0.1
+"""Seconds after which a session that was refused is asked for again, if none of ours ends before."""
+ANSWER = 60.0
+"""Seconds that a node may take to begin a session."""
 _ALIVE, _DEAD = 5, 15
 """Seconds between signs of life, and without an answer until a connection is lost."""
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it would print tracebacks of connections that end
@@ -42,6 +47,7 @@ class Connection:
         self._lock = threading.Lock()
         self._hops: list[paramiko.Transport] = []
         self.commands, self.copies = threading.BoundedSemaphore(COMMANDS), threading.BoundedSemaphore(COPIES)
+        self._ended = threading.Condition()
 
     def open(self) -> paramiko.Transport:
         """The connection, made if it must be.
@@ -59,6 +65,36 @@ class Connection:
                     self._end()
                     raise
             return self._hops[-1]
+
+    @contextmanager
+    def session(self, transport: paramiko.Transport, seconds: float) -> Iterator[paramiko.Channel]:
+        """A session on the connection.
+
+        It is asked for again where the node has as many as it allows: among them it may count for a moment some of ours that have just ended.
+
+        Args:
+            transport: The connection.
+            seconds: For how long to ask.
+
+        Raises:
+            paramiko.SSHException: There is none.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                channel = transport.open_session(timeout=max(0.0, end - time.monotonic()))
+                break
+            except paramiko.SSHException:  # of several that are refused at the same time, the library tells only one that it was
+                if not transport.is_active() or time.monotonic() + _AGAIN > end:
+                    raise
+                with self._ended:
+                    self._ended.wait(_AGAIN)
+        try:
+            with channel:
+                yield channel
+        finally:
+            with self._ended:
+                self._ended.notify_all()
 
     def close(self) -> None:
         """Disconnect."""

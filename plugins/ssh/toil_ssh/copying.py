@@ -18,7 +18,7 @@ from toil_core.errors import CannotCopy, NodeFull
 from toil_core.file_trees import Changes, Entry, Tree, changes, kind_of, same_size, tree_of
 from toil_core.provisioner import Node
 
-from toil_ssh.connection import Connection, lost
+from toil_ssh.connection import ANSWER, Connection, lost
 
 SECOND = 10**9
 """SFTP knows times in seconds."""
@@ -140,10 +140,9 @@ class Copier:
         transport = self._connection.open()
         with self._connection.copies:
             try:
-                client = paramiko.SFTPClient.from_transport(transport)
-                assert client is not None
-                with client:
-                    yield client
+                with self._connection.session(transport, ANSWER) as channel:
+                    channel.invoke_subsystem("sftp")
+                    yield paramiko.SFTPClient(channel)
             except (EOFError, paramiko.SSHException) as error:
                 raise lost(self._node.name, error) from None
             except OSError as error:

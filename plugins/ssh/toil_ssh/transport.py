@@ -18,7 +18,7 @@ from toil_core.provisioner import Node
 from toil_core.relays import relay
 from toil_core.sync_transport import Place, SyncTransport, TransportOptions, not_done
 
-from toil_ssh.connection import Connection, lost
+from toil_ssh.connection import ANSWER, Connection, lost
 from toil_ssh.copying import Copier
 from toil_ssh.terminal import converse
 
@@ -29,8 +29,6 @@ _FEED = """sh -c '"$@"; code=$?; cat >/dev/null; exit $code' sh """
 _SHELL = """exec sh -c 'trap : INT QUIT; "$@"; exit $?' sh """
 """The same on a terminal, where Ctrl-C is for the command alone."""
 _CHUNK = 1 << 16
-_ANSWER = 60.0
-"""Seconds that a node may take to begin a session."""
 
 
 class ParamikoTransport(SyncTransport):
@@ -113,7 +111,7 @@ class ParamikoTransport(SyncTransport):
         transport = connection.open()
         with connection.commands:
             try:
-                with transport.open_session(timeout=_ANSWER if timeout is None else min(timeout, _ANSWER)) as channel:
+                with connection.session(transport, ANSWER if timeout is None else min(timeout, ANSWER)) as channel:
                     yield channel
             except (OSError, EOFError, paramiko.SSHException) as error:
                 raise lost(node.name, error) from None
