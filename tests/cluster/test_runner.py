@@ -69,3 +69,44 @@ def test_a_phase_that_takes_too_long_is_given_up() -> None:
     assert not isinstance(failed.value.verdict("x"), UsageError)
     assert isinstance(failed.value.verdict("x"), ToilError)
     told.runner.settle(30)
+
+
+def test_an_interrupt_as_a_phase_begins_leaves_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of the phase that was not begun nor of one that begins only afterwards, which then does nothing."""
+    late: list[threading.Thread] = []
+
+    def interrupted(thread: threading.Thread) -> None:
+        late.append(thread)
+        raise KeyboardInterrupt
+
+    told = Told([Phase("a")], {"a": lambda limit: pytest.fail("begun")})
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(threading.Thread, "start", interrupted)
+        told.runner.run()
+    told.runner.settle(60.0)
+    late[0].run()
+    told.runner.settle(60.0)
+
+
+def test_what_runs_is_waited_for() -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(limit: float) -> str:
+        begun.set()
+        go_on.wait(60)
+        ended.set()
+        return ""
+
+    def fail(limit: float) -> str:
+        assert begun.wait(60)
+        raise UsageError("no such thing")
+
+    told = Told([Phase("a"), Phase("b")], {"a": wait, "b": fail})
+    running = threading.Thread(target=lambda: pytest.raises(PhaseFailed, told.runner.run))
+    running.start()
+    assert told.give_up.wait(60)
+    go_on.set()
+    told.runner.settle(60.0)
+    assert ended.is_set()
+    running.join(60)
+    assert not running.is_alive()

@@ -64,7 +64,8 @@ class Runner:
     ) -> None:
         self._plan, self._work, self._note, self._tell, self._awaited = plan, work, note, tell, awaited
         self._give_up = give_up
-        self._threads: list[threading.Thread] = []
+        self._busy = 0
+        self._idle = threading.Condition()
         self._ended: queue.SimpleQueue[tuple[str, Exception | None, str]] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -99,9 +100,8 @@ class Runner:
 
     def settle(self, seconds: float) -> None:
         """Wait until no phase runs, or the time is over."""
-        limit = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, limit - time.monotonic()))
+        with self._idle:
+            self._idle.wait_for(lambda: not self._busy, seconds)
 
     def _done(self, name: str, message: str) -> None:
         if name in self._plan.running:
@@ -121,14 +121,26 @@ class Runner:
             if isinstance(command, Start):
                 self._note(command.phase, "started", "")
                 limit = self._plan.limit(command.phase)
-                thread = threading.Thread(target=self._do, args=(command.phase, limit), name=command.phase, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                threading.Thread(target=self._do, args=(command.phase, limit), name=command.phase, daemon=True).start()
             elif isinstance(command, LeaveOut):
                 self._note(command.phase, "failed", command.why)
                 self._tell(f"{command.phase} failed: {command.why}; goes on without {command.node}")
 
     def _do(self, name: str, limit: float) -> None:
+        with self._idle:
+            given_up = self._give_up.is_set()  # an interrupt may come between the thread's start and this
+            self._busy += not given_up
+        if given_up:
+            self._ended.put((name, Transient("nothing more is begun"), ""))
+            return
+        try:
+            self._carry_out(name, limit)
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def _carry_out(self, name: str, limit: float) -> None:
         try:
             message = self._work[name](limit)
         except Exception as error:  # noqa: BLE001  it is told, or raised again, where the launch waits
