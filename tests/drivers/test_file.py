@@ -33,7 +33,7 @@ from toil_core.errors import (
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.testing.job_store import JobStoreContract
-from toil_core.testing.needs import small_disk
+from toil_core.testing.needs import remount, small_disk
 from toil_core.wire.names import staged_name
 
 
@@ -156,7 +156,7 @@ def test_a_read_only_file_system(small: Path) -> None:
     with FileJobStore(str(small / "store"), Config()) as store:
         store.prepare()
         store.create("k", b"")
-        subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+        remount(small, "ro")
         other = FileJobStore(str(small / "other"), Config())
         asks: list[Callable[[], None]] = [store.prepare, store.destroy, other.prepare]
         for ask in asks:

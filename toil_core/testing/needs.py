@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -60,6 +61,26 @@ def small_disk(folder: Path, *options: str) -> AbstractContextManager[Path]:
     return mounted(folder, "mount", "-t", "tmpfs", "-o", ",".join(options or ["size=1m"]), "tmpfs", refused=need)
 
 
-def remount(folder: Path, options: str) -> None:
-    """Change the options of what is mounted there, as mount has them."""
-    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
+def remount(folder: Path, options: str, seconds: float = 60.0) -> None:
+    """Change the options of what is mounted there, as mount has them.
+
+    A file system cannot become read-only while somebody has a file open to write it, and no event tells when that ends: it is asked again until then.
+
+    Args:
+        folder: Where it is mounted.
+        options: Such as `ro` or `size=64m`.
+        seconds: How long at most.
+
+    Raises:
+        AssertionError: It is refused for another reason, or still busy after that time.
+    """
+    deadline = time.monotonic() + seconds
+    while (said := _mount("-o", f"remount,{options}", folder)) and "busy" in said and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not said, said
+
+
+def _mount(*arguments: str | Path) -> str:
+    """What mount says when it refuses, else nothing."""
+    made = subprocess.run(["mount", *arguments], check=False, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    return made.stderr.strip() or "refused without a word" if made.returncode else ""
