@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -45,6 +46,11 @@ def parse_endpoint(text: str) -> str:
     return text
 
 
+def parse_file(text: str) -> str:
+    """A file, which jobs and later commands find from other folders too; `~` is for each machine to say."""
+    return text if text.startswith("~") or not text else os.path.abspath(text)
+
+
 def parse_several(text: str) -> int:
     """A number of things at a time.
 
@@ -84,7 +90,7 @@ class AwsOptions:
     kms_key: str | None = option(None, "The KMS key of new job stores: its id, ARN or alias; the account's own for S3 if not given.")
     sse_key: str | None = option(
         None, "A file with a key of 32 bytes of your own, with which S3 encrypts the job store's blobs and which it does not keep.",
-        flags=("--sse-key", "--sseKey"),
+        flags=("--sse-key", "--sseKey"), parse=parse_file,
     )  # fmt: skip
     request_payer: bool = option(False, "Pay for reading s3:// URLs in buckets whose readers pay.")
     tags: tuple[str, ...] = option(

@@ -71,6 +71,15 @@ def content(path: Path) -> list[bytes]:
     return [line for line in data.splitlines() if not line.startswith(b"##")]
 
 
+def test_a_customers_key_is_named_from_where_the_user_is(real: Server, name: str, tmp_path: Path) -> None:
+    (tmp_path / "sse.key").write_bytes(bytes(range(32)))
+    store = f"aws:us-west-2:{name}"
+    run_script(tmp_path, CHAIN, store, "--left", "2", "--files", "--sse-key", "sse.key", "--clean", "never")
+    without = run_script(tmp_path, "", store, "--restart", code=2)
+    assert "name its file by --sse-key" in without.stderr and without.stderr.count("\n") == 1
+    assert run_script(tmp_path, "", store, "--restart", "--sse-key", "sse.key").stdout.strip() == "2"
+
+
 def requests_of(proxy: Proxy, bucket: str) -> Counter[str]:
     """Writes, reads and listings of what jobs and their commits are; not of the start, the end and the passing of time."""
     per_job = ("commits/", "files/", "logs/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from toil_core.errors import BadOption
 
@@ -37,3 +39,10 @@ def test_a_size_of_parts(text: str, size: int) -> None:
     assert options.parse_part(text) == size
     with pytest.raises(BadOption, match="5 MiB to 5 GiB"):
         options.parse_part("4 MiB")
+
+
+def test_a_file_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert options.parse_file("sse.key") == str(tmp_path / "sse.key")
+    assert options.parse_file("/etc/sse.key") == "/etc/sse.key"
+    assert options.parse_file("~/sse.key") == "~/sse.key"
