@@ -12,9 +12,6 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("busy", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has it ignored by what it starts in the background, and programs inherit that
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so it is in what a script starts in the background, and would be in all that tests start
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

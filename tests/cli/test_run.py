@@ -4,12 +4,14 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.monitor.terminal import TOIL, WORKFLOW, Terminal, piped, processes_with
+from tests.monitor.terminal import TOIL, WORKFLOW, Terminal, environment, piped, processes_with
+from toil_core.testing.needs import under_permissions
 from toil_core.testing.runners import await_file
 
 SHOWS = """
@@ -108,10 +110,10 @@ def test_what_is_no_script_is_refused_in_a_line(make: object, says: str, tmp_pat
     assert re.fullmatch(f"toil: error: {says}.*\n", ended.stderr), ended.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_script_is_refused_in_a_line(tmp_path: Path) -> None:
     script(tmp_path, "").chmod(0)
-    ended = piped("run", "script.py", cwd=tmp_path)
+    command = [*under_permissions(), *TOIL, "run", "script.py"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=200, check=False)
     assert (ended.returncode, ended.stderr) == (2, "toil: error: script 'script.py' cannot be read: Permission denied\n")
 
 

@@ -33,7 +33,7 @@ from toil_core.errors import (
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.testing.job_store import JobStoreContract
-from toil_core.testing.needs import remount, small_disk
+from toil_core.testing.needs import remount, small_disk, under_permissions
 from toil_core.wire.names import staged_name
 
 
@@ -145,11 +145,21 @@ def test_locators_that_are_no_paths(locator: str) -> None:
         FileJobStore(locator, Config())
 
 
-@pytest.mark.skipif(not os.getuid(), reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o555)
-    with pytest.raises(UsageError, match="closed/store cannot be used: Permission denied; check the folder's permissions"):
-        FileJobStore(str(tmp_path / "closed" / "store"), Config()).prepare()
+    code = """
+import sys
+from toil_core.drivers.file import FileJobStore
+from toil_core.errors import UsageError
+from toil_core.options import Config
+try:
+    FileJobStore(sys.argv[1], Config()).prepare()
+except UsageError as error:
+    print(error, end="")
+"""
+    store = tmp_path / "closed" / "store"
+    told = subprocess.run([*under_permissions(), sys.executable, "-c", code, store], capture_output=True, text=True, check=True).stdout
+    assert f"{store} cannot be used: Permission denied; check the folder's permissions" in told
 
 
 def test_a_read_only_file_system(small: Path) -> None:

@@ -30,6 +30,14 @@ def library(name: str) -> Any:
     return importlib.import_module(name) if os.environ.get("CI") else pytest.importorskip(name)
 
 
+def under_permissions() -> list[str]:
+    """What to put before a command so that permissions of files hold for it, root or not. What that takes is a `need`."""
+    if os.geteuid():
+        return []
+    need("" if shutil.which("setpriv") else "install util-linux")
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
 @contextmanager
 def mounted(folder: Path, *command: str | Path, refused: Callable[[str], object] = pytest.skip) -> Iterator[Path]:
     """While open, the folder shows what a command mounts there; to be root and to have the command is a `need`.
