@@ -12,12 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pytest
 
 from toil_core.batch_system import BatchSystem, Reason, Requirement
 from toil_core.cluster_engine import ClusterEngine, EngineNode, Role
+from toil_core.option_parser import OptionParser, add_engine_options, config_from
+from toil_core.option_specs import specs
 from toil_core.options import Config
 from toil_core.plugins import open_batch_system, option_groups
 from toil_core.testing.batch_system import Run
@@ -27,21 +28,21 @@ ROLES: Sequence[Role] = ("leader", "worker")
 MIB = 1 << 20
 
 
-class Place:
-    """A node of this machine.
+class NodeHere:
+    """A node of a cluster, on this machine.
 
     Args:
         engine: The engine.
         role: The node's part.
-        node: The node.
-        leader: The leader's address.
-        folder: The node's folder of the cluster.
-        shared: What `secrets` said.
+        node: The node, as the engine has to know it.
+        leader: The address of the cluster's leader node.
+        folder: The node's folder of the cluster; it is made, with the engine's files.
+        shared: What the engine's `secrets` said.
     """
 
     def __init__(self, engine: ClusterEngine, role: Role, node: EngineNode, leader: str, folder: Path, shared: Mapping[str, bytes]) -> None:
-        self._engine, self._role, self._node, self._leader = engine, role, node, leader
-        self.folder = folder
+        self._engine, self._role, self._node = engine, role, node
+        self.leader_address, self.folder = leader, folder
         folder.mkdir(0o700)
         for name, data in engine.files(role, leader, shared).items():
             path = folder / name
@@ -52,7 +53,7 @@ class Place:
 
     def start(self) -> int:
         """Start the node's program; its process."""
-        command = self._engine.command(self._role, self._node, self._leader, PurePosixPath(self.folder))
+        command = self._engine.command(self._role, self._node, self.leader_address, PurePosixPath(self.folder))
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
                 _resolved(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
@@ -61,7 +62,7 @@ class Place:
 
     def await_ready(self, seconds: float) -> None:
         """Return once the engine says that the node works."""
-        command = self._engine.ready(self._role, self._node, self._leader, PurePosixPath(self.folder))
+        command = self._engine.ready(self._role, self._node, self.leader_address, PurePosixPath(self.folder))
         done = subprocess.run(_resolved(command), capture_output=True, text=True, timeout=seconds, check=False, cwd=self.folder)
         assert done.returncode == 0, f"{done.stderr}\n{(self.folder / 'log').read_text()}"
 
@@ -92,21 +93,21 @@ class ClusterEngineContract:
         raise NotImplementedError("override the engine fixture")
 
     @pytest.fixture
-    def cluster(self, engine: ClusterEngine, tmp_path: Path) -> Iterator[dict[str, Place]]:
+    def cluster(self, engine: ClusterEngine, tmp_path: Path) -> Iterator[dict[str, NodeHere]]:
         """A leader and two workers that were not started."""
         leader = self.leader_address or ".".join(["127", *(str(1 + byte % 250) for byte in secrets.token_bytes(3))])
         shared = engine.secrets("tested")
         names: dict[str, Role] = {"leader": "leader", "one": "worker", "two": "worker"}
         offer = Requirement(1, 512 * MIB, 512 * MIB)
-        places = {
-            name: Place(engine, role, EngineNode(name, leader if role == "leader" else "127.0.0.1", offer), leader, tmp_path / name, shared)
+        nodes = {
+            name: NodeHere(engine, role, EngineNode(name, leader if role == "leader" else "127.0.0.1", offer), leader, tmp_path / name, shared)
             for name, role in names.items()
         }
         try:
-            yield places
+            yield nodes
         finally:
-            for place in reversed(places.values()):
-                place.stop(self.seconds)
+            for node in reversed(nodes.values()):
+                node.stop(self.seconds)
 
     # What it says
 
@@ -138,12 +139,15 @@ class ClusterEngineContract:
         assert engine.options("fd00::1", folder) == engine.options("fd00::1", folder)
 
     def test_the_options_exist(self, engine: ClusterEngine) -> None:
-        config = self.config(engine, "10.0.0.1", Path("/cluster/folder"))
-        assert config is not None
+        options = engine.options("10.0.0.1", PurePosixPath("/cluster/folder"))
+        assert "batch_system" in options
+        flags = {flag for group in option_groups() for spec in specs(group) for flag in spec.flags}
+        assert {_flag(name) for name in options} <= flags
+        self.config(engine, "10.0.0.1", Path("/cluster/folder"))
 
     # What it does
 
-    def test_a_cluster_runs_jobs(self, engine: ClusterEngine, cluster: dict[str, Place], tmp_path: Path) -> None:
+    def test_a_cluster_runs_jobs(self, engine: ClusterEngine, cluster: dict[str, NodeHere], tmp_path: Path) -> None:
         """Workers may start before the leader."""
         for name in ("one", "two", "leader"):
             cluster[name].start()
@@ -158,7 +162,7 @@ class ClusterEngineContract:
             assert len({update.node for update in run.ends(waiting)}) == 2
 
     def test_a_nodes_program_ends_with_its_jobs_and_can_be_started_again(
-        self, engine: ClusterEngine, cluster: dict[str, Place], tmp_path: Path
+        self, engine: ClusterEngine, cluster: dict[str, NodeHere], tmp_path: Path
     ) -> None:
         for name in ("leader", "one"):
             cluster[name].start()
@@ -185,30 +189,28 @@ class ClusterEngineContract:
 
     def config(self, engine: ClusterEngine, leader: str, folder: Path) -> Config:
         """The options of a workflow that is started on the leader node."""
-        from toil_core.option_parser import OptionParser, add_engine_options, config_from
-        from toil_core.option_specs import specs
-
         groups = option_groups()
-        options = engine.options(leader, PurePosixPath(folder))
-        assert "batch_system" in options
-        known = {flag for group in groups for spec in specs(group) for flag in spec.flags}
-        given = {f"--{name.replace('_', '-')}": value for name, value in options.items()}
-        assert given.keys() <= known
         parser = OptionParser("toil", "")
         add_engine_options(parser, groups)
-        return config_from(parser.parse_args([text for pair in given.items() for text in pair]), environ={"XDG_CONFIG_HOME": "/nonexistent"}, groups=groups)
+        given = [text for name, value in engine.options(leader, PurePosixPath(folder)).items() for text in (_flag(name), value)]
+        return config_from(parser.parse_args(given), environ={"XDG_CONFIG_HOME": "/nonexistent"}, groups=groups)
 
     @contextmanager
-    def opened(self, engine: ClusterEngine, cluster: dict[str, Place], folder: Path) -> Iterator[Run]:
+    def opened(self, engine: ClusterEngine, cluster: dict[str, NodeHere], folder: Path) -> Iterator[Run]:
         """The batch system of a workflow on the leader node."""
-        command: Any = cluster["leader"]
-        config = self.config(engine, command._leader, command.folder)
-        options = engine.options(command._leader, PurePosixPath(command.folder))
+        leader = cluster["leader"]
+        config = self.config(engine, leader.leader_address, leader.folder)
+        options = engine.options(leader.leader_address, PurePosixPath(leader.folder))
         work = folder / "work"
         work.mkdir()
         system: BatchSystem = open_batch_system(options["batch_system"], config)
         with system:
             yield Run(system, work, self.seconds)
+
+
+def _flag(name: str) -> str:
+    """The flag of an option that an engine names."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _resolved(command: Sequence[str]) -> list[str]:
