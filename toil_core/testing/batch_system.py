@@ -13,10 +13,11 @@ from itertools import count, pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from zlib import crc32
 
 import pytest
 
-from toil_core.batch_system import BatchSystem, HasCapacity, Reason, Request, Requirement, State, Update
+from toil_core.batch_system import BatchSystem, HasCapacity, Reason, Request, State, Update
 from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
@@ -25,7 +26,7 @@ from toil_core.testing.interrupts import InterruptCases
 from toil_core.testing.runners import await_death, body, kind
 from toil_core.wire import commits, keys, work
 from toil_core.wire.commits import Commit
-from toil_core.wire.jobs import Kind, Result
+from toil_core.wire.jobs import Kind, Ref, Result
 from toil_core.wire.work import Setup, Task, Work
 
 MIB = 1 << 20
@@ -71,10 +72,19 @@ class Run:
         environment: dict[str, str] | None = None,
         setup: str = "",
     ) -> Request:
-        """A request of tasks with these bodies, or of these tasks."""
+        """A request for work that was not submitted yet.
+
+        Args:
+            bodies: A task with each of these bodies, as `toil_core.testing.runners.body` makes them.
+            of: The kind of the jobs.
+            chain: Whether a task may go on with what it adds, in the same request.
+            tasks: The tasks themselves, instead of bodies.
+            environment: Variables for the worker.
+            setup: The key of what `write_setup` stored; empty for the usual one.
+        """
         of = of or kind()
         id = keys.request(1, next(self._sequence))
-        made = tasks or tuple(Task(f"0.{id[2:]}{letter(place)}", 0, data) for place, data in enumerate(bodies))
+        made = tasks or tuple(Task(f"0.{id[2:]}x{place}", 0, data) for place, data in enumerate(bodies))
         record = Work(id, self.locator, setup or self.setup, (of,), tuple(made), chain)
         return Request(id, of.name, of.requirement, work.encode(record), environment or {})
 
@@ -127,16 +137,11 @@ class Run:
 
     def await_file(self, path: str) -> str:
         """What is in the file, once it is there."""
-        runners.await_file(path)
+        runners.await_file(path, self.seconds)
         return Path(path).read_text()
 
     def _ended(self, id: str) -> bool:
         return bool(self.updates.get(id)) and self.updates[id][-1].state is State.ENDED
-
-
-def letter(place: int) -> str:
-    """Something that may follow a number in a job's id."""
-    return f"x{place}"
 
 
 class BatchSystemContract(InterruptCases):
@@ -179,10 +184,6 @@ class BatchSystemContract(InterruptCases):
         assert run.values(run.request(tasks=[task])) == [b"four,five"]
 
     def test_bytes_in_the_store_are_fetched(self, run: Run) -> None:
-        from zlib import crc32
-
-        from toil_core.wire.jobs import Ref
-
         run.store.create("commits/blob", b"..fourfive" + body("joined"))
         end = 10 + len(body("joined"))
         task = Task(
@@ -194,8 +195,6 @@ class BatchSystemContract(InterruptCases):
         assert run.values(run.request(tasks=[task])) == [b"four,five"]
 
     def test_a_corrupt_blob_fails_only_its_task_and_is_named(self, run: Run) -> None:
-        from toil_core.wire.jobs import Ref
-
         run.store.create("commits/blob", b"damaged")
         tasks = [Task("0.1", 0, Ref("commits/blob", 0, 7, 1)), Task("0.2", 0, Ref("commits/gone", 0, 7, 1)), Task("0.3", 0, body("give", "good"))]
         request = run.request(tasks=tasks)
@@ -450,6 +449,3 @@ class BatchSystemContract(InterruptCases):
         request = run.request(body("chain", 3))
         run.run(request)
         assert len(run.results(request)) == 1
-
-
-__all__ = ["BatchSystemContract", "Requirement", "Run"]

@@ -16,6 +16,7 @@ import sys
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from toil_core.batch_system import Requirement
@@ -27,7 +28,6 @@ NAME = "toil_core.testing.runners:run"
 """For `Setup.runner`."""
 
 _IN_CREATE_OR_MOVED_TO = 0x100 | 0x80
-
 
 REHEARSAL = b'["nothing"]'
 """What is rehearsed."""
@@ -49,28 +49,58 @@ def run(task: Task, kind: Kind, values: Mapping[str, bytes], place: Place) -> tu
     return Result(task.job, (0, len(data)), zlib.crc32(data)), data
 
 
-def await_file(path: str | Path) -> None:
-    """Return once the file is there."""
+def await_file(path: str | Path, seconds: float | None = None) -> None:
+    """Return once the file is there.
+
+    Args:
+        path: The file; its folder is there already.
+        seconds: How long to wait at the most; None for ever.
+
+    Raises:
+        TimeoutError: It is not there by then.
+    """
     path = Path(path)
+    deadline = None if seconds is None else monotonic() + seconds
     libc = ctypes.CDLL(None, use_errno=True)
     notices = libc.inotify_init1(os.O_CLOEXEC)
-    libc.inotify_add_watch(notices, os.fsencode(path.parent), _IN_CREATE_OR_MOVED_TO)
-    while not path.exists():
-        os.read(notices, 65536)
-    os.close(notices)
+    try:
+        if libc.inotify_add_watch(notices, os.fsencode(path.parent), _IN_CREATE_OR_MOVED_TO) < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path.parent))
+        while not path.exists():
+            if not _readable(notices, None if deadline is None else deadline - monotonic()):
+                raise TimeoutError(f"there is still no {path}")
+            os.read(notices, 65536)
+    finally:
+        if notices >= 0:
+            os.close(notices)
 
 
 def await_death(pid: int, seconds: float) -> None:
-    """Return once the process is no more."""
+    """Return once the process is no more.
+
+    Args:
+        pid: The process.
+        seconds: How long to wait at the most.
+
+    Raises:
+        TimeoutError: It still runs then.
+    """
     try:
-        fd = os.pidfd_open(pid)
+        process = os.pidfd_open(pid)
     except ProcessLookupError:
         return
+    try:
+        if not _readable(process, seconds):
+            raise TimeoutError(f"process {pid} still runs")
+    finally:
+        os.close(process)
+
+
+def _readable(fd: int, seconds: float | None) -> bool:
+    """Whether the descriptor can be read within that time."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    ended = poll.poll(seconds * 1000)
-    os.close(fd)
-    assert ended, f"process {pid} still runs"
+    return bool(poll.poll(None if seconds is None else max(0.0, seconds) * 1000))
 
 
 def _chain(task: Task, kind: Kind, values: Mapping[str, bytes], left: int) -> tuple[Result, bytes]:
