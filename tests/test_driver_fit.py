@@ -64,6 +64,25 @@ def test_what_fulfils_its_contract_is_given_back() -> None:
     assert check(made) is made
 
 
+def test_an_ability_is_what_it_says() -> None:
+    """What has one of an ability's names only, or the name for something else than a method, has not the ability."""
+    for found in (variant(path=lambda self: "x"), variant(url="https://example.org")):
+        assert check(found) is found
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"url": lambda self, key: key}, r"cannot be called as url\(key, seconds\); see toil_core.job_store.HasUrls"),
+        ({"warm": classmethod(lambda kind, locator: None)}, r"cannot be called as warm\(locator, config\); see toil_core.job_store.CanWarm"),
+        ({"copy_from": lambda self, key, url: None}, r"cannot be called as copy_from\(key, url, listed\); see toil_core.job_store.CanCopy"),
+    ],
+)
+def test_a_method_of_an_ability_is_called_as_the_engine_calls_it(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(NoSuchDriver, match=rf"^job store 'odd' cannot be used: odd:Odd {says}$"):
+        check(variant(**changed))
+
+
 @pytest.mark.parametrize(
     ("found", "says"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from toil_core.errors import NoSuchDriver
@@ -32,25 +33,39 @@ def checked(kind: str, called: str, name: str, target: str, driver: Any) -> Any:
     Raises:
         NoSuchDriver: It lacks a method, or one cannot be called as the engine calls it.
     """
-    module, contract = _CONTRACTS[kind]
-    for fault in _faults(driver, getattr(import_module(module), contract), ["REST", "CONFIG"] if kind == "job_store" else ["CONFIG"]):
-        raise NoSuchDriver(f"{called} {name!r} cannot be used: {target} {fault}; see {module}.{contract}")
+    place, contract = _CONTRACTS[kind]
+    module = import_module(place)
+    for fault, says in _faults(driver, module, getattr(module, contract), ["REST", "CONFIG"] if kind == "job_store" else ["CONFIG"]):
+        raise NoSuchDriver(f"{called} {name!r} cannot be used: {target} {fault}; see {place}.{says.__name__}")
     return driver
 
 
-def _faults(driver: Any, contract: type, given: Sequence[str]) -> Iterator[str]:
+def _faults(driver: Any, module: ModuleType, contract: type, given: Sequence[str]) -> Iterator[tuple[str, type]]:
+    """What is wrong, and the class of the module that says what would be right."""
     if not callable(driver):
-        yield "is no class"
+        yield "is no class", contract
         return
     if isinstance(driver, type) and issubclass(driver, contract):
-        missing: Sequence[str] = sorted(getattr(driver, "__abstractmethods__", ()))
-        if missing:
-            yield f"has no {' and no '.join(missing)}"
-        for name in sorted(getattr(contract, "__abstractmethods__", ())):
-            if name not in missing and callable(own := getattr(driver, name)):
-                yield from _refused(name, own, getattr(contract, name))
+        if missing := sorted(getattr(driver, "__abstractmethods__", ())):
+            yield f"has no {' and no '.join(missing)}", contract
+        for promised in (contract, *_abilities(driver, module)):
+            for name in _methods(promised):
+                if name not in missing and callable(own := getattr(driver, name)):
+                    yield from ((fault, promised) for fault in _refused(name, own, getattr(promised, name)))
     if not _takes(driver, given):
-        yield f"cannot be made by {getattr(driver, '__name__', 'it')}({', '.join(given)})"
+        yield f"cannot be made by {getattr(driver, '__name__', 'it')}({', '.join(given)})", contract
+
+
+def _abilities(driver: type, module: ModuleType) -> list[type]:
+    """The optional abilities of a contract's module that a driver has, by the names of its methods."""
+    protocols = [each for each in vars(module).values() if getattr(each, "_is_protocol", False) and each.__module__ == module.__name__]
+    return [each for each in protocols if all(hasattr(driver, name) for name in _methods(each))]
+
+
+def _methods(promised: type) -> list[str]:
+    """What a contract's class asks for, or an ability's."""
+    abstract: frozenset[str] = getattr(promised, "__abstractmethods__", frozenset())
+    return sorted(abstract or (name for name in vars(promised) if not name.startswith("_")))
 
 
 def _refused(name: str, own: Callable[..., Any], theirs: Callable[..., Any]) -> Iterator[str]:
@@ -58,8 +73,9 @@ def _refused(name: str, own: Callable[..., Any], theirs: Callable[..., Any]) -> 
     parameters = [parameter for parameter in inspect.signature(theirs).parameters.values() if parameter.kind not in _BY_NAME]
     needed = [parameter for parameter in parameters if parameter.default is parameter.empty]
     for some in (needed, parameters):
-        if not _takes(own, [parameter.name for parameter in some]):
-            yield f"cannot be called as {name}({', '.join(parameter.name for parameter in some[1:])})"
+        names = [parameter.name for parameter in some]
+        if not _takes(own, names[1:] if inspect.ismethod(own) else names):  # a class method has its first argument
+            yield f"cannot be called as {name}({', '.join(names[1:])})"
             return
 
 
