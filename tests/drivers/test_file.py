@@ -30,7 +30,7 @@ from toil_core.errors import (
     Transient,
     UsageError,
 )
-from toil_core.job_store import JobStore
+from toil_core.job_store import CanSync, CanTidy, ChecksPlace, HasPaths, JobStore
 from toil_core.options import Config
 from toil_core.testing.job_store import JobStoreContract
 from toil_core.testing.needs import remount, small_disk, under_permissions
@@ -38,6 +38,8 @@ from toil_core.wire.names import staged_name
 
 
 class TestFileJobStore(JobStoreContract):
+    abilities = (CanSync, CanTidy, ChecksPlace, HasPaths)
+
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[JobStore]:
         yield FileJobStore(str(tmp_path / "store"), Config())

@@ -17,13 +17,15 @@ from toil_core.drivers.local_catalog import node_types
 from toil_core.drivers.local_options import LocalCloudOptions
 from toil_core.errors import BadOption, UsageError
 from toil_core.options import Config
-from toil_core.provisioner import NodeRequest, NodeType, Provisioner
+from toil_core.provisioner import HasClusters, HasInventory, HasNotices, HasTransport, NodeRequest, NodeType, Provisioner, SharesDisk
 from toil_core.provisioner_options import ClusterOptions
 from toil_core.testing.provisioner import ProvisionerContract
 from toil_core.worker import procfs
 
 
 class TestWithSsh(ProvisionerContract):
+    abilities = (HasClusters, HasInventory, HasNotices, HasTransport, SharesDisk)
+
     @pytest.fixture
     def open_provisioner(self, tmp_path: Path) -> Callable[[], Provisioner]:
         return lambda: LocalProvisioner(Config([LocalCloudOptions(folder=str(tmp_path / "cloud"))]))
@@ -40,6 +42,8 @@ class TestWithSsh(ProvisionerContract):
 
 
 class TestWithoutSsh(ProvisionerContract):
+    abilities = (HasClusters, HasInventory, HasNotices, HasTransport, SharesDisk)
+
     @pytest.fixture
     def open_provisioner(self, tmp_path: Path) -> Callable[[], Provisioner]:
         return lambda: LocalProvisioner(Config([LocalCloudOptions(folder=str(tmp_path / "cloud"), sshd="off")]))

@@ -12,7 +12,7 @@ from toil_core.errors import BadOption, CannotCopy
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
 from toil_core.provisioner import Node
-from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.sync_transport import CanForward, CanRsync, HasShell, SyncTransport, TransportOptions
 from toil_core.testing.needs import small_disk
 from toil_core.testing.runners import await_death
 from toil_core.testing.sync_transport import SyncTransportContract
@@ -31,6 +31,8 @@ with open_sync_transport("local", Config([TransportOptions(local_nodes=sys.argv[
 
 
 class TestLocalTransport(SyncTransportContract):
+    abilities = (CanForward, CanRsync, HasShell)
+
     @pytest.fixture
     def transport(self, tmp_path: Path) -> Iterator[SyncTransport]:
         with open_sync_transport("local", Config([TransportOptions(local_nodes=str(tmp_path / "nodes"))])) as transport:

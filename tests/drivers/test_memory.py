@@ -13,7 +13,7 @@ import pytest
 
 from toil_core.drivers.memory import MemoryJobStore
 from toil_core.errors import BadLocator, NoSuchJobStore, Transient
-from toil_core.job_store import JobStore
+from toil_core.job_store import HasWorkerLocator, JobStore
 from toil_core.options import Config
 from toil_core.testing.job_store import JobStoreContract
 
@@ -21,6 +21,8 @@ _names = (f"test-{number}" for number in itertools.count())
 
 
 class TestOwner(JobStoreContract):
+    abilities = (HasWorkerLocator,)
+
     @pytest.fixture
     def name(self) -> str:
         return next(_names)
@@ -35,6 +37,8 @@ class TestOwner(JobStoreContract):
 
 
 class TestClient(JobStoreContract):
+    abilities = (HasWorkerLocator,)
+
     @pytest.fixture
     def owner(self) -> Iterator[MemoryJobStore]:
         with MemoryJobStore(next(_names), Config()) as store:

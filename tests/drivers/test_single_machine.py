@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from toil_core.batch_system import BatchSystem
+from toil_core.batch_system import BatchSystem, CanInterrupt, HasCapacity
 from toil_core.drivers.single_machine import SingleMachine
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
@@ -13,6 +13,8 @@ from toil_core.testing.batch_system import BatchSystemContract
 
 
 class TestSingleMachine(BatchSystemContract):
+    abilities = (CanInterrupt, HasCapacity)
+
     @pytest.fixture
     def batch_system(self, tmp_path: Path) -> Iterator[BatchSystem]:
         root = tmp_path / "work"

@@ -11,13 +11,14 @@ from toil_core.drivers import ssh_verdicts
 from toil_core.errors import KeyRefused, Transient, Unreachable
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
-from toil_core.sync_transport import Place, TransportOptions
+from toil_core.sync_transport import CanForward, CanRsync, HasShell, Place, TransportOptions
 from toil_core.testing.ssh_cases import SshCases, SshContract
 from toil_core.testing.ssh_server import SshServer
 
 
 class TestSshTransport(SshContract):
     driver = "ssh"
+    abilities = (CanForward, CanRsync, HasShell)
 
 
 class TestSshHosts(SshCases):

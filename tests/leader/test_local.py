@@ -10,7 +10,7 @@ import pytest
 
 from tests.workflow.test_services import SMALL, layer, notes, see
 from toil_core import Job, job, run
-from toil_core.batch_system import BatchSystem, Request
+from toil_core.batch_system import BatchSystem, CanInterrupt, Request
 from toil_core.drivers.single_machine import SingleMachine
 from toil_core.leader.local import LocalJobs
 from toil_core.options import Config
@@ -19,6 +19,8 @@ from toil_core.testing.batch_system import BatchSystemContract
 
 class TestLocalJobs(BatchSystemContract):
     """They are run as any other jobs."""
+
+    abilities = (CanInterrupt,)
 
     @pytest.fixture
     def batch_system(self) -> Iterator[BatchSystem]:

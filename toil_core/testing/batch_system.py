@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count, pairwise
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 from zlib import crc32
 
 import pytest
@@ -22,6 +22,7 @@ from toil_core.job_store import JobStore
 from toil_core.options import Config
 from toil_core.plugins import open_job_store
 from toil_core.testing import runners
+from toil_core.testing.abilities import check_abilities
 from toil_core.testing.interrupts import InterruptCases
 from toil_core.testing.runners import await_death, body, kind
 from toil_core.wire import commits, keys, work
@@ -149,6 +150,8 @@ class BatchSystemContract(InterruptCases):
 
     seconds = 60.0
     """How long anything may take."""
+    abilities: ClassVar[Collection[type]] = ()
+    """The optional abilities that the driver is meant to have, `CanInterrupt` for example; cases of others are skipped where it has not these."""
 
     @pytest.fixture
     def batch_system(self) -> Iterator[BatchSystem]:
@@ -160,6 +163,9 @@ class BatchSystemContract(InterruptCases):
         """The batch system and a job store."""
         with batch_system:
             yield Run(batch_system, tmp_path, self.seconds)
+
+    def test_it_has_the_abilities_that_it_claims(self, run: Run) -> None:
+        check_abilities(run.system, self.abilities)
 
     # Commits
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import urllib.request
+from collections.abc import Collection
 from contextlib import suppress
+from typing import ClassVar
 
 import pytest
 
 from toil_core.errors import KeyExists, ToilError
 from toil_core.job_store import CanCopy, CanSync, CanTidy, HasPaths, HasUrls, HasWorkerLocator, JobStore
+from toil_core.testing.abilities import check_abilities
 
 SECONDS = 60.0
 """How long a case waits for others before it fails."""
@@ -17,6 +20,12 @@ SECONDS = 60.0
 
 class JobStoreAbilities:
     """What a store does that has more abilities than it must; each case skips itself where it has not this one."""
+
+    abilities: ClassVar[Collection[type]] = ()
+    """The optional abilities that the driver is meant to have, `HasPaths` for example; cases of others are skipped where it has not these."""
+
+    def test_it_has_the_abilities_that_it_claims(self, store: JobStore) -> None:
+        check_abilities(store, self.abilities)
 
     def test_paths_are_real(self, store: JobStore) -> None:
         if not isinstance(store, HasPaths):

@@ -10,7 +10,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import ClassVar
@@ -20,6 +20,7 @@ import pytest
 from toil_core.errors import UsageError
 from toil_core.provisioner import HasClusters, HasInventory, HasTransport, Node, NodeRequest, NodeType, Provisioner
 from toil_core.sync_transport import TransportOptions
+from toil_core.testing.abilities import check_abilities
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2kHO5c0aGZ3q0u0Xw1qB8m0J8Tj2cN3v9dGk6m3v1P toil-test"
 """A public key to which nobody has the private one."""
@@ -31,6 +32,8 @@ class ProvisionerContract:
 
     seconds: ClassVar[float] = 60.0
     """How long a machine may take to get an address, or to go."""
+    abilities: ClassVar[Collection[type]] = ()
+    """The optional abilities that the driver is meant to have, `HasInventory` for example; cases of others are skipped where it has not these."""
 
     @pytest.fixture
     def open_provisioner(self) -> Callable[[], Provisioner]:
@@ -75,6 +78,9 @@ class ProvisionerContract:
                 return nodes
             assert time.monotonic() < deadline, f"still {sorted(nodes.values(), key=lambda node: node.name)}"
             pause.wait(0.1)
+
+    def test_it_has_the_abilities_that_it_claims(self, provisioner: Provisioner) -> None:
+        check_abilities(provisioner, self.abilities)
 
     def test_the_catalog_tells_what_machines_have(self, provisioner: Provisioner) -> None:
         types = list(provisioner.catalog())

@@ -18,10 +18,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 from uuid import uuid4
 
 import pytest
@@ -29,6 +30,7 @@ import pytest
 from toil_core.errors import Transient
 from toil_core.provisioner import Node
 from toil_core.sync_transport import CanForward, CanRsync, HasShell, SyncTransport
+from toil_core.testing.abilities import check_abilities
 from toil_core.testing.copy_cases import CopyCases, tree
 from toil_core.testing.terminal import Streams, terminal
 from toil_core.worker import procfs
@@ -48,6 +50,8 @@ class SyncTransportContract(CopyCases):
 
     seconds = 60.0
     """How long anything may take."""
+    abilities: ClassVar[Collection[type]] = ()
+    """The optional abilities that the driver is meant to have, `HasShell` for example; cases of others are skipped where it has not these."""
 
     @pytest.fixture
     def transport(self) -> Iterator[SyncTransport]:
@@ -86,6 +90,9 @@ class SyncTransportContract(CopyCases):
     def _cleaned(self, transport: SyncTransport, node: Node, place: PurePosixPath) -> Iterator[None]:
         yield
         transport.run(node, ["rm", "-rf", "--", str(place), f"{place}-2"])
+
+    def test_it_has_the_abilities_that_it_claims(self, transport: SyncTransport) -> None:
+        check_abilities(transport, self.abilities)
 
     # Running
 

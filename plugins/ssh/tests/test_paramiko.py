@@ -16,7 +16,7 @@ from toil_core.errors import BadOption, CannotCopy, KeyRefused, Transient, Usage
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
 from toil_core.provisioner import Node
-from toil_core.sync_transport import SyncTransport, TransportOptions
+from toil_core.sync_transport import CanForward, HasShell, SyncTransport, TransportOptions
 from toil_core.testing.needs import need
 from toil_core.testing.ssh_cases import SshCases, SshContract
 from toil_core.testing.ssh_server import SshServer, make_key, missing
@@ -24,6 +24,7 @@ from toil_core.testing.ssh_server import SshServer, make_key, missing
 
 class TestParamikoTransport(SshContract):
     driver = "paramiko"
+    abilities = (CanForward, HasShell)
 
     def test_a_full_disk_here_is_told(self, transport: SyncTransport, node: Node, small: PurePosixPath, place: PurePosixPath) -> None:
         transport.run(node, ["sh", "-c", f"head -c 4000000 /dev/urandom >{place}"])

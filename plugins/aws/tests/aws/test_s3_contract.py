@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.servers import Server
-from toil_core.job_store import JobStore
+from toil_core.job_store import CanCopy, CanWarm, ChecksPlace, HasPace, HasUrls, JobStore
 from toil_core.options import Config
 from toil_core.testing.job_store import KEYS, JobStoreContract
 
 from toil_aws.job_store import S3JobStore
 
+ABILITIES = (CanCopy, CanWarm, ChecksPlace, HasPace, HasUrls)
+
 
 class TestRealServer(JobStoreContract):
+    abilities = ABILITIES
     large = 20 << 20
     keys = tuple(key for key in KEYS if "\\" not in key and all(len(part.encode()) < 256 for part in key.split("/")))
     """Its objects are entries of a file system, where `\\` is `/` and no name is longer than 255 bytes; Amazon has no such limits."""
@@ -51,6 +54,8 @@ class Serialised(S3JobStore):
 
 
 class TestFakeOfAmazon(JobStoreContract):
+    abilities = ABILITIES
+
     @pytest.fixture
     def store(self, fake: Server, name: str) -> Iterator[JobStore]:
         yield Serialised(f"us-west-2:{name}", Config())
