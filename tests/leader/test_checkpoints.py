@@ -211,6 +211,15 @@ def test_a_checkpoint_is_due_after_as_many_changes_as_the_graph_has_jobs(store: 
     assert not world.checkpoints.due(world.graph)
 
 
+def test_a_checkpoint_is_due_after_so_many_results_where_that_is_said() -> None:
+    graph = Graph(1, Policy(), Sizing())
+    checkpoints = Checkpoints(MemoryJobStore(next(_names), Config()), 1, 3)
+    checkpoints.changed(2)
+    assert not checkpoints.due(graph)
+    checkpoints.changed(1)
+    assert checkpoints.due(graph)
+
+
 @pytest.mark.parametrize(("jobs", "files", "due"), [(100, 1, True), (101, 1, False), (101, 2, True), (1, 0, False)])
 def test_a_checkpoint_is_due_when_it_frees_a_file_for_every_hundred_jobs(jobs: int, files: int, due: bool) -> None:
     graph = Graph(1, Policy(), Sizing())

@@ -9,13 +9,13 @@ import pytest
 from tests.leader.world import INITIAL, Plan, World, state_of
 from toil_core.batch_system import Reason, Requirement
 from toil_core.leader import graph as graphs
-from toil_core.leader import history, snapshot
+from toil_core.leader import growth, history, snapshot
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.moves import StopAsked, TimePassed, Wake
 from toil_core.leader.retries import Policy
 from toil_core.wire import keys
-from toil_core.wire.jobs import Failure, Kind
+from toil_core.wire.jobs import Failure, Kind, Ref
 
 
 def names(plans: Sequence[Plan]) -> list[str]:
@@ -81,6 +81,33 @@ def test_a_job_waits_for_all_its_predecessors() -> None:
     assert running(world) == {"shared"}
     finish(world, "shared")
     assert world.finish is not None and world.finish.outcome == "succeeded"
+
+
+def test_a_small_body_or_value_is_kept_also_where_it_lies_behind_a_large_one() -> None:
+    leaf = Plan("leaf", adds_children=[Plan("large", size=growth.INLINE), Plan("small")])
+    world = World(Plan("root", children=[leaf, Plan("user", needs=[leaf])]), carried=True)
+    finish(world, "root", "leaf")
+    jobs = {job.kind.name: job for job in world.graph.jobs.values()}
+    assert isinstance(jobs["large"].body, Ref)
+    assert jobs["small"].body == world.nodes[jobs["small"].id].body
+    assert jobs["leaf"].value == world.nodes[jobs["leaf"].id].value
+    assert world.run().outcome == "succeeded"
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, True), (1, False)])
+def test_bodies_and_values_are_kept_up_to_so_many_bytes(more: int, kept: bool) -> None:
+    leaf, added = Plan("leaf"), Plan("added")
+    leaf.adds_children.append(added)
+    world = World(Plan("root", children=[leaf, Plan("user", needs=[leaf])]), carried=True)
+    finish(world, "root")
+    request = request_of(world, "leaf")
+    job = world.open[request][0].job
+    leaf.size = growth.INLINE + more - len(f"value of {job} ")
+    added.size = growth.INLINE + more - len(f"body of {request}.{job}.0 ")
+    finish(world, "leaf")
+    (new,) = [each for each in world.graph.jobs.values() if each.kind.name == "added"]
+    assert len(world.nodes[new.id].body) == len(world.nodes[job].value) == growth.INLINE + more
+    assert isinstance(world.graph.jobs[job].value, bytes) is isinstance(new.body, bytes) is kept
 
 
 def test_what_a_body_adds_is_below_it() -> None:

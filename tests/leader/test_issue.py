@@ -240,4 +240,5 @@ def test_of_those_that_failed_before_none_is_forgotten() -> None:
         job = JobState(str(number), TINY, b"")
         job.stage, job.tries = READY, 1
         issuer.push(job)
+    assert issuer.waiting() == len(list(issuer.ready())) == 3, "each is held once"
     assert sizes(issuer) == [1, 1, 1]

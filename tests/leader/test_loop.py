@@ -267,6 +267,28 @@ def test_files_of_what_a_lost_batch_had_committed_stay(store: JobStore) -> None:
     assert [blob.key for blob in store.list(keys.FILES)] == files[:1]
 
 
+def test_files_of_what_a_lost_request_had_committed_stay_though_another_request_made_its_jobs(store: JobStore) -> None:
+    files: list[str] = []
+
+    def lost_half_way(machine: Machine, work: Work) -> None:
+        if len(work.tasks) < 2:
+            carried(machine, work)
+            return
+        machine.behaviour.clear()
+        files.extend(keys.attempt_files(work.request, task.job) + "made" for task in work.tasks)
+        for file in files:
+            store.create(file, b"x")
+        first = machine.make(work, 0, slice(0, len(work.tasks) - 1), final=False)
+        machine.keep(work, first)
+        machine.put(Update(work.request, State.COMMITTED, commit=first, number=0), Update(work.request, State.ENDED, Reason.NODE_LOST))
+
+    adders = [Plan("adder", adds_children=[Plan("leaf")]) for _ in range(500)]
+    machine = Machine(store, Plan("root", children=adders), {"leaf": [lost_half_way] * 500})
+    assert machine.run().outcome == "succeeded"
+    machine.checkpoints.write(machine.graph)
+    assert [blob.key for blob in store.list(keys.FILES)] == sorted(files[:-1])
+
+
 def test_files_of_an_attempt_that_was_dropped_and_killed_before_it_told_are_swept(store: JobStore) -> None:
     """They stayed for ever: no job of the request was known any more (found when the swarm's check of seed 5987 was read again)."""
     slow: list[Work] = []

@@ -50,7 +50,9 @@ def test_what_ran_out_of_memory_gets_more_of_it_up_to_the_machine() -> None:
     kind, policy = KIND, policy_of("--doubleMem", "--retry-count", "9")
     amounts = []
     for tries in range(3):
-        kind = judge(kind, tries, 0, Failure(Reason.OUT_OF_MEMORY, ""), policy).kind
+        verdict = judge(kind, tries, 0, Failure(Reason.OUT_OF_MEMORY, ""), policy)
+        assert verdict.again and verdict.charged and not verdict.delay
+        kind = verdict.kind
         amounts.append(kind.requirement.memory)
     assert amounts == [200, 300, 300]
     assert judge(KIND, 0, 0, Failure(Reason.OUT_OF_MEMORY, ""), policy_of("--max-memory", "150")).kind.requirement.memory == 150
@@ -62,6 +64,14 @@ def test_doubling_is_switched_on_and_off_as_users_of_the_reference_do(typed: lis
     assert judge(KIND, 0, 0, Failure(Reason.OUT_OF_MEMORY, ""), policy).kind.requirement.memory == memory
     with pytest.raises(BadOption, match="--doubleMem"):
         policy_of("--doubleMem=perhaps")
+
+
+@pytest.mark.parametrize("reason", [Reason.FAILED, Reason.OUT_OF_MEMORY, Reason.OVER_TIME, Reason.OUT_OF_DISK, Reason.KILLED])
+def test_what_ends_by_its_own_doing_uses_up_a_try_each_time(reason: Reason) -> None:
+    policy = policy_of("--retry-count", "1")
+    first, last = judge(KIND, 0, 0, Failure(reason, ""), policy), judge(KIND, 1, 0, Failure(reason, ""), policy)
+    assert first.again and first.charged and first.left == 1
+    assert not last.again and last.charged and not last.left
 
 
 def test_factors_never_take_anything_away() -> None:

@@ -296,6 +296,23 @@ def test_services_start_anew_with_their_parent() -> None:
     assert outcome(world) == "succeeded"
 
 
+def test_a_service_without_leave_to_start_waits_for_its_parent_when_that_fails_meanwhile() -> None:
+    world = World(
+        Plan("root", children=[Plan("one", services=[service("other")], children=[Plan("x")]), Plan("two", services=[service("db", service("web"))])]),
+        limits=Limits(services=2), policy=QUICK,
+    )  # fmt: skip
+    finish(world, "root", "one", "two")
+    up(world, "other", "db")
+    assert running(world) == {"other", "db", "x"}, "a third one may not start"
+    world.end_service(request_of(world, "db"), Failure(Reason.FAILED, "crashed"))
+    assert running(world) == {"other", "db", "x"}, "without it the one after it cannot run"
+    up(world, "db")
+    finish(world, "x")
+    stop(world, "other")
+    assert running(world) == {"db", "web"}
+    assert world.run().outcome == "succeeded"
+
+
 def test_what_goes_wrong_while_stopping_is_told_and_no_failure() -> None:
     world = World(served(service("db")))
     finish(world, "root")

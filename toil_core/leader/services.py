@@ -65,7 +65,7 @@ class Service:
         children: Those that start after it.
         phase: Where it is.
         known: Whether it was ever up, so that its value is known.
-        request: Its open request; empty when there is none.
+        request: The last request that it went out in; empty when it never did.
         leaving: Whether it is to stop.
         again: Whether it is to start again once it has stopped.
         failure: How its attempt ended, when that was not in good order.
@@ -273,7 +273,6 @@ class Services:
             told: Whether one did.
         """
         service = self.requests.pop(request)
-        service.request = ""
         failed = service.failure if told else failure
         if service.leaving:
             if failed is not None and (failed.reason is not Reason.CANCELLED or failed.message != failed.reason.value):  # late
@@ -330,7 +329,7 @@ class Services:
             self._retire(service)
         for crew in list(self.crews.values()):
             for service in [service for service in crew.services if service.phase is not OVER]:
-                service.phase, service.request = IDLE, ""
+                service.phase = IDLE
                 service.leaving = service.again = False
                 job = service.job
                 job.tries = job.losses = 0

@@ -421,7 +421,7 @@ def _count(graph: Graph, jobs: Sequence[JobState], parts: Sequence[tuple[int, Pa
                 need.value_waiters.append(job)
         promised.update(*part.value_needs.values())
     for job in [jobs[number] for number in sorted(promised)]:
-        if job.value_waiters and job.resolved:  # those that wait for values that promise nothing do not wait
+        if job.resolved:  # those that wait for values that promise nothing do not wait
             graph.resolved(job)
 
 
