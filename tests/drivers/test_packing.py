@@ -3,7 +3,8 @@ from __future__ import annotations
 from itertools import count
 
 from toil_core.batch_system import Accelerator, Request, Requirement
-from toil_core.drivers.packing import PATIENCE, Packing
+from toil_core.drivers.packing import Packing
+from toil_core.waiting_line import PATIENCE
 
 _ids = count()
 

@@ -25,14 +25,14 @@ from distributed import Worker
 from distributed.comm import get_address_host
 from distributed.diagnostics.plugin import WorkerPlugin
 from toil_core.batch_system import Reason, Requirement, State, Update
+from toil_core.devices import Devices
 from toil_core.errors import BadOption
 from toil_core.options import Config
+from toil_core.room import NOTHING
 from toil_core.worker_host import WorkerHost, decode_work, machine_offer
 
 from toil_dask import messages
-from toil_dask.devices import Devices
 from toil_dask.messages import Hello, Join, News, Notice, Order, Others, Wish
-from toil_dask.placement import NOTHING
 
 PLUGIN = "toil"
 CARRIED = 16 * 1024

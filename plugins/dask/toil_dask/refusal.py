@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toil_core.batch_system import Accelerator, Requirement
+from toil_core.devices import Devices
+from toil_core.room import Room
 from toil_core.sizes import cores, rounded_size
-
-from toil_dask.devices import Devices
 
 
 def refusal(needed: Requirement, offers: Sequence[Requirement]) -> str:
@@ -64,17 +64,11 @@ class Largest:
 
 
 def _fits(needed: Requirement, offer: Requirement) -> bool:
-    return (
-        round(needed.cores * 1000) <= round(offer.cores * 1000)
-        and needed.memory <= offer.memory
-        and needed.disk <= offer.disk
-        and (needed.preemptible or not offer.preemptible)
-        and _has_devices(needed, offer)
-    )
+    return (needed.preemptible or not offer.preemptible) and Room(offer).fits(needed)
 
 
 def _has_devices(needed: Requirement, offer: Requirement) -> bool:
-    return not needed.accelerators or Devices(offer.accelerators).find(needed.accelerators, of_all=True) is not None
+    return not needed.accelerators or Devices(offer.accelerators).find(needed.accelerators, ()) is not None
 
 
 def _words(wanted: Accelerator) -> str:

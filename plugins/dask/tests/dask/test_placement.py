@@ -2,16 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from toil_core.batch_system import Accelerator, Request, Requirement
+from toil_core.room import NOTHING
+from toil_core.waiting_line import PATIENCE
 
-from toil_dask.devices import Devices
-from toil_dask.placement import NOTHING, PATIENCE, Placement
+from toil_dask.placement import Placement
 from toil_dask.refusal import refusal
 from toil_dask.worker import UNIT, needs
 
@@ -186,7 +186,8 @@ def test_a_large_request_is_not_passed_by_for_ever() -> None:
 )
 def test_whatever_can_have_a_turn_gets_it_and_whoever_else_waits_keeps_nobody(nodes: list[int], wanted: list[tuple[int, bool]]) -> None:
     """Small requests come for ever, each as one ends; what lasts does not end before them."""
-    placement, names, patience = Placement(), ids(), 3
+    patience = 3
+    placement, names = Placement(patience), ids()
     for number, cores in enumerate(nodes):
         placement.join(f"node{number}", Requirement(cores))
     every = {(new := request(next(names), cores, lasting=lasting)).id: new for cores, lasting in wanted}
@@ -194,19 +195,18 @@ def test_whatever_can_have_a_turn_gets_it_and_whoever_else_waits_keeps_nobody(no
         placement.add(new)
     running: list[str] = []
     lasts = dict.fromkeys(placement.loads(), 0.0)
-    with mock.patch("toil_dask.placement.PATIENCE", patience):
-        for _ in range(2 * (patience + sum(nodes)) * (len(wanted) + 1)):
-            placement.add(small := request(next(names)))
-            every[small.id] = small
-            for id, node in started(placement).items():
-                if every[id].lasting:
-                    lasts[node] += every[id].requirement.cores
-                else:
-                    running.append(id)
-            if not running:
-                assert all(lasts[f"node{number}"] == cores for number, cores in enumerate(nodes)), "there is room beside what lasts"
-                break
-            placement.end(running.pop(0))
+    for _ in range(2 * (patience + sum(nodes)) * (len(wanted) + 1)):
+        placement.add(small := request(next(names)))
+        every[small.id] = small
+        for id, node in started(placement).items():
+            if every[id].lasting:
+                lasts[node] += every[id].requirement.cores
+            else:
+                running.append(id)
+        if not running:
+            assert all(lasts[f"node{number}"] == cores for number, cores in enumerate(nodes)), "there is room beside what lasts"
+            break
+        placement.end(running.pop(0))
     room = max(cores - lasts[f"node{number}"] for number, cores in enumerate(nodes))
     for waiting in placement.waiting():
         assert waiting.requirement.cores > room or waiting.id not in list(every)[: len(wanted)], "one that can have a turn waits for ever"
@@ -324,17 +324,6 @@ def test_what_fits_no_present_node_is_known() -> None:
     assert placement.misfits().keys() == {"1-1"}
     placement.remove("1-1")
     assert placement.misfits() == {}
-
-
-def test_devices_are_lent_once() -> None:
-    devices = Devices([GPU, FPGA])
-    assert devices.find([Accelerator(1, "fpga"), Accelerator(2, "gpu")]) == (2, 0, 1)
-    devices.take([0])
-    assert devices.find([Accelerator(2)]) is None
-    assert devices.find([Accelerator(2)], of_all=True) == (0, 1)
-    assert devices.find([Accelerator(1)]) == (1,)
-    devices.give_back([0])
-    assert devices.find([Accelerator(2)]) == (0, 1)
 
 
 @settings(deadline=None)

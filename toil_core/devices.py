@@ -1,14 +1,14 @@
-"""Which of a node's accelerators a request gets. Pure."""
+"""Which of a machine's accelerators a request gets. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from toil_core.batch_system import Accelerator
 
 
 class Devices:
-    """A node's accelerators, numbered from 0 in the order of the offer.
+    """A machine's accelerators, numbered from 0 in the order of the offer.
 
     Args:
         offered: What there is.
@@ -16,16 +16,17 @@ class Devices:
 
     def __init__(self, offered: Iterable[Accelerator]) -> None:
         self._kinds = [one for one in offered for _ in range(one.count)]
-        self._free = set(range(len(self._kinds)))
+        self._taken: set[int] = set()
 
-    def find(self, wanted: Sequence[Accelerator], *, of_all: bool = False) -> tuple[int, ...] | None:
+    def find(self, wanted: Sequence[Accelerator], taken: Collection[int] | None = None) -> tuple[int, ...] | None:
         """The numbers of free devices that do; None when there are not enough.
 
         Args:
             wanted: What is asked for, all of it at once.
-            of_all: Whether devices in use count too.
+            taken: Devices that are not free; those in use if not given.
         """
-        left = sorted(range(len(self._kinds)) if of_all else self._free)
+        not_free = self._taken if taken is None else taken
+        left = [number for number in range(len(self._kinds)) if number not in not_free]
         found: list[int] = []
         for one in wanted:
             fitting = [number for number in left if does(self._kinds[number], one)][: one.count]
@@ -37,11 +38,11 @@ class Devices:
 
     def take(self, numbers: Iterable[int]) -> None:
         """These are in use."""
-        self._free.difference_update(numbers)
+        self._taken.update(numbers)
 
     def give_back(self, numbers: Iterable[int]) -> None:
         """These are free again."""
-        self._free.update(numbers)
+        self._taken.difference_update(numbers)
 
 
 def does(offered: Accelerator, wanted: Accelerator) -> bool:
