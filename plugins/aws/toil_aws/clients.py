@@ -10,6 +10,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import UNSIGNED
@@ -127,7 +128,7 @@ def warm(options: AwsOptions, region: str) -> None:
 def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
     server = endpoint(options)
     tuning = Tuning(
-        retries={"mode": "standard", "total_max_attempts": max(1, options.attempts)},
+        retries={"mode": "standard", "total_max_attempts": options.attempts},
         max_pool_connections=max(32, 2 * options.transfers),
         connect_timeout=10,
         read_timeout=_ANSWER_SECONDS,
@@ -140,4 +141,14 @@ def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
     with translated(server or "S3", profile=options.profile), readable():
         if region and server is None and (wrong := no_region(region, maker)):
             raise UsageError(wrong)
-        return maker.client("s3", region_name=region, endpoint_url=server, config=tuning)  # type: ignore[no-any-return]
+        client: S3Client = maker.client("s3", region_name=region, endpoint_url=server, config=tuning)
+    for operation in ("GetObject", "HeadObject", "PutObject"):
+        client.meta.events.register(f"after-call.s3.{operation}", _check_answer)
+    return client
+
+
+def _check_answer(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+    """Refuse what answers and is no server of S3: a web server, or what stands between this machine and all others."""
+    if http_response.status_code < 300 and "ETag" not in parsed:
+        url = urlsplit(http_response.url)
+        raise UsageError(f"what answers at {url.scheme}://{url.netloc} is no server of S3; check --aws-endpoint-url and AWS_ENDPOINT_URL, and what is between")

@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 from toil_core.checks import Check
 from toil_core.errors import ToilError, UsageError
 
 from toil_aws import clients
 from toil_aws.bucket import only_tls
-from toil_aws.errors import TRIED, action, code_of, login, one_line, refused, renewed, skewed, status_of, verdict
+from toil_aws.errors import SDK, TRIED, action, code_of, login, one_line, refused, renewed, skewed, status_of, verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from toil_core.options import Config
 
-_SDK = (ClientError, BotoCoreError, HTTPClientError)
 _WAYS = {
     "env": "the environment's variables", "shared-credentials-file": "~/.aws/credentials", "config-file": "~/.aws/config", "sso": "single sign-on",
     "assume-role": "an assumed role", "assume-role-with-web-identity": "a web identity", "container-role": "the container's role",
     "iam-role": "the instance's role", "custom-process": "a program that ~/.aws/config names", "login": "`aws login`",
 }  # fmt: skip
 _ABSENT = "toil-doctor-asks-for-nothing"
+_NEEDED = {"CreateBucket", "PutObject", "GetObject", "ListObjectsV2", "DeleteObject"}
 _SKEW = 60.0
 
 
@@ -48,7 +48,7 @@ def checks(regions: Sequence[str], config: Config) -> Iterator[Check]:
     except UsageError as error:
         yield Check("aws credentials", "error", f"there are none; {error}", "run `aws configure` or `aws sso login`, or set the variables")
         return
-    except _SDK as error:
+    except SDK as error:
         yield Check("aws credentials", "error", f"they cannot be used: {one_line(error)}", f"run {login(options.profile)}, or set the variables anew")
         return
     yield Check("aws credentials", "ok", f"found in {_WAYS.get(credentials.method, credentials.method)}; key {credentials.access_key[:4]}...")
@@ -93,7 +93,7 @@ def _identity(session: Any, region: str, options: AwsOptions) -> Check | None:
     """Who AWS says that we are; None where another server stands for it that has no such service."""
     try:
         found = session.client("sts", region_name=region).get_caller_identity()
-    except _SDK as error:
+    except SDK as error:
         if clients.endpoint(options):
             return None
         return Check("aws identity", "error", str(verdict(error, "AWS", profile=options.profile)))
@@ -111,7 +111,7 @@ def _clock(client: S3Client) -> Iterator[Check]:
         seen.update(error.response["ResponseMetadata"].get("HTTPHeaders", {}))
         if skewed(error):
             seen["skewed"] = "yes"
-    except (BotoCoreError, HTTPClientError) as error:
+    except SDK as error:
         raise verdict(error, "S3") from error
     date = {name.lower(): value for name, value in seen.items()}.get("date")
     if date:
@@ -159,7 +159,7 @@ def _permissions(client: S3Client) -> Iterator[Check]:
     missing, odd, made = [], [], False
     try:
         for operation, attempt in tries:
-            code = _tried(attempt)
+            code = _tried(attempt, needed=operation in _NEEDED)
             made = made or (operation == "CreateBucket" and not code)
             if code == "denied":
                 missing.append(action(operation))
@@ -185,16 +185,16 @@ def _permissions(client: S3Client) -> Iterator[Check]:
         yield Check("aws permissions", "ok", f"all that a job store in {region} needs")
 
 
-def _tried(attempt: Callable[[], Any]) -> str:
-    """Empty when it went well; `denied`; or the error's code."""
+def _tried(attempt: Callable[[], Any], *, needed: bool = False) -> str:
+    """Empty when it went well, or is something that the server has not and that is not needed; `denied`; or the error's code."""
     try:
         attempt()
     except ClientError as error:
-        if code_of(error) in ("NotImplemented", "MethodNotAllowed") or status_of(error) == 501:
+        if not needed and (code_of(error) in ("NotImplemented", "MethodNotAllowed") or status_of(error) == 501):
             return ""
         if refused(error) or skewed(error):
             raise verdict(error, "S3") from error
         return "denied" if status_of(error) == 403 else code_of(error) or str(status_of(error))
-    except (BotoCoreError, HTTPClientError) as error:
+    except SDK as error:
         raise verdict(error, "S3") from error
     return ""

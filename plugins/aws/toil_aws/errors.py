@@ -21,10 +21,12 @@ TRIED = (
 )
 HOW = "run `aws configure` or `aws sso login`, or set the variables; `toil doctor aws:REGION:NAME` tells more"
 
+SDK = (sdk.ClientError, sdk.BotoCoreError, sdk.HTTPClientError, ResponseParserError)
+"""What the SDK raises when a request does not succeed."""
 _NO_CREDENTIALS = (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.CredentialRetrievalError, sdk.ProfileNotFound, sdk.ConfigParseError)  # fmt: skip
 _PASSES = (
     sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.FlexibleChecksumError,
-    ResponseParserError, sdk.MetadataRetrievalError,
+    sdk.MetadataRetrievalError,
 )  # fmt: skip
 _REFUSED_SKEW = 15 * 60.0
 _REFUSED = {
@@ -106,6 +108,8 @@ def verdict(error: Exception, where: str, key: str = "", region: str = "", profi
         return Transient(f"{where}: {one_line(error)}; check the network, the spelling of the region, and --aws-endpoint-url where it is given")
     if isinstance(error, sdk.EndpointProviderError):
         return UsageError(f"{where}: {one_line(error)}; check --aws-endpoint-url and AWS_ENDPOINT_URL, and the region")
+    if isinstance(error, ResponseParserError):
+        return Transient(f"{where}: the answer is not one of S3's; is that a server of S3? Check --aws-endpoint-url and AWS_ENDPOINT_URL, and what is between")
     if isinstance(error, _PASSES):
         return Transient(f"{where}: {one_line(error)}")
     if isinstance(error, sdk.ParamValidationError | sdk.InvalidEndpointConfigurationError | sdk.NoRegionError | ValueError):
@@ -134,6 +138,8 @@ def url_verdict(error: Exception, url: str, profile: str | None, *, writing: boo
             verb = "write" if writing else "read"
             hint = "" if writing else ", and --aws-request-payer if its readers pay"
             return BadLocator(f"{url}: AWS does not let you {verb} it; check the spelling, your permissions{hint}")
+        if status_of(error) == 400 and error.operation_name in ("GetObject", "HeadObject") and not refused(error):
+            return BadLocator(f"{url}: S3 does not give it ({code_of(error)}): it is encrypted with a key of its owner, the credentials have expired, or no object can have such a name")
     if isinstance(error, sdk.ParamValidationError):
         return no_bucket(url)  # the SDK checks nothing else of what a URL says
     found = verdict(error, url, profile=profile)
@@ -156,7 +162,7 @@ def translated(where: str, key: str = "", region: str = "", profile: str | None 
     try:
         with renewed():
             yield
-    except (sdk.ClientError, sdk.BotoCoreError, sdk.HTTPClientError) as error:
+    except SDK as error:
         raise verdict(error, where, key, region, profile) from error
 
 

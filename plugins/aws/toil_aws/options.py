@@ -98,7 +98,7 @@ class AwsOptions:
     )
     part_size: int = option(8 << 20, "Blobs larger than this move in parts, several at a time.", parse=parse_part)
     transfers: int = option(10, "How many parts of a blob move at a time.", parse=parse_several)
-    attempts: int = option(6, "How often the SDK tries a request, with growing pauses, before the engine waits on its own.")
+    attempts: int = option(6, "How often the SDK tries a request, with growing pauses, before the engine waits on its own.", parse=parse_several)
 
 
 GROUP = Group("aws", AwsOptions, prefix="aws")

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 from toil_core.errors import StoreError, ToilError, Transient
 from urllib3.exceptions import HTTPError
 
-from toil_aws.errors import renewed
+from toil_aws.errors import SDK, renewed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 Verdict = Callable[[Exception], ToilError]
 
-_FAILURES = (ClientError, BotoCoreError, HTTPClientError, HTTPError, OSError)
+_FAILURES = (*SDK, HTTPError, OSError)
 _TRIES = 6
 _BUFFER = 1 << 18
 _PIECE = 1 << 18

@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 from toil_core.errors import BadLocator, ToilError, Transient
 from toil_core.job_store import Listed
 
 from toil_aws import clients, reader, transfer
-from toil_aws.errors import code_of, no_bucket, no_object, status_of, url_verdict, verdict
+from toil_aws.errors import SDK, code_of, no_bucket, no_object, status_of, url_verdict, verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CopySourceTypeDef
     from toil_core.options import Config
 
-_SDK = (ClientError, BotoCoreError, HTTPClientError, Boto3Error)
+_SDK = (*SDK, Boto3Error)
 _AT_ONCE = 256 << 20
 """Larger objects are copied in parts of this size, several at a time; S3 copies at most 5 GiB at once."""
 _SPOOLED = 16 << 20
@@ -306,7 +306,7 @@ def _region_of(client: S3Client, bucket: str, options: AwsOptions) -> str | None
         if code_of(error) == "NoSuchBucket" or status_of(error) == 404:
             return None  # the request that follows says so in its own words
         return error.response["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region")
-    except (BotoCoreError, HTTPClientError) as error:
+    except _SDK as error:
         raise url_verdict(error, f"s3://{bucket}", options.profile) from error
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from tests.proxy import Asked, Fault, Proxy, proxy_to
@@ -142,6 +145,22 @@ def test_without_a_bucket_nothing_is_said_to_be_permitted(proxy: Proxy, capsys: 
     proxy.fault = lambda asked: Fault.INTERNAL_ERROR
     _, checks = doctor(capsys, "--aws-region", "us-west-2", "--aws-attempts", "1")
     assert checks["aws permissions"]["found"] == "they cannot be told without a bucket; s3:CreateBucket: InternalError"
+
+
+def test_a_server_that_makes_no_buckets_permits_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "x")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        try:
+            _, checks = doctor(capsys, "--aws-region", "us-west-2", "--aws-attempts", "1")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert checks["aws permissions"]["found"] == "they cannot be told without a bucket; s3:CreateBucket: 501"
 
 
 def test_a_clock_that_is_wrong_is_told(fake: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -25,11 +27,30 @@ class Nothing(BaseHTTPRequestHandler):
         pass
 
 
+class Anything(Nothing):
+    """A web server that has everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(b"<html>")
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3JobStore]:
+    with answered_by(Nothing, monkeypatch) as store:
+        yield store
+
+
+@contextmanager
+def answered_by(handler: type[Nothing], monkeypatch: pytest.MonkeyPatch) -> Iterator[S3JobStore]:
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         monkeypatch.setenv(f"AWS_{name}", "x")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
@@ -45,6 +66,20 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3JobStore]:
 def test_a_web_server_is_told_from_an_empty_bucket(store: S3JobStore) -> None:
     with pytest.raises(UsageError, match="bucket.*a server of S3.*aws-endpoint-url"):
         list(store.list(""))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.prepare(),
+        lambda store: store.read("a"),
+        lambda store: store.stat("a"),
+    ],
+    ids=["prepare", "read", "stat"],
+)
+def test_a_server_that_has_everything_is_no_job_store(ask: Callable[[S3JobStore], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with answered_by(Anything, monkeypatch) as store, pytest.raises(UsageError, match="127.0.0.1:[0-9]+ is no server of S3; check --aws-endpoint-url"):
+        ask(store)
 
 
 def test_a_blob_is_just_not_there(store: S3JobStore) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toil_core.errors import BadOption
@@ -26,6 +29,15 @@ def test_a_server_has_no_password_in_its_url() -> None:
 def test_so_many_parts_at_a_time(text: str) -> None:
     with pytest.raises(BadOption, match="from 1 to 1000"):
         options.parse_several(text)
+
+
+def test_the_sdk_tries_at_least_once() -> None:
+    with pytest.raises(BadOption, match="from 1 to 1000"):
+        field_of("attempts")("0")
+
+
+def field_of(name: str) -> Callable[[str], Any]:
+    return next(field.metadata["parse"] for field in fields(options.AwsOptions) if field.name == name)  # type: ignore[no-any-return]
 
 
 def test_what_is_right() -> None:

@@ -90,6 +90,12 @@ def test_errors_name_the_url_and_what_to_do(bucket: str) -> None:
         assert url in str(raised.value)
 
 
+def test_an_object_with_a_key_of_its_owner_is_told(bucket: str, s3: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="locked", Body=b"x", SSECustomerAlgorithm="AES256", SSECustomerKey=bytes(32))
+    with pytest.raises(BadLocator, match="s3://.*/locked: S3 does not give it .*encrypted with a key of its owner"):
+        open_url(f"s3://{bucket}/locked", "rb", Config())
+
+
 def test_where_nothing_can_be_written(real: Server) -> None:
     for bucket in ("NO-SUCH-BUCKET", "no such bucket"):
         out = open_url(f"s3://{bucket}/k", "wb", Config())
