@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 from typing import Any
 
 import msgspec
 
 from toil_core.testing.sim.chance import Fault
 from toil_core.testing.sim.conditions import Conditions
-from toil_core.testing.sim.program import Plan, Program
+from toil_core.testing.sim.program import Facts, Plan, Program
 from toil_core.testing.sim.scenarios import named
 from toil_core.testing.sim.world import World
 
-EDGES = ("children", "follow_ons", "services", "needs", "promises", "adds_children", "adds_follow_ons", "adds_services", "reads", "deletes")
-"""What a job says of other jobs."""
-FACTS = tuple(each.name for each in fields(Plan) if each.name not in ("name", *EDGES))
+FACTS = tuple(each for each in Facts.__struct_fields__ if each != "name")
 """What a job says of itself, beside its name."""
+EDGES = tuple(each for each in Plan.__struct_fields__ if each not in Facts.__struct_fields__)
+"""What a job says of other jobs."""
+PLAIN = {each.name: each.default for each in msgspec.structs.fields(Facts)}
+"""What is said of a job of which nothing is said."""
 
 
-class Job(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Job(Facts, frozen=True, omit_defaults=True, forbid_unknown_fields=True):  # type: ignore[misc]  # it is no dataclass, which could not be frozen here
     """A plan with the names of others in their place; `Plan` tells what each of these is."""
 
-    name: str
-    shape: str = ""
     children: tuple[str, ...] = ()
     follow_ons: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
@@ -33,22 +32,10 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     adds_children: tuple[str, ...] = ()
     adds_follow_ons: tuple[str, ...] = ()
     adds_services: tuple[str, ...] = ()
-    size: int = 0
-    seconds: float = 1.0
-    cores: float = 1.0
-    isolated: bool = True
-    service: bool = False
-    checkpoint: bool = False
-    tries: int | None = None
-    fails: int = 0
-    writes: bool = False
     reads: tuple[str, ...] = ()
     deletes: tuple[str, ...] = ()
-    temporary: bool = False
 
 
-PLAIN = {each.name: each.default for each in msgspec.structs.fields(Job)}
-"""What is said of a job of which nothing is said."""
 Jobs = tuple[Job, ...]
 """A whole workflow; the first job is its root."""
 
@@ -57,7 +44,7 @@ def jobs_of(program: Program) -> Jobs:
     """A workflow as plain data."""
 
     def job(plan: Plan) -> Job:
-        said: dict[str, Any] = {fact: value for fact in FACTS if (value := getattr(plan, fact)) != PLAIN[fact]}
+        said: dict[str, Any] = {fact: getattr(plan, fact) for fact in FACTS}
         said |= {edge: tuple(each.name for each in getattr(plan, edge)) for edge in EDGES}
         return Job(plan.name, **said)
 

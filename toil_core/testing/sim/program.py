@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
@@ -15,21 +14,12 @@ from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Kind, NewJob, Result
 
 
-@dataclass(eq=False)
-class Plan:
-    """What a job does when it runs.
+class Facts(msgspec.Struct):
+    """What a job is by itself.
 
     Args:
-        name: What tells it from all other plans of the program.
+        name: What tells it from all other jobs of the program.
         shape: What the engine takes for the job's name: jobs of one shape may travel together. Its own name if not given.
-        children: Jobs that the same body, or the user's program, made with it: its children.
-        follow_ons: The same, its follow-ons.
-        services: Services that start after this service.
-        needs: Jobs whose values its arguments promise.
-        promises: Jobs whose values its own value promises.
-        adds_children: Children that its body adds.
-        adds_follow_ons: Follow-ons that its body adds.
-        adds_services: Services that its body adds.
         size: Bytes that its body and its value are larger by.
         seconds: How long it runs.
         cores: How many cores it needs; a service needs next to none.
@@ -39,21 +29,11 @@ class Plan:
         tries: How many attempts it gets for its own errors; None for the run's default.
         fails: How many of its attempts fail, the first ones in every epoch.
         writes: Whether it writes a file, and tells of it in its value.
-        reads: Jobs whose files it reads; they are among its needs.
-        deletes: Jobs whose files it deletes; they are among its needs.
         temporary: Whether its file is to go when nobody needs it any more.
     """
 
     name: str
     shape: str = ""
-    children: list[Plan] = field(default_factory=list)
-    follow_ons: list[Plan] = field(default_factory=list)
-    services: list[Plan] = field(default_factory=list)
-    needs: list[Plan] = field(default_factory=list)
-    promises: list[Plan] = field(default_factory=list)
-    adds_children: list[Plan] = field(default_factory=list)
-    adds_follow_ons: list[Plan] = field(default_factory=list)
-    adds_services: list[Plan] = field(default_factory=list)
     size: int = 0
     seconds: float = 1.0
     cores: float = 1.0
@@ -63,9 +43,35 @@ class Plan:
     tries: int | None = None
     fails: int = 0
     writes: bool = False
-    reads: list[Plan] = field(default_factory=list)
-    deletes: list[Plan] = field(default_factory=list)
     temporary: bool = False
+
+
+class Plan(Facts, eq=False):
+    """What a job does when it runs, with the jobs that it has to do with.
+
+    Args:
+        children: Jobs that the same body, or the user's program, made with it: its children.
+        follow_ons: The same, its follow-ons.
+        services: Services that start after this service.
+        needs: Jobs whose values its arguments promise.
+        promises: Jobs whose values its own value promises.
+        adds_children: Children that its body adds.
+        adds_follow_ons: Follow-ons that its body adds.
+        adds_services: Services that its body adds.
+        reads: Jobs whose files it reads; they are among its needs.
+        deletes: Jobs whose files it deletes; they are among its needs.
+    """
+
+    children: list[Plan] = []
+    follow_ons: list[Plan] = []
+    services: list[Plan] = []
+    needs: list[Plan] = []
+    promises: list[Plan] = []
+    adds_children: list[Plan] = []
+    adds_follow_ons: list[Plan] = []
+    adds_services: list[Plan] = []
+    reads: list[Plan] = []
+    deletes: list[Plan] = []
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
