@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from toil_core.wire.names import abandoned, staged_name
+from toil_core.staged_names import abandoned, staged_name
 
 
 def test_names_are_different_and_live_as_long_as_their_maker() -> None:
@@ -17,13 +17,13 @@ def test_names_are_different_and_live_as_long_as_their_maker() -> None:
 
 
 def test_names_of_a_process_that_ended_are_abandoned() -> None:
-    code = "from toil_core.wire.names import staged_name; print(staged_name())"
+    code = "from toil_core.staged_names import staged_name; print(staged_name())"
     name = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     assert abandoned(name) is True
 
 
 def test_names_of_a_process_that_nobody_buried_are_abandoned() -> None:
-    code = "from toil_core.wire.names import staged_name; print(staged_name())"
+    code = "from toil_core.staged_names import staged_name; print(staged_name())"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         name = process.stdout.readline().strip()

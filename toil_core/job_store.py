@@ -158,8 +158,8 @@ class HasPaths(Protocol):
     def staging(self) -> Path:
         """A folder on the same file system as the blobs, for files that will be adopted.
 
-        It is shared: name files there by `toil_core.wire.names.staged_name()`, so that what a
-        killed process left is removed by the next `prepare` or `tidy`.
+        It is shared: files there have names of `toil_core.staged_names`, by which the store's next `prepare` or `tidy` tells
+        what a killed process left.
         """
         ...
 

@@ -32,9 +32,9 @@ from toil_core.errors import (
 )
 from toil_core.job_store import CanSync, CanTidy, ChecksPlace, HasPaths, JobStore
 from toil_core.options import Config
+from toil_core.staged_names import staged_name
 from toil_core.testing.job_store import JobStoreContract
 from toil_core.testing.needs import remount, small_disk, under_permissions
-from toil_core.wire.names import staged_name
 
 
 class TestFileJobStore(JobStoreContract):

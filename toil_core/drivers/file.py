@@ -32,7 +32,7 @@ from toil_core.errors import (
     UsageError,
 )
 from toil_core.job_store import PIECE, Blob, JobStore
-from toil_core.wire.names import staged_name
+from toil_core.staged_names import staged_name
 
 if TYPE_CHECKING:
     from toil_core.options import Config

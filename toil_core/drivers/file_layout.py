@@ -14,7 +14,7 @@ import struct
 from contextlib import suppress
 
 from toil_core.errors import NotAJobStore, ToilError, Transient, UsageError
-from toil_core.wire.names import abandoned, staged_name
+from toil_core.staged_names import abandoned, staged_name
 
 MARKER = b"toil-job-store.json"
 BLOBS = b"blobs"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from toil_core.errors import BadLocator, StoreFull, ToilError, Transient
 from toil_core.job_store import PIECE, HasPaths
-from toil_core.wire.names import staged_name
+from toil_core.staged_names import staged_name
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

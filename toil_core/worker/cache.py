@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from toil_core.wire.names import staged_name
+from toil_core.staged_names import staged_name
 from toil_core.worker.cache_ledger import ENTRIES, FILLING, Ledger
 from toil_core.workflow.file_access import Way
 from toil_core.workflow.file_copy import clone_open, copy_open, symlinked

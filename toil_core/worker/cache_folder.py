@@ -14,7 +14,7 @@ from toil_core.drivers import file_layout
 from toil_core.job_store import HasPaths, JobStore
 from toil_core.leader.options import EngineOptions
 from toil_core.options import Config
-from toil_core.wire.names import staged_name
+from toil_core.staged_names import staged_name
 from toil_core.wire.work import Setup
 from toil_core.worker.cache_ledger import ENTRIES, FILLING, Ledger
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from toil_core.wire.names import abandoned
+from toil_core.staged_names import abandoned
 
 ENTRIES = "entries"
 FILLING = "filling"

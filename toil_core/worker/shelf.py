@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toil_core.errors import UsageError
-from toil_core.wire.names import staged_name
+from toil_core.staged_names import staged_name
 
 KEPT_SECONDS = 7 * 86400.0
 """How long something stays after its last use."""

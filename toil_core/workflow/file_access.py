@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from toil_core.errors import NoSuchKey
 from toil_core.job_store import PIECE, HasPaths, JobStore
-from toil_core.wire.names import staged_name
+from toil_core.staged_names import staged_name
 from toil_core.workflow.file_copy import copy_file, new_file, symlinked
 from toil_core.workflow.file_values import File, check_content, gone
 
