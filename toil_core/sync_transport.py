@@ -208,6 +208,17 @@ class Place:
     user: str
     keys: tuple[str, ...]
 
+    def another_answers(self, known: Path | str | None) -> str:
+        """What to say, and what to do, when a host shows another key than it should.
+
+        Args:
+            known: The file that has the key of before; None when it was only kept in mind.
+        """
+        if self.keys:
+            return "another host answers: its key is not the one that its cloud told of; find out why before anything is sent there"
+        next = f"; if the host was made anew, `ssh-keygen -R {self.name} -f {known}` forgets the old key" if known else ""
+        return f"another host answers: its key is not the one known from earlier, in {known or 'this process'}{next}"
+
 
 @dataclass(frozen=True, slots=True)
 class Jump:

@@ -16,6 +16,12 @@ from toil_core.builtin import toil_commands, toil_options
 from toil_core.checks import Check
 from toil_core.cli import configure
 from toil_core.cli.clean import Cleaned
+from toil_core.cli.config import OptionValue
+from toil_core.cluster import told
+from toil_core.cluster.listing import NodeStatus, Summary
+from toil_core.cluster.offline import Bundle
+from toil_core.cluster.runs import Run
+from toil_core.cluster.wanted import WantedNode
 from toil_core.leader.history import Attempt
 from toil_core.monitor import status
 from toil_core.monitor.causes import Cause
@@ -26,6 +32,8 @@ from toil_core.monitor.stats import KindStats, Share, Spread
 from toil_core.option_parser import OptionParser
 from toil_core.option_specs import Spec, specs
 from toil_core.options import Command
+from toil_core.plugins import Installed, Offer
+from toil_core.provisioner import Resource
 from toil_core.wire.jobs import Failure
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -55,7 +63,7 @@ Each option can be given on the command line, in an environment variable, or in 
 JSON_HEAD = """\
 # JSON of commands
 
-What the commands that look at a run print with `--json`, field by field. Sizes are in bytes, spans of time in seconds, times in seconds since 1970. A
+What commands print with `--json`, field by field: first those that look at a run, then those for [clusters](clusters.md), then the others. Sizes are in bytes, spans of time in seconds, times in seconds since 1970. A
 text is empty, a list is empty, and a number is 0 where there is nothing to tell; `null` stands only where it says so. Later versions may add fields.
 `toil run --json` is described in [Running workflows](running.md#start), `toil report --json` in [Report and dashboard](report.md#report).
 """
@@ -76,6 +84,23 @@ JSON: dict[str, tuple[str, list[type]]] = {
     ),
     "toil clean": ("An object on each line, for each job store.", [Cleaned]),
     "toil doctor": ("An object on each line, for each check.", [Check]),
+    "toil launch-cluster": ("One object; how far the launch is stands on standard error.", [told.Launched, WantedNode]),
+    "toil list-clusters": ("A list.", [Summary]),
+    "toil cluster-status": ("One object.", [told.ClusterStatus, NodeStatus, Run]),
+    "toil ssh-cluster": ("One object.", [told.Ran]),
+    "toil rsync-cluster": ("One object; what rsync says stands on standard error.", [told.Copied]),
+    "toil submit": ("One object.", [told.Submitted]),
+    "toil attach": ("One object, a `Run` as in `toil cluster-status`, once it has ended; what it says stands on standard error.", []),
+    "toil scale-cluster": ("One object.", [told.Scaled]),
+    "toil destroy-cluster": ("One object, with `--dry-run` too; a `Run` is as in `toil cluster-status`.", [told.Destroyed, Resource]),
+    "toil local-cloud": ("One object.", [told.TakenAway]),
+    "toil bundle": ("One object; its field `file`, beside those below, is the path of the bundle.", [Bundle]),
+    "toil plugins": ("A list.", [Installed, Offer]),
+    "toil config": (
+        "An object: `config_file`, the path of the config file or `null`, and `options`, a list of what follows; with a FILE only `file`, where it was written.",
+        [OptionValue],
+    ),
+    "toil completion": ("An object: `shell`, `how` to use it, and `script`, what the shell reads.", []),
 }
 """For each command what its JSON is, and the records in it."""
 
@@ -112,7 +137,7 @@ def in_json(kind: str) -> str:
     if start in ("str", "Literal", "Reason", "LeaderState", "Fate"):
         told = "text"
     else:
-        told = {"int": "number", "float": "number", "bool": "true or false", "tuple": "list", "list": "list", "dict": "object"}.get(start, f"`{start}`")
+        told = {"int": "number", "float": "number", "bool": "true or false", "tuple": "list", "list": "list", "dict": "object", "Mapping": "object", "Any": "any"}.get(start, f"`{start}`")
     return told + (" or null" if null else "")
 
 

@@ -101,6 +101,21 @@ def test_a_run_that_is_submitted_goes_on_without_us_and_is_attached_to(shared: C
     assert (told["state"], told["command"]) == ("ended with code 0", "words.py file:store --text voyage.txt --parts 2")
 
 
+def test_the_newest_run_is_the_one_that_was_submitted_last(shared: Clusters, tmp_path: Path) -> None:
+    (tmp_path / "say.py").write_text("import sys\nprint('here', flush=True)\nprint(input() if sys.argv[1:] else 'quick')\n")
+    waits = shared.toil("submit", "shared", str(tmp_path / "say.py"), "long").stdout.strip()
+    quick = shared.toil("submit", "shared", str(tmp_path / "say.py")).stdout.strip()
+    assert "quick" in shared.toil("attach", "shared", quick).stdout
+    terminal = a_terminal(shared, "attach", "shared", waits)
+    terminal.until("here")
+    terminal.press("late\r")
+    assert terminal.end() == 0
+    assert "late" in shared.toil("attach", "shared", waits).stdout, "its log was written to last"
+    assert "quick" in shared.toil("attach", "shared").stdout
+    told = [run["submitted"] for run in json.loads(shared.toil("cluster-status", "shared", "--json").stdout)["runs"]]
+    assert told == sorted(told)
+
+
 def test_a_package_is_submitted_with_the_folder_that_it_is_in(shared: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "__init__.py").write_text("answer = 42\n")
@@ -185,6 +200,9 @@ def test_rsync_there_and_back(shared: Clusters, tmp_path: Path) -> None:
     assert (shared.home("shared") / "data" / "a b").read_text() == "content"
     shared.toil("rysnc-cluster", "--node", "leader", "shared", "-az", ":data/", f"{tmp_path}/back")
     assert (tmp_path / "back" / "a b").read_text() == "content"
+    (tmp_path / "data" / ".filter").write_text("- a b\n")
+    shared.toil("rsync-cluster", "shared", "-a", "--filter", ": .filter", f"{tmp_path}/data/", ":filtered")
+    assert [path.name for path in (shared.home("shared") / "filtered").iterdir()] == [".filter"]
     assert "begins with a colon" in shared.toil("rsync-cluster", "shared", "-a", "a", "b", code=2).stderr
     assert "--node is for toil" in shared.toil("rsync-cluster", "shared", "--node", "leader", "-a", "a", ":a", code=2).stderr
     assert "--transport is for toil" in shared.toil("rsync-cluster", "shared", "-a", "a", ":a", "--transport=ssh", code=2).stderr
@@ -318,11 +336,14 @@ def test_another_version_is_refused_where_it_matters(shared: Clusters, script: P
         file.write_text(before)
 
 
-def test_bad_input_is_a_line_each(shared: Clusters, script: Path) -> None:
+def test_bad_input_is_a_line_each(shared: Clusters, script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a:b").touch()
+    monkeypatch.chdir(tmp_path)
     for words, said in [
         (("attach", "shared", "nope"), "has no run nope"),
         (("attach", "sharde"), "knows of no cluster sharde (did you mean shared?)"),
         (("submit", "shared", "nope.py"), "there is no script nope.py"),
+        (("submit", "shared", "/etc/passwd"), "/etc/passwd is not Python"),
         (("submit", "shared"), "which script?"),
         (("submit", "shared", ""), "which script?"),
         (("submit", "shared", str(script), "file:store", "--set-env", "API_KEY=hunter2"), "API_KEY says that it is a secret"),
@@ -330,6 +351,10 @@ def test_bad_input_is_a_line_each(shared: Clusters, script: Path) -> None:
         (("ssh-cluster", "shared", "--node", "worker-9", "true"), "has no node worker-9; it has leader, worker-1"),
         (("ssh-cluster", "shared", "--nod", "worker-9", "true"), "unknown option --nod"),
         (("ssh-cluster", "shared", "--forward", "x", "true"), "is no port"),
+        (("ssh-cluster", "shared", ""), "an empty text is no command"),
+        (("rsync-cluster", "shared", "-a", "a:b", ":"), "the name of a host; write ./a:b"),
+        (("launch-cluster", "other", "-p", "local", "--nodeType", "local.small", "--transport", "carrier"), "there is no transport named 'carrier'"),
+        (("launch-cluster", "other", "-p", "local", "--nodeType", "local.small", "-w", "99999"), "'99999': a cluster has at the most 10,000 workers"),
         (("local-cloud", "preempt", "shared", "worker-1"), "is not preemptible"),
         (("local-cloud", "kill", "shared", "worker-9"), "has no node worker-9"),
         (("local-cloud", "kill", "sharde", "worker-9"), "there is no cluster sharde on this machine; did you mean shared?"),

@@ -66,6 +66,6 @@ def test_a_leader_that_does_not_answer_does_not_keep_its_cluster(clusters: Clust
     run.mkdir(parents=True)
     os.mkfifo(run / "command")  # whoever reads it waits for ever
     said = clusters.toil("destroy-cluster", "demo", "--connect-timeout", "0.5", "--dry-run")
-    assert said.stderr.startswith("it cannot be told which runs still go on there: ") and said.stderr.count("\n") == 1
+    assert said.stderr.startswith("toil: it cannot be told which runs still go on there: ") and said.stderr.count("\n") == 1
     assert json.loads(clusters.toil("destroy-cluster", "demo", "--connect-timeout", "0.5", "--json").stdout)["trouble"]
     assert "there is nothing of a cluster demo" in clusters.toil("destroy-cluster", "demo", "-p", "local", code=2).stderr

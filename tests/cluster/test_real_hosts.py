@@ -48,6 +48,7 @@ def test_the_life_of_a_cluster(cluster: RealCluster, tmp_path: Path) -> None:
     assert cluster.where(cluster.canary) == []
     cluster.toil("destroy-cluster")
     assert cluster.lab.hosts() == []
+    assert list((cluster.folder / "state" / "clusters").iterdir()) == [], "no key is left"
     assert "knows of no cluster" in cluster.toil("cluster-status", code=2).stderr
 
 

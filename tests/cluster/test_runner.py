@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -69,6 +70,27 @@ def test_a_phase_that_takes_too_long_is_given_up() -> None:
     assert not isinstance(failed.value.verdict("x"), UsageError)
     assert isinstance(failed.value.verdict("x"), ToilError)
     told.runner.settle(30)
+
+
+def test_what_takes_long_is_told_in_a_line_for_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toil_core.cluster.runner._SILENCE", 0.05)
+    names = ["a/install", "b/install", "c/install", "d/reach"]
+    lines: list[str] = []
+    said = threading.Event()
+
+    def tell(line: str) -> None:
+        lines.append(re.sub(r" \([0-9]+ s\)", "", line))
+        if {"a/install and 2 more: waits for something", "d/reach: waits for something"} <= set(lines):
+            said.set()
+
+    def wait(limit: float) -> str:
+        assert said.wait(60), lines
+        return ""
+
+    plan = Plan()
+    plan.add([Phase(name) for name in names])
+    Runner(plan, dict.fromkeys(names, wait), lambda *note: None, tell, lambda name: "something", threading.Event()).run()
+    assert said.is_set()
 
 
 def test_an_interrupt_as_a_phase_begins_leaves_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name
 from toil_core.options import Config, OptionParser
+
+if TYPE_CHECKING:
+    from toil_core.cluster.listing import NodeStatus
+    from toil_core.cluster.told import ClusterStatus
 
 
 def configure(parser: OptionParser) -> None:
@@ -26,6 +30,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.cluster.listing import asked, hourly, node_statuses, phases_of, state_of
     from toil_core.cluster.runs import runs_of
     from toil_core.cluster.state import ClusterState
+    from toil_core.cluster.told import ClusterStatus
     from toil_core.errors import ToilError, UsageError
     from toil_core.sync_transport import TransportOptions
 
@@ -48,11 +53,11 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
                     runs = runs_of(cluster.transport, cluster.node())
         except ToilError as error:
             trouble = f"{whom}: {error}"
-    told = {
-        "name": arguments.name, "state": state_of(file, [node.role for node in nodes]), "provisioner": file.provisioner if file else None, "engine": file.engine if file else None,
-        "version": file.version if file else None, "launch": phases_of(journal).get("", ""), "dollars_an_hour": price,
-        "nodes": [asdict(node) for node in nodes], "runs": [asdict(each) for each in runs], "trouble": trouble,
-    }  # fmt: skip
+    launch = "" if file is not None and file.ready else phases_of(journal).get("", "")
+    provisioner, engine, version = (file.provisioner, file.engine, file.version) if file else (None, None, None)
+    told = ClusterStatus(
+        arguments.name, state_of(file, [node.role for node in nodes]), provisioner, engine, version, launch, price, nodes, runs, trouble
+    )
     if arguments.json:
         print_json(told)
     else:
@@ -60,28 +65,23 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _text(told: dict[str, object]) -> str:
+def _text(told: ClusterStatus) -> str:
     from toil_core.monitor.text import span, table
 
-    nodes: list[dict[str, object]] = told["nodes"]  # type: ignore[assignment]
-    runs: list[dict[str, object]] = told["runs"]  # type: ignore[assignment]
-    price = told["dollars_an_hour"]
-    where = f" on {told['provisioner']}, engine {told['engine']}" if told["provisioner"] else ""
-    lines = [f"cluster {told['name']}{where}: {told['state']}" + (f", {price:.3f} $/h" if isinstance(price, float) else "")]
-    if str(told["state"]).startswith("launch") and told["launch"]:
-        lines.append(f"launch:  {told['launch']}")
-    if nodes:
-        rows = [
-            (str(n["name"]), f"{n['type']}{' (preemptible)' if n['preemptible'] else ''}", str(n["address"]), span(float(str(n["age"]))), _state(n))
-            for n in nodes
-        ]
+    where = f" on {told.provisioner}, engine {told.engine}" if told.provisioner else ""
+    price = "" if told.dollars_an_hour is None else f", {told.dollars_an_hour:.3f} $/h"
+    lines = [f"cluster {told.name}{where}: {told.state}{price}"]
+    if told.launch:
+        lines.append(f"launch:  {told.launch}")
+    if told.nodes:
+        rows = [(node.name, f"{node.type}{' (preemptible)' if node.preemptible else ''}", node.address, span(node.age), _state(node)) for node in told.nodes]
         lines += ["", table(("node", "type", "address", "age", "state"), rows, right=(3,))]
-    if runs:
-        lines += ["", table(("run", "state", "command"), [(str(each["id"]), str(each["state"]), str(each["command"])) for each in runs])]
-    if told["trouble"]:
-        lines += ["", str(told["trouble"])]
+    if told.runs:
+        lines += ["", table(("run", "state", "command"), [(run.id, run.state, run.command) for run in told.runs])]
+    if told.trouble:
+        lines += ["", told.trouble]
     return "\n".join(lines)
 
 
-def _state(node: dict[str, object]) -> str:
-    return f"{node['state']}: {node['why']}" if node["why"] else str(node["state"])
+def _state(node: NodeStatus) -> str:
+    return f"{node.state}: {node.why}" if node.why else node.state

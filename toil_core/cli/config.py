@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.errors import BadOption
@@ -24,6 +25,37 @@ _HEAD = """\
 # Options of toil. Remove the # before an option to set it.
 # A flag on the command line and an environment variable both win over this file.
 """
+
+
+@dataclass(frozen=True)
+class OptionValue:
+    """An option, and the value that it has.
+
+    Args:
+        group: The group that it is in; its table in the config file.
+        name: Its name there.
+        flags: Its spellings on the command line, the canonical one first.
+        environment: Its environment variable; None for none.
+        help: What it does, in a line.
+        type: `boolean`, `integer`, `number`, `text` or `choice`.
+        choices: What can be chosen; empty for anything.
+        repeated: Whether it may be given more than once; then its value is a list.
+        default: Its value when nobody says anything; None for no value.
+        value: Its value; None for no value.
+        source: Who says so: `command line`, `environment`, `config file` or `default`.
+    """
+
+    group: str
+    name: str
+    flags: tuple[str, ...]
+    environment: str | None
+    help: str
+    type: str
+    choices: tuple[str, ...]
+    repeated: bool
+    default: Any
+    value: Any
+    source: str
 
 
 def configure(parser: OptionParser) -> None:
@@ -77,13 +109,12 @@ def _options(arguments: argparse.Namespace) -> dict[str, object]:
     return {"config_file": str(path) if path.exists() else None, "options": found}
 
 
-def _described(setting: Setting) -> dict[str, object]:
+def _described(setting: Setting) -> OptionValue:
     spec = setting.spec
-    return {
-        "group": spec.group, "name": spec.key, "flags": spec.flags, "environment": spec.variable or None, "help": spec.help,
-        "type": _TYPES.get(spec.kind, "choice"), "choices": spec.choices, "repeated": spec.repeated, "default": spec.default,
-        "value": setting.value, "source": setting.source,
-    }  # fmt: skip
+    return OptionValue(
+        spec.group, spec.key, spec.flags, spec.variable or None, spec.help, _TYPES.get(spec.kind, "choice"), spec.choices, spec.repeated,
+        spec.default, setting.value, setting.source,
+    )  # fmt: skip
 
 
 def template(groups: Iterable[Group]) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from toil_core.cli.as_json import add_json, print_json
-from toil_core.cluster.arguments import add_name
+from toil_core.cluster.arguments import add_name, tell
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
 
@@ -28,6 +27,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     from toil_core.cluster.access import open_cloud
     from toil_core.cluster.destroy import destroy, going_on, inventory
     from toil_core.cluster.state import ClusterState
+    from toil_core.cluster.told import Destroyed
 
     state = ClusterState(arguments.name)
     with open_cloud(arguments.name, arguments, config) as provisioner:
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             raise UsageError(f"there is nothing of a cluster {arguments.name}; `toil list-clusters` lists the clusters")
         runs, trouble = going_on(state, arguments, config)
         if trouble and not arguments.json:
-            print(trouble, file=sys.stderr)
+            tell(trouble)
         for run in () if arguments.json else runs:
             print(f"{'would end' if arguments.dry_run else 'ends'} run {run.id}: {run.command}", flush=True)
         if not arguments.dry_run:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             if not known:
                 state.forget()
         if arguments.json:
-            print_json({"name": arguments.name, "removed": not arguments.dry_run, "resources": found, "runs": runs, "trouble": trouble})
+            print_json(Destroyed(arguments.name, not arguments.dry_run, found, runs, trouble))
             return 0
         for each in found:
             print(f"{'would remove' if arguments.dry_run else 'removed'} {each.kind} {each.name}")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, converter, tell
-from toil_core.cluster.wanted import ALL, HALF, check_name, parse_least, parse_offer, parse_storage, parse_workers, wanted_nodes
+from toil_core.cluster.wanted import ALL, HALF, WantedNode, check_name, parse_least, parse_offer, parse_storage, parse_workers, wanted_nodes
 from toil_core.errors import BadOption
 from toil_core.install_hints import DEFAULTS
 from toil_core.options import Config, OptionParser
 
 if TYPE_CHECKING:
     from toil_core.cluster.state import ClusterFile
+    from toil_core.cluster.told import Launched
 
 
 def configure(parser: OptionParser) -> None:
@@ -89,6 +90,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _told(made: ClusterFile) -> dict[str, object]:
-    said = ("name", "provisioner", "engine", "transport", "nodes", "version", "created")
-    return {field: getattr(made, field) for field in said}
+def _told(made: ClusterFile) -> Launched:
+    from toil_core.cluster.told import Launched
+
+    nodes = tuple(WantedNode(**node) for node in made.nodes)
+    return Launched(made.name, made.provisioner, made.engine, made.transport, nodes, made.version, made.created)

@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     Raises:
         UsageError: There is no such node on this machine, or it is not preemptible.
     """
+    from toil_core.cluster.told import TakenAway
     from toil_core.drivers.local import LocalProvisioner
 
     with LocalProvisioner(config) as cloud:
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             cloud.preempt(arguments.name, arguments.node, arguments.notice)
     done = {"kill": "killed", "preempt": "preempted"}[arguments.action]
     if arguments.json:
-        print_json({"name": arguments.name, "node": arguments.node, "done": done})
+        print_json(TakenAway(arguments.name, arguments.node, done))
     else:
         print(f"{done} {arguments.node}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from toil_core.cli.as_json import add_json, print_json, stdout_on_stderr
 from toil_core.cluster.arguments import add_name, add_rest
@@ -31,18 +32,23 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         UsageError: Not one side alone is on the node, there is no such cluster or node, or it cannot be reached in this way.
     """
     from toil_core.cluster.access import open_cluster, words
+    from toil_core.cluster.rsync_words import paths, with_values
+    from toil_core.cluster.told import Copied
     from toil_core.sync_transport import CanRsync, TransportOptions
 
-    given = words(arguments.arguments)
+    given = with_values(words(arguments.arguments))
     for flag in _OURS:
         if any(word == flag or word.startswith(f"{flag}=") for word in given):
             raise UsageError(f"{flag} is for toil and not for rsync, so it stands before the cluster's name: toil rsync-cluster {flag} … {arguments.name} …")
-    paths = [word for word in given if not word.startswith("-")]
-    remote = [word.startswith(":") for word in paths]
+    found = paths(given)
+    remote = [word.startswith(":") for word in found]
     if not any(remote):
         raise UsageError(f"no path of these is on the cluster; one on the leader begins with a colon: toil rsync-cluster {arguments.name} -a data/ :data/")
     if all(remote[-2:]) or (remote[-1] and any(remote[:-1])):
         raise UsageError("both sides are on the cluster; one must be here, without a colon (`toil ssh-cluster` copies from node to node)")
+    for path in found:
+        if ":" in path.partition("/")[0] and os.path.exists(path):
+            raise UsageError(f"{path}: rsync takes what stands before a colon for the name of a host; write ./{path}")
     with open_cluster(arguments.name, arguments, config) as cluster:
         node = cluster.node(arguments.node)
         if not isinstance(cluster.transport, CanRsync):
@@ -53,5 +59,5 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         with stdout_on_stderr(active=arguments.json):
             code = cluster.transport.rsync(node, given)
         if arguments.json:
-            print_json({"name": arguments.name, "node": node.name, "exit_code": code})
+            print_json(Copied(arguments.name, node.name, code))
         return code

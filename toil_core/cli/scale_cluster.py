@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.cluster.access import open_cluster
     from toil_core.cluster.scale import ONE, scale_cluster
+    from toil_core.cluster.told import Scaled
 
     least = ALL if arguments.strict else ONE
     with open_cluster(arguments.name, arguments, config) as cluster:
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         with cluster.state.locked():
             done = scale_cluster(cluster, arguments.workers, arguments.node_type, tell, patience=arguments.drain, least=least)
     if arguments.json:
-        print_json({"name": arguments.name, "added": done.added, "failed": done.failed, "removed": done.removed})
+        print_json(Scaled(arguments.name, done.added, done.failed, done.removed))
         return 0
     if not done.added and not done.removed:
         print(f"cluster {arguments.name} has as many workers already")

@@ -36,9 +36,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """
     from toil_core.cluster.access import open_cluster, words
     from toil_core.cluster.layout import as_of_a_shell, in_cluster
+    from toil_core.cluster.told import Ran
     from toil_core.sync_transport import HasShell
 
     command = as_of_a_shell(words(arguments.command))
+    if command and not command[0]:
+        raise BadOption(f"an empty text is no command; without a command `toil ssh-cluster {arguments.name}` is a shell")
     if arguments.json and not command:
         raise BadOption(f"--json needs a command: toil ssh-cluster {arguments.name} --json COMMAND")
     with open_cluster(arguments.name, arguments, config) as cluster, ExitStack() as stack:
@@ -48,8 +51,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             tell(f"port {port} of {node.name} answers on localhost:{stack.enter_context(_forward(cluster.transport, node, port))}")
         if arguments.json:
             done = transport.run(node, in_cluster(command))
-            written = {name: data.decode(errors="replace") for name, data in (("stdout", done.stdout), ("stderr", done.stderr))}
-            print_json({"name": arguments.name, "node": node.name, "exit_code": done.returncode, **written})
+            written = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
+            print_json(Ran(arguments.name, node.name, done.returncode, *written))
             return done.returncode
         if not isinstance(transport, HasShell):
             raise UsageError("this transport has no shell; choose another by --transport")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from toil_core.cli.as_json import add_json, print_json
-from toil_core.cli.run import add_module
+from toil_core.cli.run import add_module, compiled
 from toil_core.cluster.arguments import add_name, add_rest, tell
 from toil_core.errors import BadOption
 from toil_core.options import Config, OptionParser
@@ -25,10 +25,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     """Submit it, and print the name of the run.
 
     Raises:
-        UsageError: There is no such cluster or script, or the cluster runs another version.
+        UsageError: There is no such cluster or script, the script is not Python, or the cluster runs another version.
     """
     from toil_core.cluster import runs
     from toil_core.cluster.access import open_cluster, words
+    from toil_core.cluster.launch import BUNDLE
+    from toil_core.cluster.told import Submitted
 
     given = words(arguments.script)
     if not given or not given[0]:
@@ -38,10 +40,12 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         cluster.check_fit()
         leader = cluster.node()
         program = runs.Program.of_module(given[0], Path.cwd()) if arguments.module else runs.Program.of_script(Path(given[0]).expanduser())
+        if not (cluster.state.folder / BUNDLE).exists():  # with a bundle nodes may have a newer Python, which knows more
+            compiled(str(program.file))
         id = program.new_id()
         left_out = runs.submit(cluster.transport, leader, program, given[1:], id)
     if arguments.json:
-        print_json({"name": arguments.name, "run": id, "left_out": left_out})
+        print_json(Submitted(arguments.name, id, left_out))
         return 0
     for path in left_out:
         tell(f"{path} is too large to be copied as code; `toil rsync-cluster {arguments.name} {path} :` copies data")

@@ -79,10 +79,12 @@ def launch_cluster(
         _check(software, engine)
         _take_name(state, file, provisioner, tell)
         check_types([Offer(node.type, node.preemptible, node.bid) for node in wanted], provisioner.catalog())
+        reached = reaching(name, state, provisioner, config, new=True)
+        with open_sync_transport(reached[TransportOptions].transport or "ssh", reached):
+            pass  # one that cannot be had is told before anything is made
         file = msgspec.structs.replace(file, created=state.read().created if state.exists() else file.created)
         state.write(file)
         kept = _keep(state, software)
-        reached = reaching(name, state, provisioner, config, new=True)
         launch: Launch | None = None
         try:
             with open_sync_transport(reached[TransportOptions].transport or "ssh", reached) as transport, ended_in_good_order("the launch"):

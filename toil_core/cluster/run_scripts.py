@@ -48,10 +48,10 @@ for run in */; do
     [ -e "$run/alive" ] && ! flock -n "$run/alive" true && state=running
     [ -e "$run/exit-code" ] && state=ended
     printf '%s\t%s\t%s\t' "$run" "$(cat "$run/exit-code" 2>/dev/null)" "$state"
-    printf '%s\t%s\n' "$(stat -c %Y "$run/log" 2>/dev/null || echo 0)" "$(cat "$run/command")"
+    printf '%s\t%s\n' "$(stat -c %.6Y "$run/run.sh" 2>/dev/null || echo 0)" "$(cat "$run/command")"
 done
 """
-"""Prints a line for each run: name, exit code, `running`, `ended` or `lost`, when its log was last written to, command.
+"""Prints a line for each run: name, exit code, `running`, `ended` or `lost`, when it was submitted, command.
 
 The lock is looked at first: a run that ends between the two looks has ended, and is not lost."""
 
@@ -59,7 +59,7 @@ FOLLOW = r"""
 cd "$HOME/.toil/runs/$1" 2>/dev/null || { echo "there is no run $1" >&2; exit 66; }
 if [ -e exit-code ] || flock -n alive true; then cat log; else tail -n +1 -s 0.1 -f log --pid="$(cat pid)"; fi
 [ -e exit-code ] && exit "$(cat exit-code)"
-echo "run $1 was lost: it is gone without an exit code" >&2
+echo "run $1 was lost: it is gone without an exit code; submitted again with --restart it goes on" >&2
 exit 1
 """
 """Prints what a run says until it ends; exits with its exit code."""
@@ -79,7 +79,7 @@ else
     tail -n 20 log
 fi
 [ -e exit-code ] && exit "$(cat exit-code)"
-echo "run $1 was lost: it is gone without an exit code" >&2
+echo "run $1 was lost: it is gone without an exit code; submitted again with --restart it goes on" >&2
 exit 1
 """
 """Attaches the terminal to a run's session, and shows the end of what it said when it ends meanwhile; of one that has ended, prints all.

@@ -154,11 +154,13 @@ class Runner:
 
     def _say_what_is_awaited(self) -> None:
         now = time.monotonic()
-        long = [(name, now - since) for name, since in self._plan.running.items() if now - since >= 0.9 * _SILENCE]
-        for name, seconds in long[:5]:
-            self._tell(f"{name}: waits for {self._awaited(name)} ({seconds:.0f} s)")
-        if len(long) > 5:
-            self._tell(f"and {len(long) - 5} more")
+        long = sorted((since, name) for name, since in self._plan.running.items() if now - since >= 0.9 * _SILENCE)
+        kinds: dict[str, list[tuple[float, str]]] = {}
+        for since, name in long:
+            kinds.setdefault(name.rpartition("/")[2], []).append((since, name))
+        for (since, name), *others in kinds.values():
+            more = f" and {len(others)} more" if others else ""
+            self._tell(f"{name}{more}: waits for {self._awaited(name)} ({now - since:.0f} s)")
 
 
 def _in_words(error: Exception) -> str:

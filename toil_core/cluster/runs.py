@@ -15,11 +15,12 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from toil_core.cluster import run_scripts
-from toil_core.errors import ToilError, UsageError
+from toil_core.errors import NodeFull, ToilError, UsageError
 from toil_core.provisioner import Node
 from toil_core.sync_transport import SyncTransport
 from toil_core.workflow.deployment_files import Search
@@ -115,7 +116,8 @@ def submit(transport: SyncTransport, node: Node, program: Program, arguments: Se
         Data files that are too large to have been copied.
 
     Raises:
-        UsageError: The leader has no terminal multiplexer.
+        UsageError: The leader has no terminal multiplexer, or its disk is full.
+        ToilError: It cannot be copied, or does not start.
     """
     search = Search()
     words = ["toil", "run", *program.words, *arguments]
@@ -125,12 +127,24 @@ def submit(transport: SyncTransport, node: Node, program: Program, arguments: Se
             _copy(Path(found.path), run / "code" / found.name)
         _copy(program.file, run / "code" / program.file.absolute().relative_to(program.folder.absolute()))
         (run / "command").write_text(json.dumps(words))
-        transport.push(node, run, PurePosixPath(".toil/runs") / id)
+        try:
+            transport.push(node, run, PurePosixPath(".toil/runs") / id)
+        except (ToilError, KeyboardInterrupt) as error:
+            _forget(transport, node, id)
+            if isinstance(error, NodeFull):
+                raise NodeFull(f"{error}; make room there, or launch a cluster whose leader has a larger disk: --leader-storage") from None
+            raise
     started = transport.run(node, ["sh", "-c", run_scripts.START, "sh", id, *words], timeout=60)
     if started.returncode:
         why = started.stderr.decode(errors="replace").strip() or f"exit code {started.returncode}"
         raise (UsageError if started.returncode == run_scripts.NO_MULTIPLEXER else ToilError)(f"the run does not start on {node.name}: {why}")
     return [found.path for found in search.left_out]
+
+
+def _forget(transport: SyncTransport, node: Node, id: str) -> None:
+    """Leave nothing of a run that was copied in part."""
+    with suppress(ToilError):
+        transport.run(node, ["sh", "-c", 'rm -rf "$HOME/.toil/runs/$1"', "sh", id], timeout=10)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -114,10 +114,12 @@ def parse_workers(text: str) -> tuple[Workers, ...]:
     found = []
     for part in text.split(","):
         offer, equals, number = part.strip().rpartition("=")
-        match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", number)
-        if not match or (equals and not offer) or int(match[2] or match[1]) > MOST_WORKERS:
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", number)
+        if not match or (equals and not offer):
             raise BadOption(f"{part.strip()!r} is no number of workers; write N, TYPE=N or TYPE=LEAST-MOST, such as -w 3 or -w m5.large=2,m5.large:0.05=0-10")
         least, most = int(match[1]), int(match[2] or match[1])
+        if most > MOST_WORKERS:
+            raise BadOption(f"{part.strip()!r}: a cluster has at the most {MOST_WORKERS:,} workers")
         if most < least:
             raise BadOption(f"{part.strip()!r}: there cannot be at least {least} and at the most {most}")
         found.append(Workers(parse_offer(offer) if equals else None, least, most))

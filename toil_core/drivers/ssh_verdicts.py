@@ -82,8 +82,7 @@ def _host_key(said: str, place: Place, options: TransportOptions) -> ToilError:
         if "HAS CHANGED" in said:
             return HostKeyChanged(f"node {place.name}: the jump host {alias} has another key than known_hosts says: it may not be the host that it was")
         return Unreachable(f"node {place.name}: the key of the jump host {alias} is not known: connect to it once with ssh, and check it")
-    told = "that its cloud told of" if place.keys else f"known from earlier, in {options.ssh_known_hosts or 'this process'}"
-    return HostKeyChanged(f"node {place.name} ({place.address}): another host answers: its key is not the one {told}")
+    return HostKeyChanged(f"node {place.name} ({place.address}): {place.another_answers(options.ssh_known_hosts)}")
 
 
 def _refused(said: str, place: Place, options: TransportOptions) -> KeyRefused:

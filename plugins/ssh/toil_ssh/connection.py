@@ -160,8 +160,7 @@ class Connection:
             expected = [known_hosts.add(self._known, self._place.name, key)]
         self._pinned = self._pinned or key
         if expected and key not in expected:
-            told = "that its cloud told of" if self._place.keys else f"known from earlier, in {self._known or 'this process'}"
-            raise HostKeyChanged(f"{title}: another host answers: its key is not the one {told}")
+            raise HostKeyChanged(f"{title}: {self._place.another_answers(self._known)}")
 
     def _check_jump(self, title: str, name: str, key: str) -> None:
         files = [*([self._known] if self._known else []), Path("~/.ssh/known_hosts").expanduser()]
