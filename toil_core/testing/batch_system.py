@@ -25,6 +25,7 @@ from toil_core.testing import runners
 from toil_core.testing.abilities import check_abilities
 from toil_core.testing.interrupts import InterruptCases
 from toil_core.testing.runners import await_death, body, kind
+from toil_core.testing.turns import TurnCases
 from toil_core.wire import commits, keys, work
 from toil_core.wire.commits import Commit
 from toil_core.wire.jobs import Kind, Ref, Result
@@ -50,6 +51,7 @@ class Run:
         self.store: JobStore = open_job_store(self.locator, Config())
         self.store.prepare()
         self.updates: dict[str, list[Update]] = {}
+        self.ended: list[str] = []
         self._sequence = count(1)
         self._setups = count(1)
         self.setup = self.write_setup(Setup(runner=runners.NAME))
@@ -72,6 +74,7 @@ class Run:
         tasks: Sequence[Task] = (),
         environment: dict[str, str] | None = None,
         setup: str = "",
+        lasting: bool = False,
     ) -> Request:
         """A request for work that was not submitted yet.
 
@@ -82,17 +85,20 @@ class Run:
             tasks: The tasks themselves, instead of bodies.
             environment: Variables for the worker.
             setup: The key of what `write_setup` stored; empty for the usual one.
+            lasting: Whether it ends only once others have, as a service does.
         """
         of = of or kind()
         id = keys.request(1, next(self._sequence))
         made = tasks or tuple(Task(f"0.{id[2:]}x{place}", 0, data) for place, data in enumerate(bodies))
         record = Work(id, self.locator, setup or self.setup, (of,), tuple(made), chain)
-        return Request(id, of.name, of.requirement, work.encode(record), environment or {})
+        return Request(id, of.name, of.requirement, work.encode(record), environment or {}, lasting)
 
     def hear(self) -> None:
         """Take in what the batch system tells next."""
         for update in self.system.updates(self.seconds):
             self.updates.setdefault(update.id, []).append(update)
+            if update.state is State.ENDED:
+                self.ended.append(update.id)
 
     def ends(self, requests: Iterable[Request]) -> list[Update]:
         """The last update of each request, once all have one."""
@@ -145,7 +151,7 @@ class Run:
         return bool(self.updates.get(id)) and self.updates[id][-1].state is State.ENDED
 
 
-class BatchSystemContract(InterruptCases):
+class BatchSystemContract(InterruptCases, TurnCases):
     """What every batch system must do. Workers must see this machine's files and processes."""
 
     seconds = 60.0

@@ -325,8 +325,8 @@ class Leader:
                 self._nodes[id].preempted = True
                 self._placement.close(id)
                 _log.warning("node %s will be taken away; nothing more starts there", self._nodes[id].hello.name)
-            case Others(id, held):
-                self._placement.occupy(id, held)
+            case Others(id, held, lasting):
+                self._placement.occupy(id, held, lasting)
             case News(_, updates):
                 for update in updates:
                     self._update(update)
@@ -403,7 +403,7 @@ class Leader:
         for request, id in started:
             hello = self._nodes[id].hello
             key = task_key(client.id, request.id)
-            order = Order(key, client.id, id, request.id, request.work, request.requirement, dict(request.environment))
+            order = Order(key, client.id, id, request.id, request.work, request.requirement, dict(request.environment), request.lasting)
             future = client.submit(
                 tasks.perform,
                 messages.encode(order),

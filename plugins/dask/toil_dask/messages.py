@@ -34,6 +34,7 @@ class Order(msgspec.Struct, frozen=True):
         work: The request's work.
         requirement: What was set aside for it.
         environment: Variables to add.
+        lasting: Whether it ends only once others have.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Order(msgspec.Struct, frozen=True):
     work: bytes
     requirement: Requirement
     environment: dict[str, str]
+    lasting: bool = False
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -111,10 +113,12 @@ class Others(msgspec.Struct, frozen=True, tag=True):
     Args:
         node: The node.
         held: Cores, memory and disk of all of them together.
+        lasting: The same of those that end only once others have.
     """
 
     node: str
     held: Requirement
+    lasting: Requirement
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -47,6 +47,7 @@ class _Run:
     Args:
         id: The request.
         needed: What was set aside for it.
+        lasting: Whether it ends only once others have.
         store: The locator of its job store.
         started: Whether the host has it.
         dropped: Whether Dask has dropped it.
@@ -55,6 +56,7 @@ class _Run:
 
     id: str
     needed: Requirement
+    lasting: bool
     store: str = ""
     started: bool = False
     dropped: bool = False
@@ -71,7 +73,7 @@ class _Guest:
         over: Set when the leader is gone, or has said so.
         closed: Set when nothing of it is left.
         runs: Its requests, by id.
-        others: What it was told that the other leaders' requests hold.
+        others: What it was told that the other leaders' requests hold, and those of them that last.
     """
 
     leader: str
@@ -79,7 +81,7 @@ class _Guest:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     runs: dict[str, _Run] = field(default_factory=dict)
-    others: Requirement = NOTHING
+    others: tuple[Requirement, Requirement] = (NOTHING, NOTHING)
 
 
 class Node(WorkerPlugin):
@@ -178,7 +180,7 @@ class Node(WorkerPlugin):
         if self._noticed:  # it was on its way here when the leader heard of it
             self._send_back(guest, order)
             return
-        run = _Run(order.request, order.requirement, dropped=self.dropped(order.key))
+        run = _Run(order.request, order.requirement, order.lasting, dropped=self.dropped(order.key))
         guest.runs[run.id], self._requests[order.key] = run, (guest, run)
         self._held_changed()
         try:
@@ -282,12 +284,13 @@ class Node(WorkerPlugin):
         def telling() -> None:
             self._telling = False
             for leader, guest in self._guests.items():
-                held = _together(run.needed for other, run in self._requests.values() if other is not guest)
+                runs = [run for other, run in self._requests.values() if other is not guest]
+                held = _together(run.needed for run in runs), _together(run.needed for run in runs if run.lasting)
                 if guest.host is not None and held != guest.others:
                     guest.others = held
-                    self._tell(leader, Others(self.id, held))
+                    self._tell(leader, Others(self.id, *held))
 
-        if not self._telling and (len(self._guests) > 1 or any(guest.others != NOTHING for guest in self._guests.values())):
+        if not self._telling and (len(self._guests) > 1 or any(guest.others != (NOTHING, NOTHING) for guest in self._guests.values())):
             self._telling = True
             self._loop.call_soon(telling)
 

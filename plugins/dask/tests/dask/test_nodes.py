@@ -23,6 +23,7 @@ from toil_core.errors import UsageError
 from toil_core.options import Config
 from toil_core.testing.batch_system import Run
 from toil_core.testing.runners import await_death, body, kind
+from toil_core.waiting_line import PATIENCE
 
 from toil_dask import messages
 from toil_dask.batch_system import Dask, FixedDask, open_dask
@@ -73,9 +74,9 @@ class Here:
         folder.mkdir()
         return Here(self.cluster, folder)
 
-    def waiting(self, name: str, **needed: Any) -> tuple[str, int]:
-        """Start a request that lasts; its id, and its process."""
-        request = self.run.request(body("wait", self.run.path(f"started-{name}"), self.run.path(f"go-{name}")), of=kind(**needed))
+    def waiting(self, name: str, *, lasting: bool = False, **needed: Any) -> tuple[str, int]:
+        """Start a request that goes on until it is told to end; its id, and its process."""
+        request = self.run.request(body("wait", self.run.path(f"started-{name}"), self.run.path(f"go-{name}")), of=kind(**needed), lasting=lasting)
         self.system.submit([request])
         return request.id, int(self.run.await_file(self.run.path(f"started-{name}")))
 
@@ -337,13 +338,39 @@ def test_a_leader_that_comes_later_and_goes_is_counted_with(here: Here, monkeypa
     here.run.values(here.run.request(body("nothing"), of=kind(cores=4)))
 
 
-def others_hold(monkeypatch: pytest.MonkeyPatch, cores: float) -> threading.Event:
-    """Set when a leader knows that other leaders hold so many cores of a node."""
-    occupy, known = Placement.occupy, threading.Event()
+def test_two_workflows_with_services_and_large_jobs_do_not_keep_each_others_users_from_their_turn(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No large job fits beside both services; were one sent to wait on the node, nothing would ever pass it there."""
+    here.add("wide", 4)
+    known = others_hold(monkeypatch, 1, leaders=2)
+    other = here.other()
+    with other.system:
+        other.await_node("wide")
+        sides = [here, other]
+        services = [side.waiting("service", cores=1, lasting=True)[0] for side in sides]
+        assert known.wait(SECONDS)
+        larges = [side.run.request(body("nothing"), of=kind("large", cores=3)) for side in sides]
+        for side, large in zip(sides, larges, strict=True):
+            side.system.submit([large])
+        for side in sides:
+            side.run.values(*[side.run.request(body("nothing"), of=kind(cores=2)) for _ in range(2 * PATIENCE)])
+        for side, service in zip(sides, services, strict=True):
+            assert not any(large.id in side.run.updates for large in larges)
+            Path(side.run.path("go-service")).touch()
+            assert side.end(service).reason is None
+        for side, large in zip(sides, larges, strict=True):
+            assert side.end(large.id).reason is None
 
-    def occupying(placement: Placement, node: str, held: Requirement) -> None:
-        occupy(placement, node, held)
+
+def others_hold(monkeypatch: pytest.MonkeyPatch, cores: float, leaders: int = 1) -> threading.Event:
+    """Set when so many leaders know that other leaders hold so many cores of a node."""
+    occupy, known = Placement.occupy, threading.Event()
+    knowing: set[Placement] = set()
+
+    def occupying(placement: Placement, node: str, held: Requirement, lasting: Requirement) -> None:
+        occupy(placement, node, held, lasting)
         if held.cores == cores:
+            knowing.add(placement)
+        if len(knowing) == leaders:
             known.set()
 
     monkeypatch.setattr(Placement, "occupy", occupying)
