@@ -12,10 +12,11 @@ import pytest
 from tests.fake_plugins import add_plugin, run_python
 from toil_core.driver_fit import checked
 from toil_core.drivers.memory import MemoryJobStore
+from toil_core.entry_points import KINDS
 from toil_core.errors import NoSuchDriver
 from toil_core.job_store import Blob, JobStore
 from toil_core.options import Config
-from toil_core.plugins import KINDS, driver, driver_names
+from toil_core.plugins import driver, driver_names
 
 
 class Whole(JobStore):

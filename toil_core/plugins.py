@@ -7,14 +7,12 @@ one's findings and searches nothing, so it stays small.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import import_module
 from itertools import chain
 from operator import attrgetter
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from toil_core.driver_fit import checked
+from toil_core.entry_points import HOOKS, KINDS, any_disabled, disabled, distribution, entry_points, in_group, pluggable, warn_of_unknown
 from toil_core.errors import BadLocator, NoSuchDriver
 from toil_core.install_hints import DRIVERS, LOCATORS, SCHEMES
 from toil_core.job_store import Listed
@@ -42,16 +41,7 @@ if TYPE_CHECKING:
 
 hookimpl = pluggy.HookimplMarker("toil")
 
-HOOKS = "toil"
 CORE = "toil_core.builtin"
-KINDS = {
-    "job_store": "job store",
-    "batch_system": "batch system",
-    "provisioner": "provisioner",
-    "sync_transport": "transport",
-    "engine": "engine",
-}
-"""The kinds of drivers, and what people call them."""
 
 
 def open_job_store(locator: str, config: Config) -> JobStore:
@@ -226,19 +216,14 @@ class Installed:
 def installed() -> list[Installed]:
     """Every distribution that plugs in, with each thing it offers tried."""
     found: dict[tuple[str, str], list[EntryPoint]] = {}
-    for entry in _pluggable():
-        found.setdefault(_distribution(entry), []).append(entry)
+    for entry in pluggable():
+        found.setdefault(distribution(entry), []).append(entry)
     result = []
     for (name, version), entries in sorted(found.items()):
-        disabled = any(_disabled(entry) for entry in entries)
-        offers = [offer for entry in entries for offer in ([] if disabled else _offers(entry))]
-        result.append(Installed(name, version, tuple(offers), disabled))
+        left_out = any(disabled(entry) for entry in entries)
+        offers = [offer for entry in entries for offer in ([] if left_out else _offers(entry))]
+        result.append(Installed(name, version, tuple(offers), left_out))
     return result
-
-
-def entry_points(group: str) -> list[EntryPoint]:
-    """The entry points of a group, without those of disabled plugins."""
-    return [entry for entry in _group(group) if not _disabled(entry)]
 
 
 def entry_point_targets() -> Targets:
@@ -307,7 +292,7 @@ def _loaded(saved: Mapping[str, str] | None = None) -> Loaded:
             if saved is not None:
                 _state = load(saved.items(), searched=False)
             else:
-                _warn_of_unknown()
+                warn_of_unknown()
                 found = sorted((entry.value != CORE, entry.name, entry.value) for entry in entry_points(HOOKS))
                 _state = load((name, target) for _, name, target in found)
             for name, error in _state.errors.items():
@@ -392,8 +377,8 @@ def _search(kind: str, name: str) -> Any:
     if found:
         raise NoSuchDriver(f"{KINDS[kind]} {name!r} is offered by {' and by '.join(e.entry_point_target for e in found)}; uninstall one")
     names = driver_names(kind)
-    if there := [entry for entry in _group(f"toil.{kind}") if entry.name == name and _disabled(entry)]:
-        hint = _disabled_hint(_distribution(there[0])[0])
+    if there := [entry for entry in in_group(f"toil.{kind}") if entry.name == name and disabled(entry)]:
+        hint = _disabled_hint(distribution(there[0])[0])
     elif kind == "job_store" and name in LOCATORS:
         hint = LOCATORS[name]
     elif name in DRIVERS:
@@ -405,81 +390,29 @@ def _search(kind: str, name: str) -> Any:
     raise NoSuchDriver(f"there is no {KINDS[kind]} named {name!r} ({hint})")
 
 
-def _install_hint(distribution: str, *, lacks: bool = False) -> str:
+def _install_hint(name: str, *, lacks: bool = False) -> str:
     """What to do to have a distribution that is missed: install it, or no longer disable it.
 
     Args:
-        distribution: Its name.
+        name: Its name.
         lacks: Whether, when it is installed, it is known to be without what is missed.
     """
-    names = {_normal(_distribution(entry)[0]) for entry in _pluggable() if _disabled(entry)}
-    if _normal(distribution) in names:
-        return _disabled_hint(distribution)
+    if any_disabled(name):
+        return _disabled_hint(name)
     if lacks:
         from importlib.metadata import PackageNotFoundError, version
 
         with suppress(PackageNotFoundError):
-            return f"{distribution} {version(distribution)}, which is installed, has none; pip install --upgrade {distribution} may bring it"
-    return f"pip install {distribution}"
+            return f"{name} {version(name)}, which is installed, has none; pip install --upgrade {name} may bring it"
+    return f"pip install {name}"
 
 
-def _disabled_hint(distribution: str) -> str:
-    return f"{distribution} has it, and is disabled by TOIL_DISABLE_PLUGINS"
+def _disabled_hint(name: str) -> str:
+    return f"{name} has it, and is disabled by TOIL_DISABLE_PLUGINS"
 
 
 def _unusable(kind: str, name: str, target: str, error: BaseException) -> NoSuchDriver:
     return NoSuchDriver(f"{KINDS[kind]} {name!r} cannot be loaded from {target}: {one_line(error)}")
-
-
-@cache
-def _all_entry_points() -> Any:
-    import importlib.metadata
-
-    return importlib.metadata.entry_points()
-
-
-@cache
-def _group(name: str) -> tuple[EntryPoint, ...]:
-    return tuple(_all_entry_points().select(group=name))  # to look through all that is installed takes long
-
-
-def _pluggable() -> list[EntryPoint]:
-    """Everything that is installed and plugs in, disabled or not."""
-    return [entry for group in (HOOKS, *(f"toil.{kind}" for kind in KINDS)) for entry in _group(group)]
-
-
-def _blocked() -> set[str]:
-    """What TOIL_DISABLE_PLUGINS names."""
-    return {_normal(name) for name in os.environ.get("TOIL_DISABLE_PLUGINS", "").split(",")} - {""}
-
-
-def _warn_of_unknown() -> None:
-    """Say which names in TOIL_DISABLE_PLUGINS no plugin has."""
-    unknown = _blocked()
-    if not unknown:
-        return
-    entries = _pluggable()
-    distributions = {_normal(_distribution(entry)[0]) for entry in entries}
-    unknown -= distributions | {_normal(entry.name) for entry in entries if entry.group == HOOKS}
-    if unknown:
-        known = ", ".join(sorted(distributions - {"core"})) or "none"
-        print(f"toil: warning: TOIL_DISABLE_PLUGINS names no plugin: {', '.join(sorted(unknown))} (installed: {known})", file=sys.stderr)
-
-
-def _disabled(entry: EntryPoint) -> bool:
-    blocked = _blocked()
-    distribution = _normal(_distribution(entry)[0]) if blocked else "core"
-    if distribution == "core":  # without the core's own part there is no program
-        return False
-    return distribution in blocked or (entry.group == HOOKS and _normal(entry.name) in blocked)
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name.strip()).lower().removeprefix("toil-")
-
-
-def _distribution(entry: EntryPoint) -> tuple[str, str]:
-    return (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
 
 
 def _offers(entry: EntryPoint) -> list[Offer]:
