@@ -44,11 +44,11 @@ def canonical_locator(locator: str) -> str:
     return ":".join(parse_locator(locator))
 
 
-def quoted(locator: str) -> str:
-    """The locator as one word of a shell's command line, for commands that people copy."""
+def quoted(text: str) -> str:
+    """A locator, or a job's name, as one word of a shell's command line, for commands that people copy."""
     from shlex import quote
 
-    return quote(locator)
+    return quote(text)
 
 
 def _absolute(path: str, locator: str) -> str:

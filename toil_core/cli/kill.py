@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from typing import TYPE_CHECKING
 
 from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import converter
+from toil_core.locators import quoted
 from toil_core.options import Config, OptionParser
 from toil_core.sizes import parse_duration
 
@@ -49,10 +49,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 def text(killed: Killed, locator: str) -> str:
     """What became of the run, as people read it."""
-    where, quoted = f"process {killed.pid} on {killed.host}", shlex.quote(locator)
+    where = f"process {killed.pid} on {killed.host}"
     return {
         "ended": f"ended the run on {locator} ({where}); it can be gone on with by --restart",
         "over": f"nothing runs on {locator}" + (f"; its last leader ({where}) has ended" if killed.pid else ""),
-        "asked": f"asked the leader ({where}) to end; it looks for that now and then (its option --kill-check-interval); see `toil status {quoted}`",
-        "lives": f"the leader ({where}) was told to end and still runs; wait, or end it at once with `toil kill --force {quoted}`",
+        "asked": f"asked the leader ({where}) to end; it looks for that now and then (its option --kill-check-interval); see `toil status {quoted(locator)}`",
+        "lives": f"the leader ({where}) was told to end and still runs; wait, or end it at once with `toil kill --force {quoted(locator)}`",
     }[killed.fate]

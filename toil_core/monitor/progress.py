@@ -246,9 +246,9 @@ def reason_text(reason: str, message: str) -> str:
 
 def logs_command(locator: str, job: str) -> str:
     """The command that shows a job's whole log."""
-    import shlex
+    from toil_core.locators import quoted
 
-    return f"toil logs {shlex.quote(locator)} {shlex.quote(job)}"
+    return f"toil logs {quoted(locator)} {quoted(job)}"
 
 
 def _next_text(event: AttemptFailed) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.retries import Policy
+from toil_core.locators import quoted
 from toil_core.options import Config
 from toil_core.wire import keys, run, work
 from toil_core.wire.reread import UNREADABLE
@@ -311,14 +311,14 @@ def ended_by(store: JobStore, last: int) -> bool:
 
 def advice(status: Status) -> str:
     """What to do next, in a line."""
-    locator = shlex.quote(status.job_store)
+    locator = quoted(status.job_store)
     if not status.workflow:
         return f"Next: remove it with `toil clean {locator}` and start the workflow anew."
     if status.complete:
         return f"Next: nothing is left to do; `toil clean {locator}` removes the job store."
     if status.leader.state == "running":
         return f"Next: wait; the leader is at work. `toil why {locator}` tells what it waits for."
-    where = shlex.quote(status.script) if status.script else "YOUR_SCRIPT"
+    where = quoted(status.script) if status.script else "YOUR_SCRIPT"
     restart = f"python {where} {locator} --restart"
     if status.leader.state == "unknown":
         return f"Next: ask on {status.leader.host} whether the leader still runs; when it has ended: `{restart} --take-over`."

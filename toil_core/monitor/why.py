@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -16,6 +15,7 @@ from toil_core.leader.history import Attempt
 from toil_core.leader.options import EngineOptions
 from toil_core.leader.page import Page, RequestPage
 from toil_core.leader.state import CHILDREN, DONE, FAILED, FOLLOWING, WAITING, JobState, Stage
+from toil_core.locators import quoted
 from toil_core.monitor import history, status, why_services
 from toil_core.monitor.causes import Cause, name_of
 from toil_core.monitor.glance import glance, newest_page
@@ -42,7 +42,7 @@ def why_run(store: JobStore, locator: str) -> list[Cause]:
     if told.failed and not told.complete:
         first = next((failure for failure in told.failures if failure.final), None)
         example = f", for example {first.name} {first.job}: {reason_text(first.reason, first.message)}" if first else ""
-        advice = f"see `toil status {shlex.quote(locator)}`; when the cause is gone, go on with --restart after the run's end"
+        advice = f"see `toil status {quoted(locator)}`; when the cause is gone, go on with --restart after the run's end"
         causes.append(Cause("failed", f"{count(told.failed, 'job')} failed for good{example}; what comes after them never runs", advice=advice))
     return causes
 
@@ -330,6 +330,6 @@ def _forgotten(attempts: Iterator[Attempt], graph: Graph, locator: str, job: str
     if damaged:
         raise UsageError(f"what is left of {locator} tells of no job {job!r}; it may have been in what is damaged ({'; '.join(damaged)})")
     close = difflib.get_close_matches(job, [*names, *graph.jobs], 3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"`toil status {shlex.quote(locator)}` lists names"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"`toil status {quoted(locator)}` lists names"
     raise UsageError(f"there is no job {job!r} in {locator}; {hint}")
 
