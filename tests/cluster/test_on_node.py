@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -107,3 +108,72 @@ def test_a_process_that_closes_other_files_meanwhile_is_not_left_out(tmp_path: P
         for number in (1, 2):
             (tmp_path / f"go-{number}").touch()
             assert process.stdout.readline() == "1\n"
+
+
+ENGINE = """
+import signal, sys
+from pathlib import Path
+
+signal.signal(signal.SIGUSR1, lambda *_: print("told", flush=True))
+print("up", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@contextmanager
+def keeper(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """What keeps an engine running, and the engine, which is up; both print to the keeper's output."""
+    (home / "engine.json").write_text(json.dumps({"command": [sys.executable, "-c", ENGINE], "environment": {}}))
+    keeper = subprocess.Popen([sys.executable, on_node.__file__, "keep", str(home)], stdout=subprocess.PIPE, text=True, env={**os.environ, "HOME": str(home)})
+    assert keeper.stdout is not None
+    try:
+        assert keeper.stdout.readline() == "up\n"
+        yield keeper, int(Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text())
+    finally:
+        keeper.terminate()
+        keeper.communicate(timeout=SECONDS)
+    assert keeper.returncode == 0
+
+
+def test_an_engine_that_dies_is_started_again_but_not_while_its_node_goes(tmp_path: Path) -> None:
+    with keeper(tmp_path) as (kept, engine):
+        assert kept.stdout is not None
+        os.kill(engine, signal.SIGKILL)
+        assert "code -9; it is started again" in kept.stdout.readline()
+        assert kept.stdout.readline() == "up\n"
+        engine = int(Path(f"/proc/{kept.pid}/task/{kept.pid}/children").read_text())
+        drain = [sys.executable, on_node.__file__, "drain", str(tmp_path), "0"]
+        assert subprocess.run(drain, stdout=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)}, check=True).stdout == b"0\n"
+        assert kept.stdout.readline() == "told\n"
+        os.kill(engine, signal.SIGKILL)
+        assert "code -9; it is not started again, as this node goes" in kept.stdout.readline()
+
+
+def test_a_node_that_does_not_go_after_all_has_its_engine_from_the_next_keeper(tmp_path: Path) -> None:
+    (tmp_path / on_node.GOING).touch()
+    with keeper(tmp_path):
+        assert not (tmp_path / on_node.GOING).exists()
+
+
+def test_an_engine_that_was_started_just_as_the_node_began_to_go_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not there yet when the others are told."""
+    start, said = subprocess.Popen, []
+
+    def starting(command: list[str], **how: object) -> subprocess.Popen[bytes]:
+        (tmp_path / on_node.GOING).touch()
+        return start(command, **how)  # type: ignore[call-overload,no-any-return]
+
+    def saying(text: str) -> None:
+        said.append(text)
+        signal.raise_signal(signal.SIGTERM)  # which is blocked, and waited for
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    monkeypatch.setattr(on_node, "say", saying)
+    (tmp_path / "engine.json").write_text(json.dumps({"command": [sys.executable, "-c", ENGINE], "environment": {}}))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        on_node.keep(str(tmp_path))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    assert len(said) == 1 and "it is not started again" in said[0]

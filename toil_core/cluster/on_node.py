@@ -30,6 +30,8 @@ from collections.abc import Iterable, Iterator
 RUN, HELD, LAST = "toil-run-", "lock", "last"
 """How the folder of a host of requests begins, the file in it that the host keeps open and writes into how many it has, and what
 stands after the number once it knows that the node goes and takes no more."""
+GOING = "going"
+"""The file in the cluster's folder that says that the node will be taken away: its engine is not started again."""
 HEED = 30.0
 """Seconds that an engine may take to have its hosts know that."""
 IN_MODIFY = 0x2
@@ -121,7 +123,7 @@ def write(path: str, data: bytes, mode: int) -> None:
 
 
 def keep(folder: str) -> None:
-    """Run the engine's command in the foreground, again after any end but ours; one keeper for a folder."""
+    """Run the engine's command in the foreground, again after any end but ours, unless the node goes; one keeper for a folder."""
     lock = os.open(os.path.join(folder, "engine.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,14 +136,23 @@ def keep(folder: str) -> None:
     asked = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, asked | {signal.SIGCHLD})
     pause = 1.0
+    going = os.path.join(folder, GOING)
+    if os.path.exists(going):  # who wrote it told an earlier engine
+        os.unlink(going)
     while True:
         started = time.monotonic()
         environment = {**os.environ, **engine["environment"]}
         process = subprocess.Popen(engine["command"], env=environment, start_new_session=True, preexec_fn=end_with_parent)  # noqa: PLW1509  no threads here
+        if os.path.exists(going):  # since it was looked for, and this engine was not told
+            end(process)
         while process.poll() is None:
             if signal.sigwait(asked | {signal.SIGCHLD}) in asked:
                 end(process)
                 return
+        if os.path.exists(going):
+            say(f"the engine ended with code {process.returncode}; it is not started again, as this node goes")
+            signal.sigwait(asked)
+            return
         say(f"the engine ended with code {process.returncode}; it is started again in {pause:.0f} s")
         if signal.sigtimedwait(asked, pause):
             return
@@ -195,6 +206,7 @@ def drain(folder: str, seconds: float) -> int:
     While a host of the engine does not know of it, it may still begin what was sent to it.
     """
     begun = time.monotonic()
+    write(os.path.join(folder, GOING), b"", 0o600)  # before the engine is told: another would not know
     with open(os.path.join(folder, "engine.lock")) as file:
         keeper = file.read()
     with open(f"/proc/{keeper}/task/{keeper}/children") as file:

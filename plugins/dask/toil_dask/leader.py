@@ -13,7 +13,6 @@ from itertools import count
 from typing import Any, TypeVar
 
 import toil_core
-from distributed.comm import get_address_host
 from toil_core.batch_system import Reason, Request, Requirement, State, Update
 from toil_core.errors import UsageError
 
@@ -63,6 +62,8 @@ class Leader:
         self._nodes: dict[str, Member] = {}
         self._flights: dict[str, Flight] = {}
         self._spent = Spent()
+        self._drained: set[tuple[str, str]] = set()
+        """Machines on which nothing more starts."""
         self._attending: dict[str, asyncio.Task[None]] = {}
         self._expected: set[str] = set()
         """Addresses of nodes that have not said hello yet."""
@@ -301,14 +302,15 @@ class Leader:
     def _loads(self) -> dict[str, int]:
         found: dict[str, int] = {}
         for id, load in self._placement.loads().items():
-            host = get_address_host(self._nodes[id].hello.address)
+            host = self._nodes[id].host
             found[host] = found.get(host, 0) + load
         return found
 
     def _drain(self, addresses: set[str]) -> None:
         for id, node in self._nodes.items():
-            if get_address_host(node.hello.address) in addresses:
+            if node.host in addresses:
                 self._placement.close(id)
+                self._drained.add(node.machine)
 
     # News
 
@@ -348,9 +350,11 @@ class Leader:
                 hello.name, hello.version, hello.python, *ours,
             )  # fmt: skip
             return
-        self._nodes[hello.node] = Member(hello)
+        node = self._nodes[hello.node] = Member(hello)
         self._count()
         self._placement.join(hello.node, hello.offer)
+        if node.machine in self._drained:  # it went on when the scheduler, or its own program, had died
+            self._placement.close(hello.node)
         self._largest.join(hello.offer)
 
     def _update(self, update: Update) -> None:

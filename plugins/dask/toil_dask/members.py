@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributed import Future
+from distributed.comm import get_address_host
 
 from toil_dask.messages import Hello
 
@@ -21,6 +22,16 @@ class Member:
 
     hello: Hello
     preempted: bool = False
+
+    @property
+    def host(self) -> str:
+        """The address of its machine."""
+        return str(get_address_host(self.hello.address))
+
+    @property
+    def machine(self) -> tuple[str, str]:
+        """What stays the same when the node, or the scheduler, ends and comes back."""
+        return self.host, self.hello.name
 
 
 @dataclass(eq=False)

@@ -167,6 +167,20 @@ def test_nodes_are_drained_and_their_loads_told(with_one: Here) -> None:
     here.run.ends([later])
 
 
+def test_a_drained_node_stays_so_when_the_scheduler_is_back(with_one: Here) -> None:
+    here = with_one
+    id, _ = here.waiting("it")
+    here.system.drain([HOST])
+    here.cluster.kill("leader")
+    assert here.end(id).reason is Reason.NODE_LOST
+    here.cluster.start_scheduler()
+    here.await_node("one")
+    later = here.run.request(body("nothing"))
+    here.system.submit([later])
+    here.add("two")
+    assert here.run.ends([later])[0].node == "two"
+
+
 def test_a_node_that_will_be_taken_away_gets_nothing_more_and_counts_as_preempted(here: Here) -> None:
     spot = here.add("spot", preemptible=True)
     finishing, _ = here.waiting("short", preemptible=True)
