@@ -43,9 +43,9 @@ class Clusters:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
         return {**inherited, "TOIL_STATE_DIR": str(self.folder / "state"), "XDG_CACHE_HOME": cache, **more, **self.variables}
 
-    def launch(self, name: str, *more: str) -> None:
+    def launch(self, name: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Launch a cluster whose leader runs the jobs itself."""
-        self.toil("launch-cluster", name, "-p", "local", "--nodeType", "local.small", "--engine", "single_machine", *more)
+        return self.toil("launch-cluster", name, "-p", "local", "--nodeType", "local.small", "--engine", "single_machine", *more)
 
     def home(self, cluster: str, node: str = "leader") -> Path:
         """A node's disk."""

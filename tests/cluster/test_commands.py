@@ -289,7 +289,7 @@ def test_a_node_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
         disk.rename(tmp_path / "away")
         told = json.loads(alone.toil("cluster-status", "alone", "--json").stdout)
         assert [(node["name"], node["state"]) for node in told["nodes"]] == [("leader", "up"), ("worker-1", "unreachable"), ("worker-2", "up")]
-        assert (told["state"], told["trouble"]) == ("ready", "")
+        assert (told["state"], told["launch"], told["trouble"]) == ("ready", "", "")
         assert "unreachable: node worker-1 is not there" in alone.toil("cluster-status", "alone").stdout
         (tmp_path / "away").rename(disk)
         assert "unreachable" not in alone.toil("cluster-status", "alone").stdout
@@ -351,6 +351,8 @@ def test_bad_input_is_a_line_each(shared: Clusters, script: Path, tmp_path: Path
         (("ssh-cluster", "shared", "--node", "worker-9", "true"), "has no node worker-9; it has leader, worker-1"),
         (("ssh-cluster", "shared", "--nod", "worker-9", "true"), "unknown option --nod"),
         (("ssh-cluster", "shared", "--forward", "x", "true"), "is no port"),
+        (("ssh-cluster",), "required: NAME\n"),
+        (("scale-cluster", "shared", "-w", "local.small=1,local.small=2"), "how many of local.small is said twice"),
         (("ssh-cluster", "shared", ""), "an empty text is no command"),
         (("rsync-cluster", "shared", "-a", "a:b", ":"), "the name of a host; write ./a:b"),
         (("launch-cluster", "other", "-p", "local", "--nodeType", "local.small", "--transport", "carrier"), "there is no transport named 'carrier'"),

@@ -14,7 +14,8 @@ from toil_core.cli import main
 
 
 def test_launch_enter_destroy(clusters: Clusters) -> None:
-    clusters.launch("demo", "-w", "2")
+    said = clusters.launch("demo", "-w", "2-4").stderr
+    assert "local.small=2-4: 2 were launched; nothing adds more by itself yet, `toil scale-cluster demo` does" in said
     assert clusters.toil("ssh-cluster", "demo", "sh", "-c", "echo $TOIL_BATCH_SYSTEM in $PWD").stdout.strip() == f"single_machine in {clusters.home('demo')}"
     assert clusters.toil("ssh-cluster", "demo", "--node", "worker-2", "--", "sh", "-c", "exit 7", code=7)
     assert clusters.toil("ssh-cluster", "demo", "toil", "--version").stdout.startswith("toil ")

@@ -56,7 +56,7 @@ def test_numbers_of_workers() -> None:
     assert parse_workers("m5.large=2,m5.large:0.05=0-10") == (Workers(Offer("m5.large"), 2, 2), Workers(Offer("m5.large", True, 0.05), 0, 10))
 
 
-@pytest.mark.parametrize("text", ["", "x", "m5.large", "m5.large=", "=3", "-1", "5-2", "3,", "m5.large=99999999"])
+@pytest.mark.parametrize("text", ["", "x", "m5.large", "m5.large=", "=3", "-1", "5-2", "3,", "m5.large=99999999", "1,2", "m5.large=1,m5.large=2", "m5.large:0.05=1,m5.large:0.050=0-2"])
 def test_numbers_of_workers_that_are_none(text: str) -> None:
     with pytest.raises(BadOption):
         parse_workers(text)

@@ -74,8 +74,17 @@ def test_every_failure_is_told_but_only_the_first_ones_with_the_end_of_their_log
 def test_lines_of_progress_come_ever_more_rarely() -> None:
     events: list[Event] = [JobDone(100.0 + second / 10, f"1-1.{second}", "leaf", Usage()) for second in range(36_000)]
     lines = [line for line in told([START, JobsAdded(100.0, {"leaf": 36_000}), *events]).splitlines() if "running" in line]
-    assert lines[0] == "21 of 36,001 jobs done, 0 running"
+    assert lines[0] == "20 of 36,001 jobs done, 0 running"
     assert 3600 / progress.LONGEST_WAIT < len(lines) < 3600 / progress.LONGEST_WAIT + 15
+
+
+def test_jobs_one_after_another_are_told_as_running() -> None:
+    events: list[Event] = []
+    for number in range(60):
+        events += [JobStarted(100.0 + number, f"1-1.{number}", "leaf", f"1-{number}", "here"), JobDone(101.0 + number, f"1-1.{number}", "leaf", Usage())]
+    lines = [line for line in told([START, JobsAdded(100.0, {"leaf": 60}), *events]).splitlines() if "running" in line]
+    assert len(lines) > 3
+    assert all(line.endswith(" 1 running") for line in lines), lines
 
 
 def test_the_total_grows_and_jobs_are_counted_once() -> None:

@@ -72,7 +72,7 @@ def _text(told: ClusterStatus) -> str:
     price = "" if told.dollars_an_hour is None else f", {told.dollars_an_hour:.3f} $/h"
     lines = [f"cluster {told.name}{where}: {told.state}{price}"]
     if told.launch:
-        lines.append(f"launch:  {told.launch}")
+        lines.append(f"launch: {told.launch}")
     if told.nodes:
         rows = [(node.name, f"{node.type}{' (preemptible)' if node.preemptible else ''}", node.address, span(node.age), _state(node)) for node in told.nodes]
         lines += ["", table(("node", "type", "address", "age", "state"), rows, right=(3,))]

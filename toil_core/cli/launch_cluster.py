@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         tell(f"{what}; `toil scale-cluster {arguments.name} -w {workers_wanted}` tries again")
     for each in arguments.workers:
         if each.most > each.least:
-            tell(f"{each.least}-{each.most}: {each.least} were launched; nothing adds more by itself yet, `toil scale-cluster {arguments.name}` does")
+            tell(f"{each.offer or arguments.node_type}={each.least}-{each.most}: {each.least} {'was' if each.least == 1 else 'were'} launched; nothing adds more by itself yet, `toil scale-cluster {arguments.name}` does")
     return 0
 
 

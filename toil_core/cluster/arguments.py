@@ -25,7 +25,8 @@ def add_rest(parser: OptionParser, name: str, help: str, *, peel: bool = True) -
         help: One line.
         peel: Whether options may stand between the cluster's name and the rest.
     """
-    parser.add_argument(name, nargs=argparse.REMAINDER, metavar=f"{name.upper()}…", help=help, action=_Rest if peel else "store")
+    rest = parser.add_argument(name, nargs=argparse.REMAINDER, metavar=f"{name.upper()}…", help=help, action=_Rest if peel else "store")
+    rest.required = False  # or it is named among what is missing when the cluster's name is
 
 
 def converter(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -111,7 +111,7 @@ def parse_workers(text: str) -> tuple[Workers, ...]:
     Raises:
         BadOption: It is something else.
     """
-    found = []
+    found: list[Workers] = []
     for part in text.split(","):
         offer, equals, number = part.strip().rpartition("=")
         match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", number)
@@ -122,7 +122,10 @@ def parse_workers(text: str) -> tuple[Workers, ...]:
             raise BadOption(f"{part.strip()!r}: a cluster has at the most {MOST_WORKERS:,} workers")
         if most < least:
             raise BadOption(f"{part.strip()!r}: there cannot be at least {least} and at the most {most}")
-        found.append(Workers(parse_offer(offer) if equals else None, least, most))
+        kind = parse_offer(offer) if equals else None
+        if any(each.offer == kind for each in found):
+            raise BadOption(f"{part.strip()!r}: how many {f'of {kind}' if kind else 'workers'} is said twice")
+        found.append(Workers(kind, least, most))
     return tuple(found)
 
 

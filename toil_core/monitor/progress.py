@@ -122,11 +122,11 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Take an event in."""
+        if event.time >= self._next and not isinstance(event, RunEnded):
+            self._step(event.time)  # before it: what has just ended would be missing, and what follows it has not begun
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
-        if event.time >= self._next:
-            self._step(event.time)
 
     def _job_done(self, event: JobDone) -> None:
         kind = self.kinds.get(event.name) or self._kind(event.name)
