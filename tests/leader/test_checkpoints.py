@@ -695,6 +695,14 @@ def test_a_checkpoint_that_says_nothing_sensible_is_corrupt_though_its_sum_is_ri
         assert "unreadable checkpoint" in str(caught.value)
 
 
+def test_who_wants_no_jobs_of_a_checkpoint_gets_none() -> None:
+    world = World(Plan("root", children=[Plan("leaf")]))
+    data = snapshot.encode(world.graph)
+    whole, head = snapshot.decode(data, "it"), snapshot.decode_head(data, "it")
+    assert len(whole.parts) == 1 and not head.parts
+    assert (head.epoch, head.sequence, head.requests) == (whole.epoch, whole.sequence, whole.requests)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x01", b"\x05\0"], ids=["nothing", "a cut length", "another cut length"])
 def test_a_checkpoint_without_records_is_corrupt(content: bytes) -> None:
     with pytest.raises(CorruptBlob, match="checkpoints/it"):

@@ -121,6 +121,19 @@ def test_what_went_on_elsewhere_is_passed_over_and_its_kind_forgotten() -> None:
     assert not issuer._others.queues
 
 
+def test_a_kind_is_not_forgotten_while_one_that_failed_before_waits() -> None:
+    issuer = Issuer(1, Sizing(backlog=1))
+    for number in range(2):
+        job = JobState(str(number), TINY, b"")
+        job.stage, job.tries = READY, 1
+        issuer.push(job)
+    assert sizes(issuer) == [1]
+    issuer.landed("1-1", TINY)
+    assert sizes(issuer) == [1]
+    issuer.landed("1-2", TINY)
+    assert not issuer._others.queues and not issuer.waiting()
+
+
 def test_a_job_that_failed_before_travels_alone_and_first() -> None:
     issuer = Issuer(1, Sizing(slots=1.0, overhead=0.0))
     issuer.learn(TINY, 1e-6)

@@ -117,6 +117,7 @@ def test_a_stored_commit_that_cannot_be_read_is_named_and_its_job_runs_again(sto
     assert machine.run().outcome == "succeeded"
     assert machine.ran == ["root", "a", "a", "b"]
     assert keys.commit("1-2", 0) in caplog.text and keys.commit("1-2", 0) in machine.graph.garbage
+    assert void_of(store, machine.works[1], 1) is Reason.NODE_LOST, "what its worker may still commit comes to nothing"
 
 
 def test_a_request_may_commit_in_parts_of_which_some_are_never_told(store: JobStore) -> None:
@@ -354,7 +355,7 @@ def test_a_signal_stops_the_run_in_good_order(store: JobStore) -> None:
     assert void_of(store, next(work for work in machine.works if machine.name(work.tasks[0]) == "b")) is None
 
 
-def test_files_of_what_a_stop_ended_are_swept(store: JobStore) -> None:
+def test_files_of_what_a_stop_ended_are_swept(store: JobStore, caplog: pytest.LogCaptureFixture) -> None:
     def writes_and_stops(machine: Machine, work: Work) -> None:
         store.create(keys.attempt_files(work.request, work.tasks[0].job) + "half", b"x")
         machine.put(Update(work.request, State.RUNNING))
@@ -362,6 +363,7 @@ def test_files_of_what_a_stop_ended_are_swept(store: JobStore) -> None:
 
     machine = Machine(store, three(), {"a": [writes_and_stops]})
     assert machine.run().outcome == "interrupted"
+    assert "run again" not in caplog.text, "no commit is missing"
     machine.checkpoints.write(machine.graph)
     assert not list(store.list(keys.FILES))
 

@@ -217,6 +217,18 @@ def test_a_request_knows_which_of_its_jobs_were_dropped(folded: bool) -> None:
     assert world.run().outcome == "succeeded"
 
 
+def test_several_that_it_adds_itself_wait_only_for_what_its_value_promises() -> None:
+    child = Plan("child")
+    top = Plan("top", checkpoint=True, promises=[child])
+    top.adds_children = [child, Plan("first", needs=[top]), Plan("second", needs=[top, child])]
+    world = World(Plan("root", children=[top]))
+    finish(world, "root", "top")
+    assert running(world) == {"child"}
+    finish(world, "child")
+    assert running(world) == {"first", "second"}
+    assert world.run().outcome == "succeeded"
+
+
 def test_its_value_counts_for_others_only_when_all_below_it_is_done() -> None:
     top = Plan("top", checkpoint=True, adds_children=[broken()])
     world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)

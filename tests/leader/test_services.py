@@ -522,6 +522,22 @@ def test_a_service_that_gets_no_room_is_found_too() -> None:
     assert "second" in world.finish.why and "2 cores; there are 1" in world.finish.why
 
 
+@pytest.mark.parametrize("folded", [False, True])
+def test_what_a_service_used_is_counted_by_a_new_leader_that_reads_how_it_ended(folded: bool) -> None:
+    world = World(served(service("db")))
+    world.checkpoint()
+    finish(world, "root")
+    up(world, "db")
+    if folded:
+        world.checkpoint()
+    finish(world, "a", "b")
+    stop(world, "db")
+    before = world.graph.tally("db")
+    world.crash()
+    after = world.graph.tally("db")
+    assert (after.total, after.ran, after.wall) == (before.total, before.ran, before.wall) and after.wall > 0
+
+
 def test_a_service_that_is_about_to_stop_is_no_part_of_a_checkpoint() -> None:
     made = Plan("made")
     user = Plan("user", services=[service("db", needs=[made])], children=[Plan("a")])

@@ -357,7 +357,7 @@ class Protocol:
             jobs.append(job._replace(saved=(saved, job.saved[1]) if epoch == 1 else (job.saved[0], saved), former=former))
         others = [other._replace(at=LOST) if epoch == 1 and other.at == BURY else other for other in state.leaders]
         state = state._replace(jobs=tuple(jobs), leaders=tuple(others))  # type: ignore[arg-type]
-        if then != ORPHANS and not any(_pending(job, epoch) for job in state.jobs):
+        if then != ORPHANS and not any(pending(job, epoch) for job in state.jobs):
             then = FINISHED if then == CLOSE else RUN
         elif then == RUN:
             then = DELETE
@@ -378,7 +378,7 @@ class Protocol:
         """Blobs that may go are removed, and the files of attempts that were voided before the checkpoint."""
         jobs = []
         for job in state.jobs:
-            if not _pending(job, epoch):
+            if not pending(job, epoch):
                 jobs.append(job)
                 continue
             attempts = [list(of) for of in job.attempts]
@@ -541,7 +541,7 @@ def _steps(job: Job, epoch: int) -> Iterator[tuple[int, int, int]]:
             yield of, number, step
 
 
-def _pending(job: Job, epoch: int) -> bool:
+def pending(job: Job, epoch: int) -> bool:
     """Whether anything of the job is there that the leader may remove now."""
     for of, number, step in _steps(job, epoch):
         attempt = job.attempts[of][number]
