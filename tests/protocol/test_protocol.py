@@ -15,6 +15,8 @@ from tests.protocol.model import DIAMOND, FAN, LINE, Bounds, Key, Protocol, Rule
 
 CALM, ONE = (replace(DIAMOND, losses=losses) for losses in (0, 1))
 CALM_FAN, ONE_FAN = (replace(FAN, losses=losses) for losses in (0, 1))
+PAIR = Bounds((frozenset(), frozenset({0})), (frozenset(), frozenset()), slice(0, 0), losses=1)
+"""Two jobs, one after the other, with a loss: few enough to compare all states."""
 DAMAGE = replace(LINE, losses=1, damage=True)
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 EXPLORED = {
@@ -42,7 +44,7 @@ def test_what_can_matter_no_more_is_left_out_and_the_page_says_how_many_states_t
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("bounds", [CALM, ONE, CALM_FAN], ids=["diamond", "diamond with a loss", "fan"])
+@pytest.mark.parametrize("bounds", [PAIR, CALM], ids=["pair", "diamond"])
 def test_what_is_left_out_makes_no_difference(bounds: Bounds) -> None:
     """Each of all states has one that stands for it among the fewer: with no more losses, so that whatever can follow it can follow that one."""
     protocol, all_states, fewer = Protocol(bounds), set[Key](), dict[Key, int]()
