@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toil_core.errors import BadOption
-from toil_core.sizes import cores, count, format_duration, format_size, parse_cores, parse_count, parse_duration, parse_factor, parse_size
+from toil_core.sizes import (
+    cores,
+    count,
+    format_duration,
+    format_size,
+    parse_cores,
+    parse_count,
+    parse_duration,
+    parse_factor,
+    parse_size,
+    rounded_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +128,11 @@ def test_bad_cores_are_named(text: str) -> None:
 def test_bad_counts_are_named(text: str) -> None:
     with pytest.raises(BadOption, match="whole number"):
         parse_count(text)
+
+
+def test_sizes_for_people_have_four_digits() -> None:
+    assert [rounded_size(n) for n in (0, 1023, 1536, 5 << 30, 3 << 40)] == ["0 B", "1023 B", "1.5 KiB", "5 GiB", "3 TiB"]
+    assert rounded_size((2 << 30) // 3) == "682.7 MiB"
 
 
 def test_one_is_not_plural() -> None:

@@ -6,7 +6,7 @@ import pytest
 from toil_core.batch_system import Reason, Requirement, Usage
 from toil_core.wire.jobs import Kind, NewJob, Ref, Result
 from toil_core.wire.work import Task, Work
-from toil_core.worker.running import Running, decode_result, fits, size
+from toil_core.worker.running import Running, fits
 
 KIND = Kind("k", Requirement(cores=1, memory=100, disk=100))
 
@@ -85,8 +85,3 @@ def test_abandoned_requests_start_nothing() -> None:
     request.abandon(Reason.CANCELLED, "")
     request.abandon(Reason.FAILED, "later")
     assert request.over and request.ending == (Reason.CANCELLED, "")
-
-
-def test_sizes_are_readable() -> None:
-    assert [size(n) for n in (0, 1023, 1536, 5 << 30)] == ["0 B", "1023 B", "1.5 KiB", "5 GiB"]
-    assert decode_result(result("a")).job == "a"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -10,9 +9,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-from toil_core.batch_system import Reason, Usage
+from toil_core.batch_system import Usage
 from toil_core.job_store import JobStore
-from toil_core.wire.jobs import Failure, Kind, Result
+from toil_core.wire.jobs import Kind, Result
 from toil_core.wire.work import Task
 from toil_core.worker import messages
 from toil_core.worker.messages import TOLD, Batch, Item, Open, Results, Said, Spec, encode
@@ -203,18 +202,12 @@ class Child:
 
 
 def _failed(task: Task, error: BaseException) -> tuple[Result, bytes]:
-    _print_trace()
-    return Result(task.job, failure=_failure(error)), b""
+    """The result of a task whose runner raised; the traceback goes to the log."""
+    from toil_core.worker.failure import failure_of
 
-
-def _failure(error: BaseException) -> Failure:
-    if isinstance(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        return Failure(Reason.FAILED, f"left by exit code {code} before it was done", code)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return Failure(Reason.OUT_OF_DISK, f"no space is left on the disk: {error}")
-    text = str(error).strip().split("\n")[0]
-    return Failure(Reason.FAILED, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    result = Result(task.job, failure=failure_of(error))
+    _flush()
+    return result, b""
 
 
 def _flush() -> None:

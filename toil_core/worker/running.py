@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from toil_core.batch_system import Reason, Requirement, Usage
+from toil_core.sizes import rounded_size
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure, Kind, NewJob, Ref, Result
 from toil_core.wire.work import Task, Work
@@ -220,7 +221,7 @@ def failure_of(ended: Ended, kind: Kind) -> Failure:
     code = -(ended.status & 0x7F) if ended.status & 0x7F else ended.status >> 8
     needed = kind.requirement
     if ended.verdict is Reason.OUT_OF_MEMORY:
-        message = f"used {size(ended.memory)} of memory; it had asked for {size(needed.memory)}"
+        message = f"used {rounded_size(ended.memory)} of memory; it had asked for {rounded_size(needed.memory)}"
         return Failure(Reason.OUT_OF_MEMORY, message, code)
     if ended.verdict is Reason.OVER_TIME:
         return Failure(Reason.OVER_TIME, f"did not end in its {needed.wall_time:g} s", code)
@@ -240,15 +241,6 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def size(amount: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.4g} {unit}"
-        amount /= 1024
-    return f"{amount:.4g} TiB"
 
 
 def _at_hand(new: NewJob, parent: str, result: Result, known: Mapping[str, bytes]) -> bool:

@@ -89,7 +89,6 @@ class LeaderTruth:
     """What one leader believes, and whether it may.
 
     Args:
-        epoch: Its epoch.
         graph: Its graph.
     """
 
