@@ -149,3 +149,11 @@ def test_jump_hosts_that_are_none_are_refused(text: str) -> None:
 def test_odd_users_and_ports_are_refused(parse: object, text: str) -> None:
     with pytest.raises(BadOption):
         parse(text)  # type: ignore[operator]
+
+
+def test_another_host_is_told_with_what_to_do() -> None:
+    told = Place("n", "a", 22, "", ("ssh-ed25519 A",)).another_answers(Path("known"))
+    assert "that its cloud told of; find out why" in told
+    before = Place("n", "a", 22, "", ())
+    assert before.another_answers(Path("known")).endswith("; if the host was made anew, `ssh-keygen -R n -f known` forgets the old key")
+    assert before.another_answers(None).endswith("known from earlier, in this process")
