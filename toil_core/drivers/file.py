@@ -110,18 +110,21 @@ class FileJobStore(JobStore):
             raise
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> BinaryIO:
-        path = self._blobs + encode(key)
-        fd: int = self._ask(key, self._insist, os.open, path, os.O_RDONLY | os.O_CLOEXEC, missing=NoSuchKey)
+        path, own = self._blobs + encode(key), -1
+        wanted = _SMALL if stop is None else min(max(0, stop - start), _SMALL)
         try:
-            wanted = _SMALL if stop is None else max(0, stop - start)
-            data = self._ask(key, os.pread, fd, min(wanted, _SMALL), start)
-            if len(data) < _SMALL:
-                return io.BytesIO(data)
-            own, fd = fd, -1
-            return io.BufferedReader(Span(own, start, stop, lambda error: self._verdict(error, key)), _SMALL)
-        finally:
-            if fd >= 0:
-                os.close(fd)
+            fd = self._insist(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                data = os.pread(fd, wanted, start)
+                if len(data) < _SMALL:
+                    return io.BytesIO(data)
+                fd, own = -1, fd
+                return io.BufferedReader(Span(own, start, stop, lambda error: self._verdict(error, key)), _SMALL)
+            finally:
+                if fd >= 0:
+                    os.close(fd)
+        except OSError as error:
+            raise self._verdict(error, key, NoSuchKey) from error
 
     def stat(self, key: str) -> Blob:
         found: os.stat_result = self._ask(key, self._insist, os.stat, self._blobs + encode(key), missing=NoSuchKey)
@@ -129,7 +132,16 @@ class FileJobStore(JobStore):
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            self._ask(key, self._unlink, encode(key))
+            name = encode(key)
+            try:
+                os.unlink(self._blobs + name)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise self._verdict(error, key) from error
+            if name.startswith(_USER_FILES):  # each has a folder nearly to itself
+                with suppress(OSError):
+                    os.rmdir(os.path.dirname(self._blobs + name))
 
     def list(self, prefix: str = "") -> Iterator[Blob]:
         found = walk(self._blobs[:-1], prefix)
@@ -217,14 +229,6 @@ class FileJobStore(JobStore):
             with suppress(FileExistsError):
                 os.mkdir(folder)
         return bool(folders)
-
-    def _unlink(self, name: bytes) -> None:
-        path = self._blobs + name
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        if name.startswith(_USER_FILES):  # each has a folder nearly to itself
-            with suppress(OSError):
-                os.rmdir(os.path.dirname(path))
 
     def _insist(self, call: Callable[..., T], path: bytes, *rest: int) -> T:
         try:
