@@ -34,6 +34,8 @@ _INITIAL = keys.commit(keys.ROOT, 0)
 _WHOLE = 64 << 20
 _RUN = 16
 """So many commits are read one after another by one thread: to hand each over alone costs more than to read it."""
+_LEAST = 2000
+"""No checkpoint is due after fewer results, unless files are to be deleted."""
 _FEW = 3
 _QUICK = 0.0005
 """A store of which the quickest of the first few commits took less than so many seconds is read by this thread: others would only be in its way."""
@@ -103,12 +105,14 @@ class Checkpoints:
     def due(self, graph: Graph) -> bool:
         """Whether it is time: the cost of a checkpoint is spread over as many changes as it has jobs; of large graphs over a
         tenth of that, as a new leader has to take in all changes since, and to read a commit costs it as much as a result."""
+        if not (self._files or self._every or self._changes >= _LEAST or self._commits >= _LEAST):
+            return False
         jobs = len(graph.jobs)
         if self._files and jobs <= 100 * len(self._files):
             return True
         if self._every:
             return self._changes >= self._every
-        return self._changes >= max(2000, jobs) or self._changes + self._commits >= 50_000 + jobs // 10
+        return self._changes >= max(_LEAST, jobs) or self._changes + self._commits >= 50_000 + jobs // 10
 
     def check_leader(self) -> None:
         """Make sure that no other leader has taken over since the last checkpoint.

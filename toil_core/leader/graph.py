@@ -175,15 +175,16 @@ class Graph:
             if request.kind.service:
                 self._serving.told(request, job, entry, event)
                 continue
-            self.past.committed(job, commit.request, request.node, entry.result, entry.usage)
-            for level, text in entry.result.messages:
+            result = entry.result
+            self.past.committed(job, commit.request, request.node, result, entry.usage)
+            for level, text in result.messages:
                 self._commands.append(Said(job.id, job.kind.name, level, text))
-            if entry.result.failure is None:
+            if result.failure is None:
                 if job.kind is request.kind:
                     spent, count = spent + entry.usage.wall, count + 1
                 self._succeeded(job, entry, event.key, event.start + entry.base, event.payload)
             else:
-                self.attempt_failed(job, entry.result.failure, entry.usage, event.now)
+                self.attempt_failed(job, result.failure, entry.usage, event.now)
         if count:
             self.issuer.learn(request.kind, spent / count)
         if commit.chained:
@@ -201,10 +202,10 @@ class Graph:
         return job if job is not None and job.stage is READY else None
 
     def _succeeded(self, job: JobState, entry: Entry, key: str, start: int, payload: bytes | None) -> None:
-        result = entry.result
+        result, kind = entry.result, job.kind
         if self.failures:
             self.failures.pop(job.id, None)
-        if not job.kind.checkpoint:
+        if not kind.checkpoint:
             self.drop_body(job)
         if result.jobs:
             grow(self, result, key, start, payload, entry.base)
@@ -215,16 +216,16 @@ class Graph:
             edges.close()
             job.children = (*job.children, *children)
             job.follow_ons = (*job.follow_ons, *follow_ons)
-        deferred = (job.kind.checkpoint or self.redo.scopes) and self.redo.ran(job, keys.commit_parts(key)[0], result)
-        self.tally(job.kind.name).add(entry.usage)
+        deferred = (kind.checkpoint or self.redo.scopes) and self.redo.ran(job, keys.commit_parts(key)[0], result)
+        self.tally(kind.name).add(entry.usage)
         job.stage = CHILDREN
         job.temporary = result.temporary
         if job.holders:
             keep_value(self, job, result, key, start, payload, entry.base)
-        self._commands.append(Done(job.id, job.kind.name, entry.usage, job.kind.requirement))
+        self._commands.append(Done(job.id, kind.name, entry.usage, kind.requirement))
         if result.deleted and not deferred:
             self._commands.append(Delete(result.deleted))
-        if job.kind.checkpoint:
+        if kind.checkpoint:
             job.unresolved += 1
             own_waiters(job, result, self._release)
         if not job.unresolved and (job.waiters or job.value_waiters):
@@ -336,12 +337,12 @@ class Graph:
 
     def drop_body(self, job: JobState) -> None:
         """The job will not run again."""
-        if isinstance(job.body, Ref):
-            self._let_go(job.body.key)
+        self.unref(job.body)
         job.body = None
-        needs, job.needs = job.needs, ()
-        for need in needs:
-            self.unhold(need)
+        if job.needs:
+            needs, job.needs = job.needs, ()
+            for need in needs:
+                self.unhold(need)
 
     def unhold(self, job: JobState) -> None:
         """One less asks for the job's value."""
@@ -360,7 +361,7 @@ class Graph:
 
     def unref(self, held: bytes | Ref | None) -> None:
         """The bytes, or the reference, are not needed here any more."""
-        if isinstance(held, Ref):
+        if type(held) is Ref:  # ten times as quick as isinstance, for what is none
             self._let_go(held.key)
 
     def _let_go(self, key: str) -> None:
@@ -478,12 +479,13 @@ class Graph:
             self._send(id, kind, jobs)
 
     def _send(self, id: str, kind: Kind, jobs: list[JobState]) -> None:
+        tasks = []
         for job in jobs:
             job.stage = ISSUED
+            tasks.append(self._task(job))
         self.requests[id] = OpenRequest(kind, jobs)
-        tasks = tuple([self._task(job) for job in jobs])
-        chain = self.chain and len(jobs) == 1 and not kind.service and not jobs[0].children and jobs[0].id not in self.services.crews
-        self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), (kind,), tasks, chain))
+        chain = self.chain and len(jobs) == 1 and not (kind.service or jobs[0].children or jobs[0].id in self.services.crews)
+        self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), (kind,), tuple(tasks), chain))
 
     def _task(self, job: JobState) -> Task:
         assert job.body is not None

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from toil_core.batch_system import Usage
 from toil_core.errors import CorruptBlob
@@ -171,19 +172,18 @@ class Past:
         attempt = job.tries + job.losses
         if attempt:
             self._attempts[len(self._rows)] = attempt + 1
-        above = job.above
-        known, stage, edges = self._last
-        if len(above) != 1 or job.needs or above[0] is not known or known.stage is not stage:
-            edges = self._edges_of(job)  # unless it is a sibling of the one before
+        if len(job.above) != 1 or job.needs:
+            edges = self._edges.setdefault(_edges(job), len(self._edges))
+        else:
+            known, stage, edges = self._last
+            (upper,) = job.above
+            if upper is not known or upper.stage is not stage:  # it is no sibling of the one before
+                edges = self._below(upper)
         self._rows.append((job.id, usage, job.kind, (request, node), edges))
         if len(self._rows) >= PART:
             self._pack()
 
-    def _edges_of(self, job: JobState) -> int:
-        above = job.above
-        if len(above) != 1 or job.needs:
-            return self._edges.setdefault(_edges(job), len(self._edges))
-        (upper,) = above
+    def _below(self, upper: JobState) -> int:
         edges: Edges = ((), (upper.id,), ()) if upper.stage is FOLLOWING else ((upper.id,), (), ())
         number = self._edges.setdefault(edges, len(self._edges))
         self._last = upper, upper.stage, number
@@ -192,25 +192,27 @@ class Past:
     def _pack(self) -> None:
         """Compress what was taken in since the last time."""
         jobs, usages, of_kind, of_request, edges = zip(*self._rows, strict=True)
-        kinds = {id(kind): kind for kind in of_kind}  # by identity, which is quicker than by value
+        identities = list(map(id, of_kind))  # quicker to look up than kinds
+        kinds = dict(zip(identities, of_kind, strict=True))
         kind_numbers, requests = _numbered(kinds), _numbered(of_request)
-        base = min((usage.started for usage in usages if usage.started), default=0.0)
+        wall, cpu, memory, disk, read, written, started = map(list, zip(*map(astuple, usages), strict=True))
+        base = min(filter(None, started), default=0.0)
         columns = Columns(
             [(k.name, k.requirement.cores, k.requirement.memory, k.requirement.disk, k.requirement.preemptible) for k in kinds.values()],
             list(requests),
             list(self._edges),
             base,
             list(jobs),
-            [kind_numbers[id(kind)] for kind in of_kind],
-            [requests[each] for each in of_request],
+            list(map(kind_numbers.__getitem__, identities)),
+            list(map(requests.__getitem__, of_request)),
             list(edges),
-            [round((usage.started - base) * 1e5) if usage.started else -1 for usage in usages],
-            _floats([usage.wall for usage in usages]),
-            _floats([usage.cpu for usage in usages]),
-            [usage.memory for usage in usages],
-            [usage.disk for usage in usages],
-            [usage.read for usage in usages],
-            [usage.written for usage in usages],
+            [round((when - base) * 1e5) if when else -1 for when in started],
+            _floats(wall),
+            _floats(cpu),
+            memory,
+            disk,
+            read,
+            written,
             self._attempts,
             self._outcomes,
             self._logs,

@@ -64,23 +64,21 @@ class _Lane:
 
     def push(self, job: JobState) -> None:
         """Take a job. One that failed before travels alone."""
-        queue = self._queue(job.kind)
-        if not queue.jobs and not queue.alone:
+        queue = self.queues.get(id(job.kind)) or self._queue(job.kind)
+        if not (queue.jobs or queue.alone):
             self.waiting.append(queue)
         (queue.alone if job.tries or job.losses else queue.jobs).append(job)
 
     def landed(self, kind: Kind) -> None:
         """A request of the kind is over."""
         self.flying -= 1
-        queue = self._queue(kind)
+        queue = self.queues.get(id(kind)) or self._queue(kind)
         queue.flying -= 1
         if not (queue.flying or queue.jobs or queue.alone):
             del self.queues[id(kind)]
 
     def _queue(self, kind: Kind) -> _Queue:
-        queue = self.queues.get(id(kind))
-        if queue is None:
-            queue = self.queues[id(kind)] = _Queue(kind)
+        queue = self.queues[id(kind)] = _Queue(kind)
         return queue
 
 
@@ -135,7 +133,8 @@ class Issuer:
         if self._served.waiting:
             self._take(self._served, found)
             self._for_served.update(id for id, _, _ in found)
-        self._take(self._others, found)
+        if self._others.waiting:
+            self._take(self._others, found)
         return found
 
     def waiting(self) -> int:
@@ -149,8 +148,8 @@ class Issuer:
                 yield from (job for job in (*queue.alone, *queue.jobs) if job.stage is READY)
 
     def _take(self, lane: _Lane, found: list[tuple[str, Kind, list[JobState]]]) -> None:
-        waiting, idle = lane.waiting, 0
-        while waiting and lane.flying < self.sizing.backlog and idle < len(waiting):
+        waiting, backlog, idle = lane.waiting, self.sizing.backlog, 0
+        while waiting and lane.flying < backlog and idle < len(waiting):
             queue = waiting.popleft()
             jobs = self._batch(queue) if not queue.flying or queue.flying < self._limit(queue) else []
             left = queue.jobs or queue.alone
@@ -179,10 +178,10 @@ class Issuer:
         return min(self.sizing.backlog, 3 * self._slots(queue))
 
     def _size(self, queue: _Queue) -> int:
-        if len(queue.jobs) == 1 or (pace := self._paces.get(queue.kind.name)) is None:
+        fair = -(-len(queue.jobs) // (2 * self._slots(queue)))
+        if fair == 1 or (pace := self._paces.get(queue.kind.name)) is None:
             return 1
         each = pace + (self.sizing.overhead if queue.kind.isolated else 0.0)
-        fair = -(-len(queue.jobs) // (2 * self._slots(queue)))
         return max(1, min(self.sizing.most, int(self.sizing.target / max(each, 1e-6)), fair))
 
     def _slots(self, queue: _Queue) -> int:

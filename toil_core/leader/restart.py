@@ -27,11 +27,11 @@ def prepare(graph: Graph, event: Committed) -> bool:
     if request is not None and commit.number < request.next:
         return False
     known = [job for entry in commit.entries if (job := graph.jobs.get(entry.result.job))]
-    for job in known:
+    for job in known if graph.redo.scopes else ():
         scope = graph.redo.scopes.get(job.id)
         if scope is not None and graph.jobs.get(job.id) is job:
             graph.redo.drop(graph, scope)
-    named = [job for job in known if graph.jobs.get(job.id) is job and (job.kind.service or not job.ran) and not job.pending]
+    named = [job for job in known if not job.pending and graph.jobs.get(job.id) is job and (job.kind.service or not job.ran)]
     if request is None:
         if not named:
             return False

@@ -137,7 +137,9 @@ class OpenRequest:
 
     def __init__(self, kind: Kind, jobs: Iterable[JobState], next: int = 0, told: int = 0, dropped: tuple[str, ...] = ()) -> None:
         self.kind = kind
-        self.jobs = {job.id: job for job in jobs}
+        self.jobs: dict[str, JobState] = {}
+        for job in jobs:
+            self.jobs[job.id] = job
         self.dropped = dropped
         self.next = next
         self.node, self.started = "", 0.0

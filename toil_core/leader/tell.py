@@ -10,6 +10,8 @@ from toil_core.events import AttemptFailed, Event, JobDone, JobMessage, JobsAdde
 from toil_core.leader.moves import Added, Command, Done, Dropped, Failed, Said, Up
 
 Listener = Callable[[Event], object]
+TOLD = frozenset({Added, Done, Dropped, Said, Up})
+"""Commands that do nothing but tell of something."""
 _log = logging.getLogger("toil.leader")
 
 

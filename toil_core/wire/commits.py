@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import struct
-import zlib
 from collections.abc import Sequence
 from typing import BinaryIO
+from zlib import crc32
 
 import msgspec
 
@@ -114,7 +114,7 @@ def encode(
         entries.append(RawEntry(msgspec.Raw(result), base, usage))
         base += len(payload)
     header = _encoder.encode(_RawCommit(request, number, os.urandom(8) if mark is None else mark, final, entries, void, chained, base))
-    frame = _FRAME.pack(_MAGIC, len(header), zlib.crc32(header))
+    frame = _FRAME.pack(_MAGIC, len(header), crc32(header))
     return b"".join([frame, header, *(payload for _, payload, _ in results)])
 
 
@@ -151,7 +151,7 @@ def decode(data: bytes, key: str) -> tuple[Commit, int]:
     """
     end, crc = _frame(data, key)
     header = data[_FRAME.size : end]
-    if len(data) < end or zlib.crc32(header) != crc:
+    if len(data) < end or crc32(header) != crc:
         raise CorruptBlob(key, "truncated or altered commit")
     try:
         commit = _decoder.decode(header)
@@ -219,16 +219,18 @@ def sound(commit: Commit, payload: bytes, key: str) -> bytes:
     """
     for entry in commit.entries:
         base, result = entry.base, entry.result
-        _check(payload, base, result.value, result.crc, key)
+        start, stop = result.value
+        if crc32(payload[base + start : base + stop]) != result.crc:
+            raise _altered(key, base + start, base + stop)
         for job in result.jobs:
-            _check(payload, base, job.body, job.crc, key)
+            start, stop = job.body
+            if crc32(payload[base + start : base + stop]) != job.crc:
+                raise _altered(key, base + start, base + stop)
     return payload
 
 
-def _check(payload: bytes, base: int, span: Span, crc: int, key: str) -> None:
-    start, stop = base + span[0], base + span[1]
-    if zlib.crc32(payload[start:stop]) != crc:
-        raise CorruptBlob(key, f"altered commit: bytes {start} to {stop} of its payload")
+def _altered(key: str, start: int, stop: int) -> CorruptBlob:
+    return CorruptBlob(key, f"altered commit: bytes {start} to {stop} of its payload")
 
 
 def create_once(store: JobStore, key: str, data: bytes) -> bool:
@@ -279,7 +281,7 @@ def check(data: bytes, where: Ref) -> bytes:
     Raises:
         CorruptBlob: It is shorter or altered.
     """
-    if len(data) != where.stop - where.start or zlib.crc32(data) != where.crc:
+    if len(data) != where.stop - where.start or crc32(data) != where.crc:
         raise CorruptBlob(where.key, f"bytes {where.start} to {where.stop} are not what was written")
     return data
 
