@@ -14,7 +14,7 @@ from tests.testing.sim.command import toil_sim
 from toil_core.testing.sim import command, many
 from toil_core.testing.sim.chance import Fault
 from toil_core.testing.sim.conditions import Report
-from toil_core.testing.sim.scenarios import SCENARIOS, named
+from toil_core.testing.sim.scenarios import BEYOND, SCENARIOS, named
 from toil_core.testing.sim.shapes import SHAPES
 from toil_core.testing.sim.shrink import shrink
 from toil_core.testing.sim.world import World
@@ -28,7 +28,7 @@ def main(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
 def test_it_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = main(capsys, "--list")
     assert code == 0
-    for name in (*SCENARIOS, *SHAPES):
+    for name in (*SCENARIOS, *BEYOND, *SHAPES):
         assert re.search(rf"(?<!\S){name}(?!\S)", out)
 
 
@@ -104,7 +104,16 @@ def test_the_same_seed_is_the_same_run_whatever_python_s_hashes_are(arguments: l
         (["--scenario", "shape:fam"], "do you mean 'shape:fan'?"),
         (["--scenario", "diamond"], "do you mean 'shape:diamond'?"),
         (["--crashes", "1", "--scenario", "shape:fan,x"], "there is no scenario 'shape:x'"),
+        (["--scenario", "SWARM"], "do you mean 'swarm'?"),
+        (["--scenario", "stail"], "do you mean 'stale'?"),
         (["--seed", "one"], "'one' is no whole number from 0 on"),
+        (["--seed", "9" * 5000], "is no whole number from 0 on, with 18 digits at most"),
+        (["--replay", "{}", "--runs", "3"], "--replay and --runs do not go together"),
+        (["--replay", "{}", "--seed", "3"], "--replay and --seed do not go together"),
+        (["--list", "--runs", "3"], "--list and --runs do not go together"),
+        (["--crashes", "1", "--seed", "3"], "--crashes and --seed do not go together"),
+        (["--replay", '{"seed":1,"jobs":[{"name":"a","cores":-1}]}'], "Expected `float` >= 0.0 - at `$.jobs[0].cores`"),
+        (["--replay", '{"seed":1,"jobs":[{"name":"a"}],"faults":[["x","crash befor"]]}'], "there is no fault 'crash befor'; do you mean 'crash before'?"),
         (["--runs", "0"], "'0' is no whole number from 1 on"),
         (["--sample", "3"], "--sample goes with --crashes"),
         (["--trace", "--runs", "3"], "--trace goes with one run"),

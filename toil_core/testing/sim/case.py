@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 from typing import Any
 
 import msgspec
 
 from toil_core.testing.sim.chance import Fault
-from toil_core.testing.sim.conditions import Conditions
+from toil_core.testing.sim.conditions import FAULTS, Conditions
 from toil_core.testing.sim.program import Facts, Plan, Program
 from toil_core.testing.sim.scenarios import named
 from toil_core.testing.sim.world import World
@@ -121,6 +122,10 @@ def case_of(text: str) -> Case:
         case = msgspec.json.decode(text, type=Case)
     except msgspec.MsgspecError as error:
         raise ValueError(f"no run is described: {error}") from None
+    for fault in case.faults:
+        if fault.kind not in FAULTS:
+            close = difflib.get_close_matches(fault.kind, FAULTS, 1)
+            raise ValueError(f"there is no fault {fault.kind!r}" + (f"; do you mean {close[0]!r}?" if close else ""))
     try:
         case.world()
     except KeyError:

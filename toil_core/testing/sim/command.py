@@ -16,7 +16,7 @@ from toil_core.testing.sim import many
 from toil_core.testing.sim.case import Case, case_of, jobs_of
 from toil_core.testing.sim.chance import Fault
 from toil_core.testing.sim.conditions import Report
-from toil_core.testing.sim.scenarios import SCENARIOS, SHAPE, Scenario, named
+from toil_core.testing.sim.scenarios import BEYOND, SCENARIOS, SHAPE, Scenario, named
 from toil_core.testing.sim.shapes import SHAPES
 from toil_core.testing.sim.shrink import shrink
 from toil_core.testing.sim.smaller import smallest
@@ -31,6 +31,13 @@ Ctrl-C ends many runs at the next that can be waited for, tells what came of tho
 exit codes: 0 when everything held, 1 when something did not, 2 when the command cannot be understood, 130 when it was stopped.
 """
 
+_NOT_BESIDE = {
+    "replay": ("list", "crashes", "runs", "scenario", "seed", "processes"),
+    "list": ("crashes", "runs", "scenario", "seed", "processes", "trace"),
+    "crashes": ("runs", "seed"),
+}
+"""Of each of these options, those that mean nothing beside it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script.
@@ -43,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
+    _together(parser, given)
     if given.sample and not given.crashes:
         parser.error("--sample goes with --crashes")
     if given.trace and (given.crashes or given.runs > 1):
@@ -62,6 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
+
+
+def _together(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Refuse options that would say nothing beside others."""
+    for first, others in _NOT_BESIDE.items():
+        if getattr(given, first) == parser.get_default(first):
+            continue
+        for other in others:
+            if getattr(given, other) != parser.get_default(other):
+                parser.error(f"--{first} and --{other} do not go together")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,8 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _count(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        if not text.isascii() or not text.isdecimal() or len(text) > 18 or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text[:30]!r} is no whole number from {least} on, with 18 digits at most")
         return int(text)
 
     return parse
@@ -99,8 +117,8 @@ def _scenario(parser: argparse.ArgumentParser, name: str) -> Scenario:
     try:
         return named(name)
     except KeyError:
-        every = [*SCENARIOS, *(SHAPE + shape for shape in SHAPES)]
-        close = difflib.get_close_matches(name, every, 1) or difflib.get_close_matches(SHAPE + name, every, 1)
+        every = [*SCENARIOS, *BEYOND, *(SHAPE + shape for shape in SHAPES)]
+        close = difflib.get_close_matches(name.lower(), every, 1) or difflib.get_close_matches(SHAPE + name, every, 1)
         parser.error(f"there is no scenario {name!r}; {f'do you mean {close[0]!r}? ' if close else ''}`toil-sim --list` names all")
 
 
@@ -115,8 +133,8 @@ def _shapes(parser: argparse.ArgumentParser, names: str) -> list[str]:
 
 
 def _list() -> None:
-    width = max(map(len, SCENARIOS))
-    for scenario in SCENARIOS.values():
+    width = max(map(len, (*SCENARIOS, *BEYOND)))
+    for scenario in (*SCENARIOS.values(), *BEYOND.values()):
         print(f"{scenario.name:{width}}  {scenario.about}")
     print(f"\n{SHAPE}NAME, a small workflow in the swarm's world, where NAME is one of")
     line = " "

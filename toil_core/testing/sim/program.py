@@ -6,12 +6,15 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Annotated
 
 import msgspec
 
 from toil_core.batch_system import Requirement, Usage
 from toil_core.wire import commits, keys
 from toil_core.wire.jobs import Kind, NewJob, Result
+
+_NOT_BELOW_ZERO = msgspec.Meta(ge=0)
 
 
 class Facts(msgspec.Struct):
@@ -34,14 +37,14 @@ class Facts(msgspec.Struct):
 
     name: str
     shape: str = ""
-    size: int = 0
-    seconds: float = 1.0
-    cores: float = 1.0
+    size: Annotated[int, _NOT_BELOW_ZERO] = 0
+    seconds: Annotated[float, _NOT_BELOW_ZERO] = 1.0
+    cores: Annotated[float, _NOT_BELOW_ZERO] = 1.0
     isolated: bool = True
     service: bool = False
     checkpoint: bool = False
     tries: int | None = None
-    fails: int = 0
+    fails: Annotated[int, _NOT_BELOW_ZERO] = 0
     writes: bool = False
     temporary: bool = False
 
