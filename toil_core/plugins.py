@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from toil_core.driver_fit import checked
 from toil_core.entry_points import HOOKS, KINDS, any_disabled, disabled, distribution, entry_points, in_group, pluggable, warn_of_unknown
 from toil_core.errors import BadLocator, NoSuchDriver
 from toil_core.install_hints import DRIVERS, LOCATORS, SCHEMES
@@ -373,6 +372,8 @@ def _search(kind: str, name: str) -> Any:
 
     found = Manager(f"toil.{kind}", [name], on_load_failure_callback=failed, on_missing_entrypoints_callback=None).extensions
     if len(found) == 1:
+        from toil_core.driver_fit import checked
+
         return checked(kind, KINDS[kind], name, found[0].entry_point_target, found[0].plugin)
     if found:
         raise NoSuchDriver(f"{KINDS[kind]} {name!r} is offered by {' and by '.join(e.entry_point_target for e in found)}; uninstall one")

@@ -7,12 +7,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from toil_core.batch_system import Requirement
+from toil_core.batch_system import Requirement, State, Update
 from toil_core.closing import Closing
 from toil_core.cluster_engine import EngineNode
 from toil_core.options import Config
+from toil_core.testing.batch_system import Run
+from toil_core.testing.runners import body, kind
 
 from toil_dask.batch_system import Dask, FixedDask
 from toil_dask.connection import Target
@@ -23,6 +27,7 @@ from toil_dask.security import paths
 HOST = "127.0.0.1"
 GIB = 1 << 30
 SHAPE = Requirement(2, 2 * GIB, 2 * GIB)
+SECONDS = 60.0
 
 
 class Cluster(Closing):
@@ -141,3 +146,50 @@ class Cluster(Closing):
             )
         self.processes[name] = process
         return process
+
+
+class Here:
+    """A batch system on the cluster, whose nodes are those that this test wants.
+
+    Args:
+        cluster: The cluster.
+        folder: A folder for the test.
+    """
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster = cluster
+        self.run = Run(cluster.open(), folder, SECONDS)
+
+    @property
+    def system(self) -> Dask:
+        assert isinstance(self.run.system, Dask)
+        return self.run.system
+
+    def add(self, name: str, cores: float = 2, *, preemptible: bool = False) -> str:
+        """A node more, which the leader knows when this returns."""
+        if name not in self.cluster.processes:
+            self.cluster.add(name, replace(SHAPE, cores=cores, preemptible=preemptible))
+        self.await_node(name)
+        return name
+
+    def await_node(self, name: str) -> None:
+        """Wait until the leader knows the node."""
+        assert name in self.system.nodes(lambda nodes: name in nodes, SECONDS)
+
+    def other(self) -> Here:
+        """Another leader."""
+        folder = self.run.folder / "other"
+        folder.mkdir()
+        return Here(self.cluster, folder)
+
+    def waiting(self, name: str, *, lasting: bool = False, **needed: Any) -> tuple[str, int]:
+        """Start a request that goes on until it is told to end; its id, and its process."""
+        request = self.run.request(body("wait", self.run.path(f"started-{name}"), self.run.path(f"go-{name}")), of=kind(**needed), lasting=lasting)
+        self.system.submit([request])
+        return request.id, int(self.run.await_file(self.run.path(f"started-{name}")))
+
+    def end(self, id: str) -> Update:
+        """The last update of a request."""
+        while not self.run.updates.get(id) or self.run.updates[id][-1].state is not State.ENDED:
+            self.run.hear()
+        return self.run.updates[id][-1]

@@ -1,112 +1,24 @@
-"""Nodes that die, hang, join late, are drained or taken away; leaders that die; strangers without certificates."""
+"""Nodes that die, hang, join late, are drained or taken away; leaders that die."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from distributed import Client
-from toil_core.batch_system import Reason, Requirement, State, Update
-from toil_core.errors import UsageError
-from toil_core.options import Config
-from toil_core.testing.batch_system import Run
+from toil_core.batch_system import Reason, Requirement
 from toil_core.testing.runners import await_death, body, kind
 from toil_core.waiting_line import PATIENCE
 
-from toil_dask import messages
-from toil_dask.batch_system import Dask, FixedDask, open_dask
-from toil_dask.connection import LosableClient, Target
-from toil_dask.options import DaskOptions
+from toil_dask.connection import LosableClient
 from toil_dask.placement import Placement
-from toil_dask.testing import HOST, SHAPE, Cluster
-
-SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def cluster(bare_cluster: Cluster) -> Cluster:
-    return bare_cluster
-
-
-class Here:
-    """A batch system on the cluster, whose nodes are those that this test wants.
-
-    Args:
-        cluster: The cluster.
-        folder: A folder for the test.
-    """
-
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self.cluster = cluster
-        self.run = Run(cluster.open(), folder, SECONDS)
-
-    @property
-    def system(self) -> Dask:
-        assert isinstance(self.run.system, Dask)
-        return self.run.system
-
-    def add(self, name: str, cores: float = 2, *, preemptible: bool = False) -> str:
-        """A node more, which the leader knows when this returns."""
-        if name not in self.cluster.processes:
-            self.cluster.add(name, replace(SHAPE, cores=cores, preemptible=preemptible))
-        self.await_node(name)
-        return name
-
-    def await_node(self, name: str) -> None:
-        """Wait until the leader knows the node."""
-        assert name in self.system.nodes(lambda nodes: name in nodes, SECONDS)
-
-    def other(self) -> Here:
-        """Another leader."""
-        folder = self.run.folder / "other"
-        folder.mkdir()
-        return Here(self.cluster, folder)
-
-    def waiting(self, name: str, *, lasting: bool = False, **needed: Any) -> tuple[str, int]:
-        """Start a request that goes on until it is told to end; its id, and its process."""
-        request = self.run.request(body("wait", self.run.path(f"started-{name}"), self.run.path(f"go-{name}")), of=kind(**needed), lasting=lasting)
-        self.system.submit([request])
-        return request.id, int(self.run.await_file(self.run.path(f"started-{name}")))
-
-    def end(self, id: str) -> Update:
-        """The last update of a request."""
-        while not self.run.updates.get(id) or self.run.updates[id][-1].state is not State.ENDED:
-            self.run.hear()
-        return self.run.updates[id][-1]
-
-
-@pytest.fixture
-def here(cluster: Cluster, tmp_path: Path) -> Iterator[Here]:
-    """A batch system on a cluster that has no nodes yet."""
-    yield from started(cluster, tmp_path, set())
-
-
-@pytest.fixture
-def with_one(cluster: Cluster, tmp_path: Path) -> Iterator[Here]:
-    """A batch system on a cluster with one node of 2 cores, which is called `one`; an earlier test's will do."""
-    for here in started(cluster, tmp_path, {"one"} if cluster.shapes.get("one") == SHAPE else set()):
-        here.add("one")
-        yield here
-
-
-def started(cluster: Cluster, folder: Path, kept: set[str]) -> Iterator[Here]:
-    for name in set(cluster.processes) - {"leader"} - kept:
-        cluster.kill(name)
-    here = Here(cluster, folder)
-    with here.system:
-        yield here
+from toil_dask.testing import HOST, SECONDS, Here
 
 
 def test_a_killed_node_is_lost_at_once_and_dask_does_not_run_its_work_again(with_one: Here) -> None:
@@ -437,161 +349,3 @@ def sent_to_the_scheduler(monkeypatch: pytest.MonkeyPatch, told: Callable[[str],
 
     monkeypatch.setattr(LosableClient, "_send_to_scheduler", sending)
     return ops
-
-
-# Security
-
-
-def test_plain_clients_are_refused(here: Here) -> None:
-    plain = here.cluster.scheduler.replace("tls://", "tcp://")
-    with pytest.raises(UsageError, match=f"Dask scheduler at {plain}.*check --dask-scheduler"):
-        Dask(Config(), Target(plain, timeout=2.0))
-    with pytest.raises(OSError):
-        Client(plain, timeout=2.0)
-
-
-def test_certificates_of_another_cluster_are_refused(here: Here, tmp_path: Path) -> None:
-    other = {name: tmp_path / name for name in here.cluster.secrets}
-    for name, data in here.cluster.engine.secrets("other").items():
-        other[name].write_bytes(data)
-    files = dict(zip(("tls_ca_file", "tls_cert_file", "tls_key_file"), map(str, other.values()), strict=True))
-    with pytest.raises(UsageError, match="cannot be used"):
-        Dask(Config(), Target(here.cluster.scheduler, files, 2.0))
-
-
-def test_whoever_shows_no_certificate_is_told_nothing(here: Here, tmp_path: Path) -> None:
-    """Not even with the cluster's authority at hand: both sides must show one."""
-    for name, data in here.cluster.secrets.items():
-        (tmp_path / name).write_bytes(data)
-    assert first_word(here.cluster.scheduler, tmp_path, shows=True)
-    assert not first_word(here.cluster.scheduler, tmp_path, shows=False)
-
-
-def first_word(scheduler: str, folder: Path, *, shows: bool) -> bytes:
-    """What the scheduler says to a client with the cluster's authority, which shows a certificate or none."""
-    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    context.check_hostname = False
-    if shows:
-        context.load_cert_chain(str(folder / "certificate.pem"), str(folder / "key.pem"))
-    host, port = scheduler.removeprefix("tls://").rsplit(":", 1)
-    with socket.create_connection((host, int(port)), 30) as plain:
-        try:
-            with context.wrap_socket(plain) as talk:
-                return talk.recv(1)
-        except (ssl.SSLError, ConnectionError):
-            return b""
-
-
-def test_nothing_listens_without_encryption(with_one: Here) -> None:
-    here = with_one
-    for name in ("leader", "one"):
-        pid = here.cluster.processes[name].pid
-        ports = {line.split()[3] for line in listening(pid)}
-        assert len(ports) == 1, ports
-
-
-def listening(pid: int) -> list[str]:
-    """The TCP sockets of a process that listen."""
-    inodes = set()
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it was closed meanwhile
-            inodes.add(str(path.readlink()))
-    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
-    return [f"tcp LISTEN 0 {row[1]}" for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
-
-
-# Odd clusters
-
-
-def test_a_scheduler_that_is_not_there_is_told_in_a_line() -> None:
-    with pytest.raises(UsageError, match="the Dask scheduler at tcp://127.0.0.1:9 cannot be used"):
-        open_dask(Config([DaskOptions(dask_scheduler="tcp://127.0.0.1:9", dask_connect_timeout=1.0)]))
-
-
-@pytest.mark.parametrize("address", ["nonsense://x:1", "127.0.0.1", "tcp://", "tls://127.0.0.1:8786"])
-def test_an_address_that_cannot_be_used_is_told_in_a_line(address: str) -> None:
-    with pytest.raises(UsageError, match="cannot be used"):
-        open_dask(Config([DaskOptions(dask_scheduler=address, dask_connect_timeout=0.5)]))
-
-
-@pytest.mark.parametrize("place", ["toil_dask.leader.connect", "toil_dask.leader.Leader._listen"])
-def test_an_error_of_ours_at_the_start_is_raised(here: Here, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(*_: object) -> None:
-        raise LookupError("nobody expected this")
-
-    monkeypatch.setattr(place, broken)
-    with pytest.raises(LookupError, match="nobody expected"):
-        here.cluster.open()
-
-
-def test_an_error_of_ours_is_raised_where_updates_are_awaited_whatever_is_asked_before(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    began = threading.Event()
-
-    async def broken(*_: object) -> None:
-        await asyncio.to_thread(began.wait)
-        raise LookupError("nobody expected this")
-
-    monkeypatch.setattr("toil_dask.leader.Leader._until_lost", broken)
-    with here.cluster.open() as system:
-        began.set()
-        with pytest.raises(LookupError, match="nobody expected"):
-            system.updates(SECONDS)
-        system._leader._thread.join(SECONDS)
-        system.submit([here.run.request(body("print", "hello"))])
-        system.cancel(["1-1"])
-        system.interrupt(["1-1"], 1.0)
-        with pytest.raises(LookupError, match="nobody expected"):
-            system.updates(SECONDS)
-
-
-def test_what_waits_for_a_larger_node_is_known(with_one: Here) -> None:
-    large, small = (with_one.run.request(body("nothing"), of=kind(cores=cores)) for cores in (3.0, 0.5))
-    with_one.system.submit([large, small])
-    assert with_one.system.misfits() == {large.id: "asks for 3 cores; the largest node has 2"}
-    with_one.add("larger", 4)
-    with_one.run.ends([large, small])
-    assert with_one.system.misfits() == {}
-    with_one.system.close()
-    assert with_one.system.misfits() == {}
-
-
-def test_a_fixed_cluster_without_nodes_is_told(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toil_dask.batch_system.NODE_SECONDS", 0.2)
-    with pytest.raises(UsageError, match="no node of the Dask cluster"):
-        FixedDask(Config(), here.cluster.target)
-
-
-def test_a_folder_that_nodes_do_not_have_is_told(here: Here, caplog: pytest.LogCaptureFixture) -> None:
-    from toil_core.leader.options import EngineOptions
-
-    here.add("one")
-    with Dask(Config([EngineOptions(work_dir="/no/such/folder")]), here.cluster.target) as system:
-        while "/no/such/folder on node one is no folder that can be written to; choose one with --work-dir" not in caplog.text:
-            system.updates(0.05)
-
-
-def test_needs_are_what_single_jobs_get(with_one: Here) -> None:
-    """A job that needs a whole node runs alone there."""
-    here = with_one
-    first = here.run.request(body("wait", here.run.path("a"), here.run.path("go")), of=kind(cores=2))
-    second = here.run.request(body("once", here.run.path("ran")), of=kind(cores=0.5))
-    here.system.submit([first, second])
-    here.run.await_file(here.run.path("a"))
-    while first.id not in here.run.updates:
-        here.run.hear()
-    assert second.id not in here.run.updates
-    assert not Path(here.run.path("ran")).exists()
-    Path(here.run.path("go")).touch()
-    here.run.ends([second])
-
-
-def test_a_late_hello_of_a_node_that_is_gone_brings_no_node(with_one: Here) -> None:
-    """A node that hangs as it joins is gone for Dask; what it says when it wakes must draw no requests, which nobody would run or give up."""
-    here, leader = with_one, with_one.system._leader
-    (known,) = leader._nodes.values()
-    late = msgspec.structs.replace(known.hello, node="late", presence="over", address="tls://127.0.0.1:1", name="late", offer=replace(SHAPE, cores=8))
-    leader._ask(lambda: leader._hear(messages.encode(late)))
-    request = here.run.request(body("nothing"))
-    here.system.submit([request])
-    assert here.run.ends([request])[0].node == "one"
-    assert "late" not in leader._ask(leader._offers)
