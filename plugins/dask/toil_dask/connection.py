@@ -18,6 +18,16 @@ SEND_SECONDS = 0.002
 """For how long what follows upon a message to the scheduler is held back; Dask's own 10 ms are longer than a small job takes. It is as the other way round."""
 
 
+GRACE_SECONDS = 5.0
+"""How much longer than to take the connection a scheduler may take to answer."""
+_PLAINLY = {
+    "ssl_context": "tls:// needs certificates, and none are given",
+    "cannot convert to SSL": "what listens there does not speak TLS",
+    "encryption required": "certificates are given, and are for tls:// addresses only",
+}
+"""What errors of Dask's mean, by words in them."""
+
+
 @dataclass(frozen=True)
 class Target:
     """How the cluster is reached.
@@ -62,8 +72,11 @@ async def connect(target: Target, timeout: float) -> LosableClient:
         client = LosableClient(target.scheduler, asynchronous=True, security=secured, timeout=timeout, set_as_default=False)
         client.lost = asyncio.Event()
         try:
-            await client
+            await asyncio.wait_for(client, timeout + GRACE_SECONDS)
             client.scheduler_comm.interval = SEND_SECONDS
+        except TimeoutError as error:  # Dask waits for ever for the first word of what takes its connection
+            await client._close(fast=True)
+            raise OSError(str(error) or "what listens there does not answer as a Dask scheduler does") from error
         except BaseException:
             await client._close(fast=True)
             raise
@@ -78,5 +91,6 @@ def cannot_reach(target: Target, error: Exception) -> str:
 
 
 def plain(text: str) -> str:
-    """An error of Dask's, not too long."""
+    """An error of Dask's, in plain words where these are known, and not too long."""
+    text = next((meaning for words, meaning in _PLAINLY.items() if words in text), text)
     return text if len(text) <= 300 else f"{text[:297]}…"
