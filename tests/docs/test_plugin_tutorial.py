@@ -14,24 +14,7 @@ import pytest
 from tests.docs.blocks import ROOT
 
 BLOCK = re.compile(r"<!-- file: drivers/(.*?) -->\n```[a-z]*\n(.*?)```", re.DOTALL)
-SCRIPT = """
-from toil_core import job, main
-
-@job(memory="32 MiB", cores=0.1)
-def square(job, number: int):
-    return number * number
-
-@job(memory="32 MiB", cores=0.1)
-def total(job, numbers: list[int]):
-    return sum(numbers)
-
-@job(memory="32 MiB", cores=0.1)
-def root(job, count: int = 5):
-    return job.add_follow_on(total([job.add_child(square(number)) for number in range(count)]))
-
-if __name__ == "__main__":
-    main(root)
-"""
+WORDS = re.compile(r"<!-- file: words.py -->\n```python\n(.*?)```", re.DOTALL)
 
 
 def run(folder: Path, *command: str | Path) -> str:
@@ -58,7 +41,8 @@ def test_what_a_reader_writes_works(tmp_path: Path) -> None:
     said = run(plugin, python, "-m", "pytest", "-v", "-x", "-p", "no:cacheprovider", "tests")
     for passed in ("TestSqliteJobStore::test_only_the_first_create_wins PASSED", "TestInTurn::test_an_id_counts_once PASSED"):
         assert passed in said
-    (tmp_path / "script.py").write_text(SCRIPT)
-    printed = run(tmp_path, python, "script.py", "sqlite:run.sqlite", "--batch-system", "in_turn", "--count", "10")
-    assert printed.strip() == str(sum(number * number for number in range(10)))
+    (tmp_path / "words.py").write_text(WORDS.findall((ROOT / "README.md").read_text())[0])
+    (tmp_path / "voyage.txt").write_text("a ship and a sea\n" * 3)
+    printed = run(tmp_path, python, "words.py", "sqlite:run.sqlite", "--batch-system", "in_turn", "--text", "voyage.txt", "--parts", "2")
+    assert json.loads(printed) == {"a": 6, "ship": 3, "and": 3, "sea": 3}
     assert not (tmp_path / "run.sqlite").exists()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from toil_core.batch_system import BatchSystem, Update
+from toil_core.errors import UsageError
 from toil_core.job_store import JobStore
 from toil_core.leader import epoch
 from toil_core.leader.graph import Graph
@@ -55,6 +56,8 @@ class Inbox:
         try:
             while updates := batch.updates(None):
                 self._queue.put(updates)
+            if updates is None:  # else the leader would wait for ever
+                raise UsageError(f"the batch system {type(batch).__name__} answers None to updates(), where a list is due; see toil_core.batch_system.BatchSystem")
         except BaseException as error:  # noqa: BLE001  it is raised again where the loop runs
             self._queue.put(error)
 
