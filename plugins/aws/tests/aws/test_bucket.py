@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from tests.proxy import Fault, proxy_to
 from tests.servers import Server
@@ -19,7 +20,7 @@ from toil_core.options import Config
 from toil_core.wire.patient import PatientStore
 
 from toil_aws import clients
-from toil_aws.bucket import only_tls
+from toil_aws.bucket import Bucket, only_tls
 from toil_aws.job_store import S3JobStore
 from toil_aws.names import MARKER
 from toil_aws.options import AwsOptions, parse_part, parse_tag
@@ -71,6 +72,31 @@ def test_the_policy_admits_tls_only(s3: Any, name: str) -> None:
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert statement["Resource"] == [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
+
+
+class Raw(io.BytesIO):
+    """The body of an answer, as the SDK reads it."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+@pytest.mark.parametrize(("scheme", "policies"), [("https", 1), ("http", 0)])
+def test_a_bucket_that_is_reached_by_tls_admits_nothing_else(name: str, scheme: str, policies: int) -> None:
+    client = boto3.client("s3", "us-west-2", endpoint_url=f"{scheme}://s3.example.org", aws_access_key_id="x", aws_secret_access_key="x")
+    sent: list[Any] = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        sent.append(request)
+        done = request.method == "PUT"
+        body = b"" if done else b"<Error><Code>NoSuchBucket</Code></Error>"
+        return AWSResponse(request.url, 200 if done else 404, {"ETag": "x"}, Raw(body))  # type: ignore[arg-type]
+
+    client.meta.events.register("before-send.s3", answer)  # type: ignore[arg-type]
+    Bucket(client, name, "us-west-2", AwsOptions(), f"aws:us-west-2:{name}", amazon=False).prepare()
+    written = [request.body.decode() for request in sent if request.url.endswith("?policy")]
+    assert written == [only_tls(client, name)] * policies
+    assert sent[-1].method == "PUT" and MARKER.strip("~") in sent[-1].url
 
 
 def test_a_bucket_with_something_else_is_left_alone(s3: Any, name: str) -> None:
