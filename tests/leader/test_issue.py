@@ -134,12 +134,13 @@ def test_a_kind_is_not_forgotten_while_one_that_failed_before_waits() -> None:
     assert not issuer._others.queues and not issuer.waiting()
 
 
-def test_a_job_that_failed_before_travels_alone_and_first() -> None:
+@pytest.mark.parametrize(("tries", "losses"), [(1, 0), (0, 1)])
+def test_a_job_that_failed_before_travels_alone_and_first(tries: int, losses: int) -> None:
     issuer = Issuer(1, Sizing(slots=1.0, overhead=0.0))
     issuer.learn(TINY, 1e-6)
     ready(issuer, 20)
     again = JobState("again", TINY, b"")
-    again.stage, again.losses = READY, 1
+    again.stage, again.tries, again.losses = READY, tries, losses
     issuer.push(again)
     assert [job.id for job in next(iter(issuer.take()))[2]] == ["again"]
 
@@ -151,8 +152,9 @@ def test_jobs_for_which_services_run_go_first_though_others_are_as_many_as_are_l
         ready(issuer, 1, kind)
     assert [kind.name for _, kind, _ in issuer.take()] == ["kind0", "kind1"]
     issuer.first = lambda job: job.kind is TINY
+    ready(issuer, 1, Kind("last", Requirement(cores=1.0)))
     ready(issuer, 3)
-    assert issuer.waiting() == 5 and len(list(issuer.ready())) == 5
+    assert issuer.waiting() == 6 and len(list(issuer.ready())) == 6
     served = issuer.take()
     assert [kind.name for _, kind, _ in served] == ["tiny", "tiny"], "as many again"
     issuer.landed("1-1", kinds[0])

@@ -64,6 +64,7 @@ def test_users_wait_for_the_service_and_it_stops_when_the_last_one_ends() -> Non
     stop(world, "db")
     assert outcome(world) == "succeeded"
     assert len(world.graph.jobs) == 1 and not world.graph.services.crews and not world.graph.services.members
+    assert not any(lane.queues or lane.flying for lane in world.graph.issuer._lanes), "services are none of its requests"
 
 
 def test_where_nobody_uses_them_each_service_is_up_once_all_the_same() -> None:
