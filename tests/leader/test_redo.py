@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from tests.leader.test_graph import failing, finish, names, request_of, running
+from tests.leader.test_graph import failing, fan, finish, names, request_of, running
 from tests.leader.test_services import service, up
 from tests.leader.world import Plan, World
 from toil_core.batch_system import Reason
@@ -98,6 +98,26 @@ def test_what_runs_below_is_cancelled_and_never_counts() -> None:
     assert names(world.log) == [] and keys.attempt_files(slow, job) in world.swept
     assert slow not in world.graph.requests
     assert world.run().outcome == "succeeded"
+
+
+def test_a_request_that_holds_others_too_goes_on_when_some_of_its_jobs_are_dropped() -> None:
+    outside = fan(300)
+    top = Plan("top", checkpoint=True, adds_children=[*fan(300), broken()])
+    world = World(Plan("root", adds_children=[top, *outside]), policy=QUICK, sizing=Sizing(slots=2))
+    finish(world, "root", "top")
+
+    def plans(request: str) -> set[bool]:
+        return {world.nodes[task.job].plan in outside for task in world.open[request]}
+
+    while not (mixed := next((request for request in world.open if plans(request) == {True, False}), "")):
+        finish(world, "leaf")
+    below = {request for request in world.open if plans(request) == {False}} - {request_of(world, "broken")}
+    fail(world, "broken")
+    assert set(world.cancelled) == below
+    world.commit(mixed)
+    assert mixed not in world.graph.requests
+    assert world.run().outcome == "succeeded"
+    assert [world.runs[leaf] for leaf in outside] == [1] * 300, "what was not dropped ran once"
 
 
 def test_what_was_dropped_is_free_at_once() -> None:

@@ -19,9 +19,10 @@ from toil_core.leader.loop import Loop
 from toil_core.leader.moves import Committed
 from toil_core.leader.retries import Policy
 from toil_core.testing.sim.chance import Fault
-from toil_core.testing.sim.conditions import FAULTS, swarm
+from toil_core.testing.sim.conditions import FAULTS, Conditions, swarm
+from toil_core.testing.sim.program import Plan, Program
 from toil_core.testing.sim.programs import random_program
-from toil_core.testing.sim.store import StoreKind
+from toil_core.testing.sim.store import S3, StoreKind
 from toil_core.testing.sim.world import World
 from toil_core.wire import commits, keys
 from toil_core.wire.run import decode_leader
@@ -227,3 +228,14 @@ def test_a_crowded_store_bites(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not broken_with(crowded)
     what_is_not_answered_is_taken_for_done(monkeypatch)
     assert broken_with(crowded) and not broken_with(StoreKind())
+
+
+def test_nine_thousand_jobs_end_at_once_on_a_store_as_quick_as_s3() -> None:
+    """More commits than the bucket of their prefix holds, while two leaders die."""
+    parts = [Plan(f"part{number}") for number in range(9000)]
+    program = Program(Plan("root", adds_children=parts, adds_follow_ons=[Plan("sum", needs=parts[:3])]))
+    wide = Conditions({"crash waiting": 0.001}, most=2, nodes=10, cores=900, backlog=9000, store=S3, fold_after=20_000, thorough=0.0)
+    report = World(program, 2, wide).run()
+    assert not report.broken
+    assert [fault.kind for fault in report.faults] == ["crash waiting"] * 2
+    assert sum(line.endswith("too many requests") for line in report.trace) > 100
