@@ -87,7 +87,7 @@ SUBJECTS = (
         "graph", "growth", "state", "redo", "retries", "issue", "restart", "services", "snapshot", "checkpoints",
     )),
     Subject("toil_core.leader.epoch", frozenset({"last_epoch", "claim", "_refuse_if_alive"})),
-    Subject("toil_core.leader.loop", frozenset({"_ended", "_void", "_sweep", "_read_commit", "_carried", "_commit", "_started"})),
+    Subject("toil_core.leader.loop", frozenset({"_ended", "_settle", "_void", "_sweep", "_read_commit", "_carried", "_commit", "_started"})),
     Subject("toil_core.wire.commits"),
 )  # fmt: skip
 

@@ -283,6 +283,20 @@ def test_services_below_it_are_stopped() -> None:
     assert len(world.graph.jobs) == 1 and not world.graph.services.members
 
 
+def test_a_service_that_was_dropped_is_forgotten_though_others_were_to_have_its_value() -> None:
+    db = service("db")
+    top = Plan("top", checkpoint=True, adds_services=[db], adds_children=[Plan("user", needs=[db]), broken()])
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top")
+    up(world, "db")
+    fail(world, "broken")
+    world.end_service(next(iter(world.asked & set(world.up.values()))))
+    assert "db" not in names([world.nodes[id].plan for id in world.graph.jobs])
+    assert world.run().outcome == "succeeded"
+    world.collect()
+    assert set(world.blobs) == set(world.graph.held)
+
+
 def test_a_service_that_fails_for_good_below_it() -> None:
     top = Plan("top", checkpoint=True, adds_services=[service("db", tries=1)], adds_children=[Plan("user")])
     world = World(top, policy=QUICK)

@@ -655,3 +655,15 @@ def test_a_service_that_a_new_leader_started_is_in_use_as_any_other() -> None:
     assert [failed.failure.message for failed in world.failed][-1] == "the service ended while it was in use"
     up(world, "db")
     assert world.run().outcome == "succeeded"
+
+
+def test_a_checkpoint_tells_no_failure_of_a_service_that_nobody_needs_any_more() -> None:
+    world = World(served(service("db")), policy=Policy(backoff=0.0))
+    finish(world, "root")
+    up(world, "db")
+    world.end_service(request_of(world, "db"), Failure(Reason.FAILED, "crashed"))
+    finish(world, "a", "b")  # while it starts again
+    assert asked(world) == {"db"}
+    saved = snapshot.decode(snapshot.encode(world.graph), "it")
+    known = {id for part in saved.parts for id in part.ids}
+    assert world.graph.failures and not set(saved.failures) - known

@@ -299,7 +299,7 @@ class Graph:
         stack = [job]
         while stack:
             job = stack.pop()
-            if job.stage is CHILDREN and job.follow_ons:
+            if job.follow_ons:
                 follow_ons, job.follow_ons = job.follow_ons, ()
                 job.stage = FOLLOWING
                 job.open = len(follow_ons)
