@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -171,3 +173,9 @@ def test_the_same_that_befalls_another_job_is_the_same() -> None:
         return Report(broken=f"Broken: {job} starts before the commits of {{<p1>}} are there" if every[2] in faults else "", faults=list(faults))
 
     assert shrink(every, run).faults == [every[2]]
+
+
+def test_what_cannot_be_printed_is_told_in_a_line() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([sys.executable, "-c", "from toil_core.testing.sim.command import main; exit(main(['--list']))"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stderr) == (1, "toil: error: standard output cannot be written: No space left on device\n")

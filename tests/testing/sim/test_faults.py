@@ -22,7 +22,7 @@ from toil_core.testing.sim.chance import Fault
 from toil_core.testing.sim.conditions import FAULTS, Conditions, swarm
 from toil_core.testing.sim.program import Plan, Program
 from toil_core.testing.sim.programs import random_program
-from toil_core.testing.sim.store import S3, StoreKind
+from toil_core.testing.sim.store import OBJECT_STORE, StoreKind
 from toil_core.testing.sim.world import World
 from toil_core.wire import commits, keys
 from toil_core.wire.run import decode_leader
@@ -230,11 +230,11 @@ def test_a_crowded_store_bites(monkeypatch: pytest.MonkeyPatch) -> None:
     assert broken_with(crowded) and not broken_with(StoreKind())
 
 
-def test_nine_thousand_jobs_end_at_once_on_a_store_as_quick_as_s3() -> None:
+def test_nine_thousand_jobs_end_at_once_on_a_store_that_is_as_quick_as_a_large_one() -> None:
     """More commits than the bucket of their prefix holds, while two leaders die."""
     parts = [Plan(f"part{number}") for number in range(9000)]
     program = Program(Plan("root", adds_children=parts, adds_follow_ons=[Plan("sum", needs=parts[:3])]))
-    wide = Conditions({"crash waiting": 0.001}, most=2, nodes=10, cores=900, backlog=9000, store=S3, fold_after=20_000, thorough=0.0)
+    wide = Conditions({"crash waiting": 0.001}, most=2, nodes=10, cores=900, backlog=9000, store=OBJECT_STORE, fold_after=20_000, thorough=0.0)
     report = World(program, 2, wide).run()
     assert not report.broken
     assert [fault.kind for fault in report.faults] == ["crash waiting"] * 2

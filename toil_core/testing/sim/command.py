@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from toil_core.cli import guarded
 from toil_core.testing.sim import many
 from toil_core.testing.sim.case import Case, case_of, jobs_of
 from toil_core.testing.sim.chance import Fault
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What the user typed; the process's arguments if not given.
 
     Returns:
-        0, or 1 when an invariant does not hold.
+        0, or 1 when an invariant does not hold or nothing can be printed, or 130 after Ctrl-C.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
@@ -55,21 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--sample goes with --crashes")
     if given.trace and (given.crashes or given.runs > 1):
         parser.error("--trace goes with one run; of many, run again the one that went wrong")
-    try:
-        if given.list:
-            _list()
-        elif given.replay is not None:
-            return _again(parser, given)
-        elif given.crashes:
-            return _many(many.deaths(given.crashes, given.processes, given.sample, _shapes(parser, given.scenario)), given)
-        elif given.runs > 1:
-            _scenario(parser, given.scenario)
-            return _many(many.seeds(given.scenario, range(given.seed, given.seed + given.runs), given.processes), given)
-        else:
-            return _one(_scenario(parser, given.scenario), given)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
+    return guarded(lambda: _do(parser, given))
+
+
+def _do(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
+    if given.list:
+        _list()
+        return 0
+    if given.replay is not None:
+        return _again(parser, given)
+    if given.crashes:
+        return _many(many.deaths(given.crashes, given.processes, given.sample, _shapes(parser, given.scenario)), given)
+    if given.runs > 1:
+        _scenario(parser, given.scenario)
+        return _many(many.seeds(given.scenario, range(given.seed, given.seed + given.runs), given.processes), given)
+    return _one(_scenario(parser, given.scenario), given)
 
 
 def _together(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:

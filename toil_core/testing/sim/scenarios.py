@@ -79,7 +79,7 @@ SCENARIOS = {
         Scenario("swarm", "a random workflow, and a random mix of all that can go wrong", random_program, swarm),
         Scenario("calm", "a random workflow, and nothing goes wrong", random_program, _calm),
         Scenario("store", "the job store fails before and after it did what it was asked, loses parts, is full, is slow, repeats", random_program, _only(*OUTCOMES)),
-        Scenario("crowded", "the job store takes 3.5 writes and 5.5 reads a second under a prefix, a thousandth of what S3 does", random_program, _only("crash before", "rival", store=StoreKind(3.5, 5.5))),
+        Scenario("crowded", "the job store takes 3.5 writes and 5.5 reads a second under a prefix, a thousandth of what large object stores do", random_program, _only("crash before", "rival", store=StoreKind(3.5, 5.5))),
         Scenario("bytes", "bytes are cut short and altered on their way from the job store and from workers", random_program, _only(*DAMAGE, "altered", "prefix only")),
         Scenario("leaders", "leaders die, freeze, meet others and have wrong clocks", random_program, _only(*LEADER_FAULTS, *WAIT_FAULTS, *CLOCKS)),
         Scenario("workers", "attempts fail, workers are killed, services end", random_program, _only(*TASK_FAULTS, *COMMIT_FAULTS, *SERVING, "worker killed")),

@@ -43,8 +43,8 @@ class StoreKind:
     lag: float = 0.0
 
 
-S3 = StoreKind(3500.0, 5500.0)
-"""As many requests a second as Amazon S3 promises under each prefix of a bucket; a twin of it a thousandth as quick meets small workflows."""
+OBJECT_STORE = StoreKind(3500.0, 5500.0)
+"""As many requests a second as large object stores promise under each prefix; one a thousandth as quick meets small workflows with the same."""
 
 
 class Owner(Protocol):
