@@ -16,6 +16,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from toil_core.drivers import file_layout
 from toil_core.drivers.file import FileJobStore
 from toil_core.drivers.file_names import decode, encode
 from toil_core.errors import (
@@ -134,6 +135,23 @@ def test_a_file_in_the_way(store: FileJobStore, tmp_path: Path) -> None:
     assert (tmp_path / "store").read_text() == "mine"
     with pytest.raises(NotAJobStore, match="a file in the way"):
         FileJobStore(str(tmp_path / "store" / "below"), Config()).prepare()
+
+
+def test_a_link_to_nowhere_in_the_way(store: FileJobStore, tmp_path: Path) -> None:
+    (tmp_path / "store").symlink_to("nowhere")
+    with pytest.raises(NotAJobStore):
+        store.destroy()
+    assert (tmp_path / "store").is_symlink()
+
+
+def test_a_store_that_another_removes_in_this_moment(store: FileJobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(root: bytes) -> bool:
+        os.rmdir(root)
+        return False
+
+    (tmp_path / "store").mkdir()
+    monkeypatch.setattr(file_layout, "is_ours", gone)
+    store.destroy()
 
 
 def test_a_missing_parent(tmp_path: Path) -> None:

@@ -120,6 +120,17 @@ def test_a_request_that_holds_others_too_goes_on_when_some_of_its_jobs_are_dropp
     assert [world.runs[leaf] for leaf in outside] == [1] * 300, "what was not dropped ran once"
 
 
+def test_who_waited_and_was_dropped_leaves_no_trace() -> None:
+    """A leader that starts on what is left, and one that starts after it, know the same."""
+    top = Plan("top", checkpoint=True)
+    top.adds_children = [broken(), Plan("late", needs=[top])]
+    world = World(Plan("root", children=[top]), policy=QUICK)
+    finish(world, "root", "top")
+    (job,) = [job for job in world.graph.jobs.values() if job.kind.name == "top"]
+    fail(world, "broken")
+    assert job.waiters is None
+
+
 def test_what_was_dropped_is_free_at_once() -> None:
     """Leaders look for garbage rarely."""
     inner = Plan("inner", children=[Plan("leaf")], follow_ons=[Plan("after")])

@@ -78,7 +78,7 @@ def destroy(root: bytes) -> None:
     """
     try:
         if not is_ours(root):
-            if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
+            if _is_taken(root):
                 raise NotAJobStore(f"{shown(root)} is not a job store, so nothing was removed")
             return
         for name in os.listdir(root):
@@ -92,6 +92,16 @@ def destroy(root: bytes) -> None:
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
             raise verdict(error, root) from error
+
+
+def _is_taken(root: bytes) -> bool:
+    """Whether something lies there: a file, a link to nowhere, or a folder that is not empty; asked once, as others may remove it meanwhile."""
+    try:
+        return bool(os.listdir(root))
+    except NotADirectoryError:
+        return True
+    except FileNotFoundError:
+        return os.path.islink(root)
 
 
 def is_ours(root: bytes) -> bool:

@@ -211,5 +211,5 @@ def _reset(graph: Graph, job: JobState, doomed: dict[str, JobState]) -> None:
     job.value, job.value_needs, job.unresolved = None, (), 0
     job.children = job.follow_ons = ()
     job.open = 0
-    job.waiters = [waiter for waiter in job.waiters or () if waiter.id not in doomed]
+    job.waiters = [waiter for waiter in job.waiters or () if waiter.id not in doomed] or None
     job.stage = READY
