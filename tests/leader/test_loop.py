@@ -247,22 +247,27 @@ def test_files_of_a_lost_attempt_are_swept(store: JobStore) -> None:
     assert not list(store.list(keys.FILES))
 
 
-def test_files_of_what_a_lost_batch_had_committed_stay(store: JobStore) -> None:
-    files: list[str] = []
+def lost_half_way(store: JobStore, files: list[str], most: int | None = None) -> Behaviour:
+    """The first request with several jobs writes a file for each of the first ones, commits all of these but the last, and is lost."""
 
-    def lost_half_way(machine: Machine, work: Work) -> None:
+    def behave(machine: Machine, work: Work) -> None:
         if len(work.tasks) < 2:
             carried(machine, work)
             return
         machine.behaviour.clear()
-        files.extend(keys.attempt_files(work.request, task.job) + "made" for task in work.tasks[:2])
+        files.extend(keys.attempt_files(work.request, task.job) + "made" for task in work.tasks[:most])
         for file in files:
             store.create(file, b"x")
-        first = machine.make(work, 0, slice(0, 1), final=False)
+        first = machine.make(work, 0, slice(0, len(files) - 1), final=False)
         machine.keep(work, first)
         machine.put(Update(work.request, State.COMMITTED, commit=first, number=0), Update(work.request, State.ENDED, Reason.NODE_LOST))
 
-    machine = Machine(store, Plan("root", children=[Plan("leaf") for _ in range(500)]), {"leaf": [lost_half_way] * 500})
+    return behave
+
+
+def test_files_of_what_a_lost_batch_had_committed_stay(store: JobStore) -> None:
+    files: list[str] = []
+    machine = Machine(store, Plan("root", children=[Plan("leaf") for _ in range(500)]), {"leaf": [lost_half_way(store, files, 2)] * 500})
     assert machine.run().outcome == "succeeded"
     machine.checkpoints.write(machine.graph)
     assert [blob.key for blob in store.list(keys.FILES)] == files[:1]
@@ -270,21 +275,8 @@ def test_files_of_what_a_lost_batch_had_committed_stay(store: JobStore) -> None:
 
 def test_files_of_what_a_lost_request_had_committed_stay_though_another_request_made_its_jobs(store: JobStore) -> None:
     files: list[str] = []
-
-    def lost_half_way(machine: Machine, work: Work) -> None:
-        if len(work.tasks) < 2:
-            carried(machine, work)
-            return
-        machine.behaviour.clear()
-        files.extend(keys.attempt_files(work.request, task.job) + "made" for task in work.tasks)
-        for file in files:
-            store.create(file, b"x")
-        first = machine.make(work, 0, slice(0, len(work.tasks) - 1), final=False)
-        machine.keep(work, first)
-        machine.put(Update(work.request, State.COMMITTED, commit=first, number=0), Update(work.request, State.ENDED, Reason.NODE_LOST))
-
     adders = [Plan("adder", adds_children=[Plan("leaf")]) for _ in range(500)]
-    machine = Machine(store, Plan("root", children=adders), {"leaf": [lost_half_way] * 500})
+    machine = Machine(store, Plan("root", children=adders), {"leaf": [lost_half_way(store, files)] * 500})
     assert machine.run().outcome == "succeeded"
     machine.checkpoints.write(machine.graph)
     assert [blob.key for blob in store.list(keys.FILES)] == sorted(files[:-1])
