@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +33,8 @@ SETTINGS: dict[str, Any] = {
 }
 """Dask as we want it: the loss of a node is seen in seconds and never mended behind our back; nothing is kept that nobody reads."""
 
+STOPPING = 60.0
+"""Seconds to end in good order; then the process ends in any case, and what runs under it with it."""
 NOTICE = "TOIL_PREEMPTION_NOTICE"
 """The variable that names a file which appears when the machine is about to be taken away."""
 _IN_CLOSE_WRITE_OR_MOVED_TO = 0x8 | 0x80
@@ -76,7 +80,7 @@ def run(main: Callable[[Signals], Awaitable[int]], folder: Path, *, with_stdin: 
     """Run a daemon in the foreground until it ends; its exit code.
 
     Args:
-        main: The daemon; it ends when it is told to stop.
+        main: The daemon; it ends when it is told to stop, and is ended if it has not done so in `STOPPING` seconds.
         folder: The cluster's folder on this node.
         with_stdin: Whether to stop at the end of standard input, which is that of whoever started this.
     """
@@ -96,7 +100,11 @@ def run(main: Callable[[Signals], Awaitable[int]], folder: Path, *, with_stdin: 
         if with_stdin:
             os.set_blocking(0, False)
             loop.add_reader(0, _read, loop, signals.stop)
-        return await main(signals)
+        limit = asyncio.ensure_future(_limit(signals.stop))
+        try:
+            return await main(signals)
+        finally:
+            limit.cancel()
 
     return asyncio.run(running())
 
@@ -126,6 +134,20 @@ def watch_for(path: Path, appeared: Callable[[], None], is_there: Callable[[Path
         return
     loop.add_reader(notices, look)
     loop.call_soon(look)
+
+
+async def _limit(stop: asyncio.Event) -> None:
+    """From the stop on, let no more than `STOPPING` seconds pass, whatever the event loop or a thread waits for."""
+    await stop.wait()
+    timer = threading.Timer(STOPPING, _end_now)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_now() -> None:
+    faulthandler.dump_traceback()
+    print(f"this process was told to stop {STOPPING:g} s ago and has not; it ends now", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _read(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

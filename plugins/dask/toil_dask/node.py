@@ -136,12 +136,14 @@ class Node(WorkerPlugin):
         root = Path(join.work_dir or os.environ.get("TMPDIR") or "/tmp")
         if not root.is_dir() or not os.access(root, os.W_OK | os.X_OK):
             raise BadOption(f"{root} on node {self._label} is no folder that can be written to; choose one with --work-dir")
+        config = Config.from_dict(join.config)
         guest = self._guests[join.leader] = self._presences[join.key] = _Guest(join.leader)
+        deliver = partial(self._deliver, guest)
+        making = asyncio.ensure_future(
+            asyncio.to_thread(lambda: WorkerHost(root, deliver, config, node=self._label, live=True, carried=CARRIED))
+        )
         try:
-            deliver, config = partial(self._deliver, guest), Config.from_dict(join.config)
-            guest.host = await asyncio.to_thread(
-                lambda: WorkerHost(root, deliver, config, node=self._label, live=True, carried=CARRIED)
-            )
+            guest.host = await asyncio.shield(making)
             self._tell(join.leader, self._hello(join.key, root))
             if self._noticed:
                 self._tell(join.leader, Notice(self.id))
@@ -150,10 +152,17 @@ class Node(WorkerPlugin):
             await guest.over.wait()
         finally:
             del self._presences[join.key]
-            if guest.host is not None:
-                await asyncio.shield(asyncio.to_thread(guest.host.close))
-            if self._guests.get(join.leader) is guest:
-                del self._guests[join.leader]
+            await asyncio.shield(self._end(guest, making))  # to its end, though Dask cancels a task whenever it likes
+
+    async def _end(self, guest: _Guest, making: asyncio.Future[WorkerHost]) -> None:
+        """Leave nothing of a leader here."""
+        try:
+            await asyncio.wait([making])
+            if making.exception() is None:
+                await asyncio.to_thread(making.result().close)
+        finally:
+            if self._guests.get(guest.leader) is guest:
+                del self._guests[guest.leader]
             for run in guest.runs.values():
                 run.ended.set()
             guest.closed.set()
