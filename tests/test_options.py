@@ -24,6 +24,7 @@ class CloudOptions:
     patience: float | None = option(None, "How long.", parse=parse_duration)
     tier: Literal["onDemand", "spot"] = option("spot", "Which.", shortcuts={"--onlySpot": "spot"})
     tries: int = option(3, "How often.")
+    zone: str | None = option(None, "Where there.")
     again: bool = option(False, "This time.", saved=False)
 
 
@@ -150,6 +151,11 @@ def test_the_file_takes_toml_values_and_any_spelling_of_a_key(file: Path) -> Non
         (["--zzz=1"], "unknown option --zzz (`words.py --help` lists them)"),
         (["surplus"], "unexpected argument 'surplus'"),
         (["--cloud-disk"], "--cloud-disk: expected one argument"),
+        (["--cloud-region", ""], "--cloud-region: its value is empty; leave the option out"),
+        (["--cloud-node-type="], "--cloud-node-type: its value is empty; leave the option out"),
+        (["--cloud-zone", " "], "--cloud-zone: its value is empty; leave the option out, or write `none`"),
+        (["--cloud-preemptible-share", "nan"], "--cloud-preemptible-share: 'nan' is not a number"),
+        (["--cloud-preemptible-share=-inf"], "--cloud-preemptible-share: '-inf' is not a number"),
     ],
 )
 def test_a_bad_argument_is_named(arguments: list[str], says: str) -> None:

@@ -15,6 +15,7 @@ from toil_core.sizes import (
     parse_duration,
     parse_factor,
     parse_size,
+    parse_waiting_time,
     rounded_size,
 )
 
@@ -96,6 +97,13 @@ def test_durations_are_read(text: str | float, seconds: float) -> None:
 def test_a_bad_duration_is_named(text: str) -> None:
     with pytest.raises(BadOption, match="duration"):
         parse_duration(text)
+
+
+def test_no_time_is_no_waiting_time() -> None:
+    assert parse_waiting_time("1.5") == 1.5
+    for text in ("0", "0s", 0.0):
+        with pytest.raises(BadOption, match="leaves no time; write 90"):
+            parse_waiting_time(text)
 
 
 @given(st.integers(0, 10**9))

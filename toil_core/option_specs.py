@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -10,10 +11,13 @@ from typing import Any, Literal
 
 from toil_core.errors import BadOption
 from toil_core.options import Group
-from toil_core.sizes import format_duration, format_size, parse_duration, parse_size, parse_time_limit
+from toil_core.sizes import format_duration, format_size, parse_duration, parse_size, parse_time_limit, parse_waiting_time
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_FORMATS: Mapping[Callable[..., Any], Callable[[Any], str]] = {parse_size: format_size, parse_duration: format_duration, parse_time_limit: format_duration}
+_FORMATS: Mapping[Callable[..., Any], Callable[[Any], str]] = {
+    parse_size: format_size,
+    **dict.fromkeys((parse_duration, parse_time_limit, parse_waiting_time), format_duration),
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class Spec:
             return parse_bool(text)
         if self.kind in (int, float):
             return _number(self.kind, text)
+        if not text and self.default != "":
+            raise BadOption("its value is empty; " + ("leave the option out, or write `none`" if self.optional else "leave the option out"))
         return text
 
     def _choice(self, text: str) -> str:
@@ -202,9 +208,12 @@ def _negative(flag: str) -> str:
 
 def _number(kind: type[Any], text: str) -> Any:
     try:
-        return kind(text)
+        number = kind(text)
     except ValueError:
-        raise BadOption(f"{text!r} is not a {'whole ' if kind is int else ''}number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadOption(f"{text!r} is not a {'whole ' if kind is int else ''}number")
+    return number
 
 
 def _plain(text: str) -> str:

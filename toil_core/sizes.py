@@ -140,6 +140,18 @@ def _shown(text: object) -> str:
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
+def parse_waiting_time(text: str | float) -> float:
+    """Seconds for which something is waited for, more than none, written as for `parse_duration`.
+
+    Raises:
+        BadOption: The text is no span of time, or none at all.
+    """
+    seconds = parse_duration(text)
+    if not seconds:
+        raise BadOption(f"{_shown(text)} leaves no time; write 90 (seconds), 10m, 2h or 1h30m")
+    return seconds
+
+
 def parse_time_limit(text: str | float) -> float:
     """Seconds after which something is ended, written as for `parse_duration`.
 

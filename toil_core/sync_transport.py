@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from toil_core.closing import Closing
 from toil_core.errors import BadOption, KeyRefused, Transient, Unreachable
 from toil_core.options import Group, option
-from toil_core.sizes import parse_duration
+from toil_core.sizes import parse_waiting_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -317,8 +317,8 @@ class TransportOptions:
     node_address: Literal["auto", "public", "private"] = option(
         "auto", "Which address of a node to use; auto is the private one behind jump hosts or where there is no other, else the public one."
     )
-    connect_timeout: float = option(10.0, "How long an attempt to connect to a node may take.", parse=parse_duration)
-    node_deadline: float = option(600.0, "How long a node that boots may take until it can be reached.", parse=parse_duration)
+    connect_timeout: float = option(10.0, "How long an attempt to connect to a node may take.", parse=parse_waiting_time)
+    node_deadline: float = option(600.0, "How long a node that boots may take until it can be reached.", parse=parse_waiting_time)
     ssh_user: str | None = option(None, "Whom to be on nodes, instead of the user that the provisioner names.", parse=parse_user)
     ssh_identity: tuple[str, ...] = option((), "File of a private key to log in with; the agent's keys and the usual files if not given.")
     ssh_known_hosts: str | None = option(None, "File with the host keys of nodes, by the nodes' names; the cluster's own if not given.")

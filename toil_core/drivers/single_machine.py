@@ -44,8 +44,8 @@ class SingleMachine(BatchSystem):
         there = machine.offer(self._root)
         total = Requirement(
             options.local_cores or there.cores,
-            options.local_memory or there.memory,
-            options.local_disk or there.disk,
+            there.memory if options.local_memory is None else options.local_memory,
+            there.disk if options.local_disk is None else options.local_disk,
             preemptible=True,
             accelerators=there.accelerators,
         )

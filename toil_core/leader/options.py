@@ -8,7 +8,7 @@ from typing import Literal
 
 from toil_core.errors import BadOption
 from toil_core.options import option
-from toil_core.sizes import parse_cores, parse_count, parse_duration, parse_factor, parse_size, parse_time_limit
+from toil_core.sizes import parse_cores, parse_count, parse_duration, parse_factor, parse_size, parse_time_limit, parse_waiting_time
 
 Level = Literal["OFF", "CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
 LEVELS: dict[str, str] = {f"--log{name}": name.upper() for name in ("Off", "Critical", "Error", "Warning", "Info", "Debug")}
@@ -110,7 +110,7 @@ class EngineOptions:
         None, "A job may not ask for more time than this; 0 is refused.", flags=("--max-walltime", "--maxWalltime"), parse=parse_time_limit
     )
     memory_tolerance: float = option(0.2, "Fraction over its memory that a job may use before it is ended.", parse=parse_factor)
-    deferred_time: float = option(60.0, "Time limit of each function that a job defers.", parse=parse_duration)
+    deferred_time: float = option(60.0, "Time limit of each function that a job defers.", parse=parse_waiting_time)
     real_time_logging: bool = option(False, "Show what jobs say through the logging module, from --log-level up, while they run.")
     max_log_file_size: int = option(100 << 20, "How much of a job's log is kept, from its end; 0 for all.", parse=parse_size)
     write_logs: str | None = option(None, "Folder for a copy of the log of each failed job.")
@@ -135,7 +135,7 @@ class EngineOptions:
     max_preemptible_service_jobs: int | None = option(
         None, "How many services may run at the same time where they can be preempted.", parse=parse_count
     )
-    service_check_interval: float = option(5.0, "How often a service checks itself.", parse=parse_duration)
+    service_check_interval: float = option(5.0, "How often a service checks itself.", parse=parse_waiting_time)
     service_grace: float = option(30.0, "How long a service may take to stop.", parse=parse_duration)
     deadlock_wait: float = option(
         60.0, "How long only services may run, and none of the jobs that they are for, before this counts as a deadlock.", parse=parse_duration

@@ -126,7 +126,7 @@ def open_dask(config: Config) -> Dask:
         UsageError: The cluster cannot be used.
     """
     options = config[DaskOptions]
-    if not options.dask_scheduler:
+    if options.dask_scheduler is None:
         return OwnDask(config)
     given = {name: getattr(options, f"dask_{name}") for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
     files = {name: path for name, path in given.items() if path}

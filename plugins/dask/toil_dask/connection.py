@@ -21,7 +21,7 @@ SEND_SECONDS = 0.002
 GRACE_SECONDS = 5.0
 """How much longer than to take the connection a scheduler may take to answer."""
 _PLAINLY = {
-    "ssl_context": "tls:// needs certificates, and none are given",
+    "ssl_context": "tls:// needs certificates, the authority's and our own: --dask-tls-ca-file, --dask-tls-cert-file and --dask-tls-key-file",
     "cannot convert to SSL": "what listens there does not speak TLS",
     "encryption required": "certificates are given, and are for tls:// addresses only",
 }
@@ -53,6 +53,18 @@ class LosableClient(Client):
     async def _reconnect(self) -> None:
         self.lost.set()
         await self._close(fast=True)
+
+
+def check(target: Target) -> None:
+    """See that the files which the cluster is reached with can be used.
+
+    Args:
+        target: The cluster.
+
+    Raises:
+        UsageError: One cannot.
+    """
+    security.check(Security(**security.settings(target.files, ("client",))))
 
 
 async def connect(target: Target, timeout: float) -> LosableClient:

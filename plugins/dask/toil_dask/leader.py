@@ -17,7 +17,7 @@ from toil_core.batch_system import Reason, Request, Requirement, State, Update
 from toil_core.errors import UsageError
 
 from toil_dask import messages, tasks
-from toil_dask.connection import UNREACHABLE, LosableClient, Target, cannot_reach, connect, plain
+from toil_dask.connection import UNREACHABLE, LosableClient, Target, cannot_reach, check, connect, plain
 from toil_dask.members import Flight, Member
 from toil_dask.messages import Hello, Join, News, Notice, Order, Others, Wish
 from toil_dask.node import task_key
@@ -155,6 +155,7 @@ class Leader:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._closing, self._joined = asyncio.Event(), asyncio.Event()
+        check(self._target)
         try:
             client = await connect(self._target, self._target.timeout)
         except UNREACHABLE as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toil_core.options import option
-from toil_core.sizes import parse_duration
+from toil_core.sizes import parse_waiting_time
 
 
 @dataclass(frozen=True)
@@ -17,4 +17,4 @@ class DaskOptions:
     dask_tls_cert_file: str | None = option(None, "File with our own certificate.")
     dask_tls_key_file: str | None = option(None, "File with our own certificate's private key.")
     dask_may_grow: bool = option(True, "Whether nodes may still join: then a job that fits no present node waits for one; else it fails at once.")
-    dask_connect_timeout: float = option(15.0, "How long the scheduler may take to answer at the start.", parse=parse_duration)
+    dask_connect_timeout: float = option(15.0, "How long the scheduler may take to answer at the start.", parse=parse_waiting_time)

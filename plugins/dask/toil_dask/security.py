@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from toil_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from distributed.security import Security
 
 CA, CERTIFICATE, KEY = "ca.pem", "certificate.pem", "key.pem"
 """Names of the files that every node of a cluster has."""
@@ -72,6 +79,30 @@ def paths(folder: PurePath) -> dict[str, str]:
     """Where the files of `make_secrets` lie on a node, by the ends of the options that name them."""
     inner = folder / "dask"
     return {"tls_ca_file": str(inner / CA), "tls_cert_file": str(inner / CERTIFICATE), "tls_key_file": str(inner / KEY)}
+
+
+def check(secured: Security) -> None:
+    """See that a client's files are there, and are what they should be; Dask itself says of a missing one neither which it is nor whose.
+
+    Args:
+        secured: What Dask is told, with what its own configuration says.
+
+    Raises:
+        UsageError: One cannot be read, or they do not go together.
+    """
+    named = {"--dask-tls-ca-file": secured.tls_ca_file, "--dask-tls-cert-file": secured.tls_client_cert, "--dask-tls-key-file": secured.tls_client_key}
+    files = {option: path for option, path in named.items() if path and "\n" not in path}  # Dask takes what is in a file, too
+    for option, path in files.items():
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise UsageError(f"{option} (or its like in Dask's own configuration): {path} cannot be read: {error.strerror}") from None
+    try:
+        secured.get_connection_args("client")
+    except ssl.SSLError as error:
+        why = "the key is not the certificate's" if error.reason == "KEY_VALUES_MISMATCH" else f"one is no certificate, or no key, in PEM format ({error.reason or error})"
+        raise UsageError(f"the files for TLS cannot be used, {', '.join(f'{option} {path}' for option, path in files.items())}: {why}") from None
 
 
 def settings(files: Mapping[str, str | None], roles: tuple[str, ...] = ("client", "scheduler", "worker")) -> dict[str, object]:

@@ -49,6 +49,33 @@ def test_certificates_and_address_belong_together(here: Here, address: str, cert
         Dask(Config(), Target(address, here.cluster.target.files if certificates else {}, 1.0))
 
 
+def test_an_empty_address_starts_no_cluster_here() -> None:
+    with pytest.raises(UsageError, match="the Dask scheduler at  cannot be used"):
+        open_dask(Config([DaskOptions(dask_scheduler="")]))
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "tcp://127.0.0.1:9"])
+@pytest.mark.parametrize("end", ["tls_ca_file", "tls_cert_file", "tls_key_file"])
+def test_a_missing_file_is_named_whatever_the_address(here: Here, tmp_path: Path, address: str, end: str) -> None:
+    files = {**here.cluster.target.files, end: str(tmp_path / "gone.pem")}
+    with pytest.raises(UsageError, match=f"--dask-{end.replace('_', '-')} .*gone.pem cannot be read: No such file"):
+        Dask(Config(), Target(address, files, 1.0))
+
+
+def test_files_that_are_no_certificates_or_do_not_go_together_are_told(here: Here, tmp_path: Path) -> None:
+    other, text = tmp_path / "other.pem", tmp_path / "text.pem"
+    other.write_bytes(next(data for name, data in here.cluster.engine.secrets("other").items() if "key.pem" in name))
+    text.write_text("nothing of the kind")
+    for end, path, words in (
+        ("tls_key_file", other, "the key is not the certificate's"),
+        ("tls_key_file", text, "one is no certificate, or no key"),
+        ("tls_cert_file", text, "one is no certificate, or no key"),
+        ("tls_ca_file", text, "one is no certificate, or no key"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            Dask(Config(), Target("tls://127.0.0.1:9", {**here.cluster.target.files, end: str(path)}, 1.0))
+
+
 @pytest.mark.parametrize("place", ["toil_dask.leader.connect", "toil_dask.leader.Leader._listen"])
 def test_an_error_of_ours_at_the_start_is_raised(here: Here, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object) -> None:
