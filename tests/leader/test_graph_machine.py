@@ -22,6 +22,8 @@ from toil_core.testing.sim.broken import Broken
 from toil_core.testing.sim.invariants import LeaderTruth
 from toil_core.wire.jobs import Failure
 
+SEQUENCES = 50
+"""How many are tried."""
 MOST = 25
 """Plans of one workflow that grows."""
 REASONS = [reason for reason in Reason if reason is not Reason.TOO_BIG]
@@ -175,7 +177,7 @@ class GraphMachine(RuleBasedStateMachine):
 def search(*phases: Phase) -> None:
     health = list(HealthCheck)
     chosen = settings(
-        max_examples=50, stateful_step_count=30, deadline=None, derandomize=True, database=None, suppress_health_check=health, phases=phases,
+        max_examples=SEQUENCES, stateful_step_count=30, deadline=None, derandomize=True, database=None, suppress_health_check=health, phases=phases,
         report_multiple_bugs=False,  # a group of them would be raised
     )  # fmt: skip
     run_state_machine_as_test(GraphMachine, settings=chosen)
@@ -212,16 +214,17 @@ def issues_although_it_stops(graph: Graph, issue: Callable[[Graph], None] = Grap
     graph.stopping = stopping
 
 
-@pytest.mark.parametrize(
-    ("name", "wrong"),
-    [
-        ("_release", starts_early),
-        ("_try_again", loses_what_waits),
-        ("take_over", takes_over_nothing),
-        ("_committed", counts_again),
-        ("_issue", issues_although_it_stops),
-    ],
-)
+WRONG: dict[str, Callable[..., None]] = {
+    "_release": starts_early,
+    "_try_again": loses_what_waits,
+    "take_over": takes_over_nothing,
+    "_committed": counts_again,
+    "_issue": issues_although_it_stops,
+}
+"""What the graph does wrong, by the method that does it."""
+
+
+@pytest.mark.parametrize(("name", "wrong"), WRONG.items())
 def test_a_graph_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch, name: str, wrong: Callable[..., None]) -> None:
     monkeypatch.setattr(Graph, name, wrong)
     monkeypatch.setattr(f"{__name__}.check_restore", lambda world: None)  # the rules have to find it

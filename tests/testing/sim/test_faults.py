@@ -147,6 +147,8 @@ class Bite:
         return "" if self.world(kind, seed, [fault for fault in report.faults if fault.kind != kind]).run().broken else report.broken
 
 
+SWARM = 300
+"""With so many seeds of the swarm each kind of fault happens."""
 CROWDED = 4
 """The seed of a run with a crowded store."""
 DEATHS = {"crash waiting": 0.05}
@@ -211,7 +213,7 @@ def test_every_fault_is_among_them() -> None:
 
 def test_every_fault_happens_in_the_swarm() -> None:
     missing = set(FAULTS)
-    for seed in range(300):
+    for seed in range(SWARM):
         missing -= {fault.kind for fault in World(random_program(seed), seed, swarm(seed)).run().faults}
         if not missing:
             return

@@ -12,6 +12,10 @@ from toil_core.testing.sim.world import World
 
 HARSH = 20_000
 """Seeds from here on are not those of the other tests."""
+EACH = 8
+"""Runs of each scenario."""
+DROPPED = [(seed, crashes) for seed in (38, 110, 313, 389, 397, 416, 439, 443) for crashes in (0.0, 0.04)]
+"""Runs in which jobs are dropped while they run, with and without leaders that die."""
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -22,13 +26,12 @@ def test_a_small_workflow(shape: str) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_random_workflow(scenario: str) -> None:
-    for seed in range(HARSH, HARSH + 8):
+    for seed in range(HARSH, HARSH + EACH):
         report = named(scenario).world(seed).run()
         assert not report.broken, f"seed {seed}: {report.broken}"
 
 
-@pytest.mark.parametrize("seed", [38, 110, 313, 389, 397, 416, 439, 443])
-@pytest.mark.parametrize("crashes", [0.0, 0.04])
+@pytest.mark.parametrize(("seed", "crashes"), DROPPED)
 def test_no_file_is_left_of_what_was_dropped_while_it_ran(seed: int, crashes: float) -> None:
     """Files of dropped attempts stayed when their worker went down without a word, and when a leader did meanwhile."""
     beside = [Plan(f"beside{number}", seconds=8.0, writes=True) for number in range(2)]

@@ -10,6 +10,8 @@ from toil_core.testing.sim.shapes import SHAPES
 
 RUNS, CHUNK = 10_000, 500
 SLICES = 7
+ONE_SORT = [name for name in SCENARIOS if name != "swarm"]
+ONE_SORT_RUNS = 100
 TWO_CRASHES = 5
 """So many ways to die twice are tried of each small workflow."""
 
@@ -20,9 +22,9 @@ def test_a_swarm(first: int) -> None:
     check(toil_sim("--seed", first, "--runs", CHUNK))
 
 
-@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "swarm"])
+@pytest.mark.parametrize("scenario", ONE_SORT)
 def test_faults_of_one_sort(scenario: str) -> None:
-    check(toil_sim("--scenario", scenario, "--runs", 100))
+    check(toil_sim("--scenario", scenario, "--runs", ONE_SORT_RUNS))
 
 
 def test_there_are_enough_small_workflows() -> None:
