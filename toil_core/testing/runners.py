@@ -91,9 +91,21 @@ def await_death(pid: int, seconds: float) -> None:
         return
     try:
         if not _readable(process, seconds):
-            raise TimeoutError(f"process {pid} still runs")
+            raise TimeoutError(f"process {pid} still runs: {_described(pid)}")
     finally:
         os.close(process)
+
+
+def _described(pid: int) -> str:
+    """A process's command line, its state, and where in the kernel each of its threads waits."""
+    about = Path(f"/proc/{pid}")
+    try:
+        command = (about / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        (state,) = (line.split(maxsplit=1)[1] for line in (about / "status").read_text().splitlines() if line.startswith("State:"))
+        waits = [(thread / "wchan").read_text() for thread in sorted((about / "task").iterdir(), key=lambda thread: int(thread.name))]
+    except OSError as error:
+        return f"nothing more is told of it ({error.strerror})"
+    return f"{command or 'no command line'}; {state}; its threads wait in {', '.join(place if place.strip('0') else 'no place' for place in waits)}"
 
 
 def _readable(fd: int, seconds: float | None) -> bool:
