@@ -18,6 +18,10 @@ CLUSTER_COMMANDS = (
     "destroy-cluster",
 )  # fmt: skip
 """The subcommands about clusters; `rysnc-cluster` is how an old documentation has it."""
+_TELLING = (
+    *CLUSTER_COMMANDS, "local-cloud", "bundle", "status", "why", "logs", "stats", "kill", "report", "dashboard", "debug-job", "clean", "doctor",
+)  # fmt: skip
+"""The subcommands that say what they do; a run has options of its own for that."""
 
 
 @hookimpl
@@ -30,10 +34,12 @@ def toil_options() -> Iterable[Group]:
     from toil_core.options import Group
     from toil_core.provisioner_options import ClusterOptions
     from toil_core.sync_transport import TransportOptions
+    from toil_core.telling_options import TellingOptions
 
+    telling = Group("telling", TellingOptions, commands=_TELLING)
     clusters = Group("cluster", ClusterOptions, commands=CLUSTER_COMMANDS)
     transport = Group("transport", TransportOptions, commands=CLUSTER_COMMANDS)
-    return [Group("engine", EngineOptions), Group("watching", WatchOptions), SINGLE_MACHINE, clusters, transport, LOCAL]
+    return [Group("engine", EngineOptions), Group("watching", WatchOptions), SINGLE_MACHINE, telling, clusters, transport, LOCAL]
 
 
 @hookimpl

@@ -6,6 +6,12 @@ import os
 import sys
 
 
+class Trouble(str):
+    """A line that warns, for those too who want to hear of nothing else."""
+
+    __slots__ = ()
+
+
 def tell(line: str) -> None:
     """Show a line on standard error; when nobody can see it any more, what is told of goes on all the same."""
     try:

@@ -207,6 +207,7 @@ def test_rsync_there_and_back(shared: Clusters, tmp_path: Path) -> None:
     assert "--node is for toil" in shared.toil("rsync-cluster", "shared", "--node", "leader", "-a", "a", ":a", code=2).stderr
     assert "--transport is for toil" in shared.toil("rsync-cluster", "shared", "-a", "a", ":a", "--transport=ssh", code=2).stderr
     assert "both sides" in shared.toil("rsync-cluster", "shared", "-a", ":a", ":b", code=2).stderr
+    assert "--ssh-port 2222 shared" in shared.toil("rsync-cluster", "shared", "-a", "-e", "ssh -p 2222", "a", ":a", code=2).stderr
 
 
 def test_a_port_of_a_node_answers_here(shared: Clusters) -> None:

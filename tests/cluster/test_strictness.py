@@ -56,8 +56,12 @@ def test_a_launch_that_wants_more_than_come_up_leaves_nothing(broken: Clusters, 
 def test_one_worker_may_be_said_to_be_enough_and_all_when_all_come_up(broken: Clusters) -> None:
     broken.toil(*LAUNCH, "--least-workers", "1")
     assert workers(broken) == ["worker-1"]
+    quiet = broken.toil("scale-cluster", "some", "-w", "3", "--quiet")
+    assert [line.split(";")[0] for line in quiet.stderr.splitlines()] == [
+        "toil: worker-3/ready failed: the engine does not work: its certificate is old", "toil: worker-3 failed and was removed",
+    ]  # fmt: skip
     broken.variables["BROKEN_WORKERS"] = ""
-    assert broken.toil("scale-cluster", "some", "-w", "2", "--strict").stdout == "added worker-3\n"
+    assert broken.toil("scale-cluster", "some", "-w", "3", "--strict").stdout == "added worker-5\n"
 
 
 def test_what_is_no_share_is_a_line(broken: Clusters) -> None:

@@ -121,9 +121,13 @@ def _run(command: Command, arguments: list[str]) -> int:
     configure(parser, command)
     parsed = parser.parse_args(arguments)
     module = import_module(command.module)
-    config = config_from(parsed) if uses_config(module) else Config()
-    code: int = module.run(parsed, config)
-    return code
+    if not uses_config(module):
+        return int(module.run(parsed, Config()))
+    from toil_core.cli.saying import said
+
+    config = config_from(parsed)
+    with said(config):
+        return int(module.run(parsed, config))
 
 
 def _find(name: str) -> Command:

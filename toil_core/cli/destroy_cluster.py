@@ -8,6 +8,7 @@ from toil_core.cli.as_json import add_json, print_json
 from toil_core.cluster.arguments import add_name, tell
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
+from toil_core.telling import Trouble
 
 
 def configure(parser: OptionParser) -> None:
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             raise UsageError(f"there is nothing of a cluster {arguments.name}; `toil list-clusters` lists the clusters")
         runs, trouble = going_on(state, arguments, config)
         if trouble and not arguments.json:
-            tell(trouble)
+            tell(Trouble(trouble))
         for run in () if arguments.json else runs:
             print(f"{'would end' if arguments.dry_run else 'ends'} run {run.id}: {run.command}", flush=True)
         if not arguments.dry_run:

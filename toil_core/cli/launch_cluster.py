@@ -12,6 +12,7 @@ from toil_core.cluster.wanted import ALL, HALF, WantedNode, check_name, parse_le
 from toil_core.errors import BadOption
 from toil_core.install_hints import DEFAULTS
 from toil_core.options import Config, OptionParser
+from toil_core.telling import Trouble
 
 if TYPE_CHECKING:
     from toil_core.cluster.state import ClusterFile
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     print(f"cluster {arguments.name} is ready: a leader and {'' if there == workers_wanted else f'{there} of '}{count(workers_wanted, 'worker')}")
     if failed := workers_wanted - there:
         what = f"{count(failed, 'worker')} failed and {'was' if failed == 1 else 'were'} removed"
-        tell(f"{what}; `toil scale-cluster {arguments.name} -w {workers_wanted}` tries again")
+        tell(Trouble(f"{what}; `toil scale-cluster {arguments.name} -w {workers_wanted}` tries again"))
     for each in arguments.workers:
         if each.most > each.least:
             tell(f"{each.offer or arguments.node_type}={each.least}-{each.most}: {each.least} {'was' if each.least == 1 else 'were'} launched; nothing adds more by itself yet, `toil scale-cluster {arguments.name}` does")

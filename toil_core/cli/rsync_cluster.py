@@ -10,7 +10,7 @@ from toil_core.cluster.arguments import add_name, add_rest
 from toil_core.errors import UsageError
 from toil_core.options import Config, OptionParser
 
-_OURS = ("--json", "--node", "--provisioner", "--transport")
+_OURS = ("--json", "--log-level", "--node", "--provisioner", "--transport")
 """Options of ours that a user may well put behind the name, and that rsync has not."""
 
 
@@ -29,17 +29,23 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         Its exit code.
 
     Raises:
-        UsageError: Not one side alone is on the node, there is no such cluster or node, or it cannot be reached in this way.
+        UsageError: Not one side alone is on the node, rsync is told another way to it or is not here, there is no such cluster or node, or it cannot be reached in this way.
     """
     from toil_core.cluster.access import open_cluster, words
-    from toil_core.cluster.rsync_words import paths, with_values
+    from toil_core.cluster.rsync_words import names_shell, options_with_values, paths, with_values
     from toil_core.cluster.told import Copied
     from toil_core.sync_transport import CanRsync, TransportOptions
 
-    given = with_values(words(arguments.arguments))
+    options = options_with_values()
+    given = with_values(words(arguments.arguments), options)
     for flag in _OURS:
         if any(word == flag or word.startswith(f"{flag}=") for word in given):
             raise UsageError(f"{flag} is for toil and not for rsync, so it stands before the cluster's name: toil rsync-cluster {flag} … {arguments.name} …")
+    if names_shell(given, options):
+        raise UsageError(
+            "rsync's -e (--rsh) would go another way than toil's, without the node's pinned key; what ssh shall do otherwise stands before the cluster's "
+            f"name: toil rsync-cluster --ssh-port 2222 {arguments.name} …, or --ssh-user, --ssh-identity, --ssh-jump, --ssh-option"
+        )
     found = paths(given)
     remote = [word.startswith(":") for word in found]
     if not any(remote):

@@ -9,6 +9,7 @@ from toil_core.cluster.arguments import add_name, converter, tell
 from toil_core.cluster.wanted import ALL, parse_offer, parse_workers
 from toil_core.options import Config, OptionParser
 from toil_core.sizes import parse_duration
+from toil_core.telling import Trouble
 
 
 def configure(parser: OptionParser) -> None:
@@ -53,5 +54,5 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         if names:
             print(f"{what} {', '.join(names)}")
     if done.failed:
-        tell(f"{', '.join(done.failed)} failed and {'was' if len(done.failed) == 1 else 'were'} removed; the same command tries again")
+        tell(Trouble(f"{', '.join(done.failed)} failed and {'was' if len(done.failed) == 1 else 'were'} removed; the same command tries again"))
     return 0

@@ -11,6 +11,7 @@ from toil_core.cluster.arguments import add_name, add_rest, tell
 from toil_core.errors import BadOption
 from toil_core.options import Config, OptionParser
 from toil_core.secrets import refuse_secret_words
+from toil_core.telling import Trouble
 
 
 def configure(parser: OptionParser) -> None:
@@ -48,6 +49,6 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         print_json(Submitted(arguments.name, id, left_out))
         return 0
     for path in left_out:
-        tell(f"{path} is too large to be copied as code; `toil rsync-cluster {arguments.name} {path} :` copies data")
+        tell(Trouble(f"{path} is too large to be copied as code; `toil rsync-cluster {arguments.name} {path} :` copies data"))
     print(id)
     return 0

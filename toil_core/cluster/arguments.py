@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable
 from typing import Any
 
-from toil_core import telling
 from toil_core.errors import BadOption
 from toil_core.options import OptionParser
+from toil_core.telling import Trouble
+
+_log = logging.getLogger("toil.cluster")
 
 
 def add_name(parser: OptionParser) -> None:
@@ -42,8 +45,8 @@ def converter(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def tell(line: str) -> None:
-    """Show a line of progress."""
-    telling.tell(f"toil: {line}")
+    """Show a line of progress, or a `Trouble`, as far as the user wants to hear of such."""
+    _log.log(logging.WARNING if isinstance(line, Trouble) else logging.INFO, "%s", line)
 
 
 class _Rest(argparse.Action):

@@ -10,6 +10,7 @@ from toil_core.cluster.layout import BUSY, DRAIN, STOP
 from toil_core.cluster.phases import MOST
 from toil_core.errors import ToilError
 from toil_core.provisioner import Node
+from toil_core.telling import Trouble
 
 UNREACHABLE = -1
 """In the place of a number of requests: the node does not answer."""
@@ -51,10 +52,10 @@ def drain(cluster: Cluster, nodes: Sequence[Node], seconds: float, tell: Callabl
         try:
             left = cluster.transport.run(node, ["sh", "-c", DRAIN, "sh", f"{seconds:g}"], timeout=seconds + _ANSWER).stdout.strip()
             if left.isdigit() and int(left):
-                tell(f"{node.name} goes although something still runs there; that is run again elsewhere, and costs no try")
+                tell(Trouble(f"{node.name} goes although something still runs there; that is run again elsewhere, and costs no try"))
             cluster.transport.run(node, ["sh", "-c", STOP], timeout=_STOP)
         except ToilError as error:
-            tell(f"{node.name} goes without a good-bye: {error}")
+            tell(Trouble(f"{node.name} goes without a good-bye: {error}"))
 
     with ThreadPoolExecutor(MOST) as pool:
         list(pool.map(one, nodes))

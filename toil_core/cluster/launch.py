@@ -29,6 +29,7 @@ from toil_core.plugins import hooks
 from toil_core.provisioner import Node, NodeRequest, NodeType, Provisioner, SharesDisk
 from toil_core.sizes import count
 from toil_core.sync_transport import SyncTransport, wait_for_node
+from toil_core.telling import Trouble
 
 _AWAITED = {
     "keys": "keys to be made",
@@ -190,10 +191,10 @@ class Launch:
     def _warn_of(self, differences: Sequence[str]) -> None:
         if differences:
             more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-            self._tell(
+            self._tell(Trouble(
                 f"warning: new nodes get what is installed here, and that is not what the others have: {', '.join(differences[:_SHOWN])}{more}; "
                 "install the same here, or launch the cluster anew, if jobs shall find the same on every node"
-            )
+            ))  # fmt: skip
 
     def _prepare(self, limit: float) -> str:
         self._provisioner.prepare(self._state.name)

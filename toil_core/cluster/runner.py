@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from toil_core.cluster.phases import Command, LeaveOut, Plan, Start
 from toil_core.errors import ToilError, Transient, UsageError
+from toil_core.telling import Trouble
 
 Work = Callable[[float], str]
 """Does a phase; is told when it must be done (seconds of a clock that does not go back), and returns what is worth telling."""
@@ -124,7 +125,7 @@ class Runner:
                 threading.Thread(target=self._do, args=(command.phase, limit), name=command.phase, daemon=True).start()
             elif isinstance(command, LeaveOut):
                 self._note(command.phase, "failed", command.why)
-                self._tell(f"{command.phase} failed: {command.why}; goes on without {command.node}")
+                self._tell(Trouble(f"{command.phase} failed: {command.why}; goes on without {command.node}"))
 
     def _do(self, name: str, limit: float) -> None:
         with self._idle:
