@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toil_core.cli.as_json import add_json, print_json
@@ -73,15 +75,34 @@ def _text(told: ClusterStatus) -> str:
     lines = [f"cluster {told.name}{where}: {told.state}{price}"]
     if told.launch:
         lines.append(f"launch: {told.launch}")
+    shared = _shared(told.nodes)
     if told.nodes:
-        rows = [(node.name, f"{node.type}{' (preemptible)' if node.preemptible else ''}", node.address, span(node.age), _state(node)) for node in told.nodes]
+        states = [f"{node.state}: {node.why}" if node.why and _reason(node) not in shared else f"{node.state}, see below" if node.why else node.state for node in told.nodes]
+        rows = [
+            (node.name, f"{node.type}{' (preemptible)' if node.preemptible else ''}", node.address, span(node.age), state)
+            for node, state in zip(told.nodes, states, strict=True)
+        ]
         lines += ["", table(("node", "type", "address", "age", "state"), rows, right=(3,))]
+    if shared:
+        lines += ["", *(f"{', '.join(names)}: {reason}" for reason, names in shared.items())]
     if told.runs:
         lines += ["", table(("run", "state", "command"), [(run.id, run.state, run.command) for run in told.runs])]
     if told.trouble:
-        lines += ["", told.trouble]
+        what, _, why = told.trouble.partition(": ")
+        known = any(node.why == why for node in told.nodes)
+        lines += ["", f"{what}: see above" if known else told.trouble]
     return "\n".join(lines)
 
 
-def _state(node: NodeStatus) -> str:
-    return f"{node.state}: {node.why}" if node.why else node.state
+def _shared(nodes: Sequence[NodeStatus]) -> dict[str, list[str]]:
+    """What is wrong with the way to several nodes alike, with their names."""
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.why:
+            found.setdefault(_reason(node), []).append(node.name)
+    return {reason: names for reason, names in found.items() if len(names) > 1}
+
+
+def _reason(node: NodeStatus) -> str:
+    """What is wrong, without the node of which it is said."""
+    return re.sub(rf"^node {re.escape(node.name)}( \([^)]*\))?:? ", "", node.why)
