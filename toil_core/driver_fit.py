@@ -49,7 +49,7 @@ def _faults(driver: Any, module: ModuleType, contract: type, given: Sequence[str
         if missing := sorted(getattr(driver, "__abstractmethods__", ())):
             yield f"has no {' and no '.join(missing)}", contract
         for promised in (contract, *_abilities(driver, module)):
-            for name in _methods(promised):
+            for name in methods(promised):
                 if name not in missing and callable(own := getattr(driver, name)):
                     yield from ((fault, promised) for fault in _refused(name, own, getattr(promised, name)))
     if not _takes(driver, given):
@@ -59,13 +59,15 @@ def _faults(driver: Any, module: ModuleType, contract: type, given: Sequence[str
 def _abilities(driver: type, module: ModuleType) -> list[type]:
     """The optional abilities of a contract's module that a driver has, by the names of its methods."""
     protocols = [each for each in vars(module).values() if getattr(each, "_is_protocol", False) and each.__module__ == module.__name__]
-    return [each for each in protocols if all(hasattr(driver, name) for name in _methods(each))]
+    return [each for each in protocols if all(hasattr(driver, name) for name in methods(each))]
 
 
-def _methods(promised: type) -> list[str]:
-    """What a contract's class asks for, or an ability's."""
-    abstract: frozenset[str] = getattr(promised, "__abstractmethods__", frozenset())
-    return sorted(abstract or (name for name in vars(promised) if not name.startswith("_")))
+def methods(promised: type) -> list[str]:
+    """What a contract's class asks for, or an optional ability, sorted."""
+    if not getattr(promised, "_is_protocol", False):
+        return sorted(getattr(promised, "__abstractmethods__", ()))
+    protocols = [base for base in promised.__mro__ if getattr(base, "_is_protocol", False)]
+    return sorted({name for base in protocols for name in vars(base) if not name.startswith("_")})
 
 
 def _refused(name: str, own: Callable[..., Any], theirs: Callable[..., Any]) -> Iterator[str]:

@@ -75,7 +75,7 @@ def test_attempt_that_commits_after_it_was_given_up_loses(new_run: Callable[...,
         load(store, graph)
         graph.take_over(7)
         submit = next(command for command in graph.resume() if isinstance(command, Submit))
-        todo = work.Work(submit.request, f"file:{run.store}", keys.setup(1), submit.kinds, submit.tasks)
+        todo = work.Work(submit.request, f"file:{run.store}", keys.setup(1), (submit.kind,), submit.tasks)
         store.write("work", BytesIO(work.encode(todo)))
         worker = subprocess.Popen(
             [sys.executable, "-m", "toil_core.worker", f"file:{run.store}", "work"],

@@ -485,7 +485,7 @@ class Graph:
             tasks.append(self._task(job))
         self.requests[id] = OpenRequest(kind, jobs)
         chain = self.chain and len(jobs) == 1 and not (kind.service or jobs[0].children or jobs[0].id in self.services.crews)
-        self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), (kind,), tuple(tasks), chain))
+        self._commands.append(Submit(id, kind.name, batch_requirement(kind, len(jobs)), kind, tuple(tasks), chain))
 
     def _task(self, job: JobState) -> Task:
         assert job.body is not None

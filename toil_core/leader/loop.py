@@ -304,10 +304,9 @@ class Loop:
 
     def _prepare(self, submit: Submit) -> None:
         """Have the request sent with the next ones."""
-        (kind,) = submit.kinds
-        if kind.service:
+        if submit.kind.service:
             self._unheard.sent(self._now())
-        local = self._local is not None and kind.local
+        local = self._local is not None and submit.kind.local
         (self._local_submits if local else self._submits).append(self._request(submit))
 
     def _flush(self) -> None:
@@ -326,8 +325,8 @@ class Loop:
                 batch.cancel(ids)
 
     def _request(self, submit: Submit) -> Request:
-        task = work.Work(submit.request, self._worker_locator, self._setup, submit.kinds, submit.tasks, submit.chain)
-        return Request(submit.request, submit.name, submit.requirement, work.encode(task), lasting=submit.kinds[0].service)
+        task = work.Work(submit.request, self._worker_locator, self._setup, (submit.kind,), submit.tasks, submit.chain)
+        return Request(submit.request, submit.name, submit.requirement, work.encode(task), lasting=submit.kind.service)
 
 
 def _says_it_ran(update: Update) -> bool:

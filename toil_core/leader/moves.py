@@ -77,7 +77,7 @@ class Submit(msgspec.Struct, frozen=True):
         request: The request's id.
         name: What to call it.
         requirement: What it needs.
-        kinds: The kind of all its tasks.
+        kind: The kind of all its tasks.
         tasks: The tasks.
         chain: Whether the worker may go on with a task's only successor.
     """
@@ -85,7 +85,7 @@ class Submit(msgspec.Struct, frozen=True):
     request: str
     name: str
     requirement: Requirement
-    kinds: tuple[Kind]
+    kind: Kind
     tasks: tuple[Task, ...]
     chain: bool
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from toil_core.driver_fit import methods
+
 
 def check_abilities(driver: object, claimed: Collection[type]) -> None:
     """Fail if a driver lacks an ability that it is meant to have.
@@ -18,10 +20,6 @@ def check_abilities(driver: object, claimed: Collection[type]) -> None:
     Raises:
         AssertionError: It lacks one; the message names each, and the methods that are missing.
     """
-    lacking = {ability: sorted(name for name in _methods(ability) if not hasattr(driver, name)) for ability in claimed}
+    lacking = {ability: [name for name in methods(ability) if not hasattr(driver, name)] for ability in claimed}
     told = [f"is no {ability.__name__} without {' and '.join(names)}" for ability, names in lacking.items() if names]
     assert not told, f"{type(driver).__name__} {', and '.join(told)}"
-
-
-def _methods(ability: type) -> set[str]:
-    return {name for base in ability.__mro__ if getattr(base, "_is_protocol", False) for name in vars(base) if not name.startswith("_")}
