@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -79,3 +80,11 @@ def clusters(tmp_path: Path) -> Iterator[Clusters]:
         yield made
     finally:
         made.destroy_all()
+
+
+@pytest.fixture
+def with_terminal() -> Iterator[None]:
+    """The end of the terminal is heeded, here and in what is started from here, also where tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

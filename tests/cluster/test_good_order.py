@@ -10,6 +10,7 @@ import pytest
 from toil_core.cluster.good_order import ended_in_good_order, taken_back
 from toil_core.errors import Interrupted, ToilError
 
+pytestmark = pytest.mark.usefixtures("with_terminal")
 AGAIN = "`toil destroy-cluster demo` removes the rest"
 
 

@@ -81,6 +81,7 @@ def test_a_launch_that_is_asked_to_end_takes_everything_back(clusters: Clusters)
         assert clusters.processes() == []
 
 
+@pytest.mark.usefixtures("with_terminal")
 def test_a_launch_whose_terminal_is_gone_takes_everything_back(clusters: Clusters) -> None:
     """Nobody reads its lines any more, and nobody would know of its machines."""
     words = ("launch-cluster", "demo", "-p", "local", "--nodeType", "local.small", "-w", "2", "--engine", "single_machine")
