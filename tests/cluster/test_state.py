@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -60,3 +63,39 @@ def test_a_private_file_replaces_what_an_interrupted_one_left(state: ClusterStat
     assert (tmp_path / "file").read_bytes() == b"whole"
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.glob(".file*")) == []
+
+
+def test_whoever_looks_whether_a_command_works_on_it_is_not_taken_for_one(state: ClusterState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `toil list-clusters` does while a command begins."""
+    flock = fcntl.flock
+    with state.locked():
+        looking = open(state.folder / "lock")  # noqa: SIM115  closed below
+
+    def locking(file: IO[str], how: int) -> None:
+        if how == fcntl.LOCK_SH | fcntl.LOCK_NB and not looking.closed:
+            flock(file, how)
+            looking.close()
+        else:
+            flock(file, how)
+
+    flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr(fcntl, "flock", locking)
+    with state.locked():
+        assert looking.closed
+        with pytest.raises(UsageError, match="another command works on cluster demo"), state.locked():
+            raise AssertionError("two have the lock")
+
+
+def test_a_lock_that_went_with_the_cluster_is_none(state: ClusterState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the cluster is destroyed while the next command begins."""
+    flock, removed = fcntl.flock, list[Path]()
+
+    def locking(file: IO[str], how: int) -> None:
+        if not removed:
+            removed.append(state.folder)
+            shutil.rmtree(state.folder)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", locking)
+    with state.locked():
+        assert removed and state.is_at_work()

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import fcntl
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
-from toil_core.drivers import ssh_verdicts
+from toil_core.drivers import ssh_connection, ssh_verdicts
 from toil_core.errors import KeyRefused, Transient, Unreachable
 from toil_core.options import Config
 from toil_core.plugins import open_sync_transport
@@ -97,3 +100,39 @@ class TestSshHosts(SshCases):
 def test_what_ssh_means(said: str, kind: type[Exception], match: str) -> None:
     error = ssh_verdicts.connection(said, Place("n1", "1.2.3.4", 22, "me", ()), TransportOptions())
     assert type(error) is kind and re.search(match, str(error))
+
+
+def test_a_folder_that_was_just_made_is_not_swept_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when another process begins at the same time."""
+    made: list[str] = []
+
+    def making(**how: Any) -> str:
+        made.append(mkdtemp(**how))
+        if len(made) < 3:
+            ssh_connection._sweep(Path(made[-1]).parent)
+            assert not Path(made[-1]).exists(), "whoever sweeps cannot know better"
+        return made[-1]
+
+    mkdtemp = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", making)
+    folder = ssh_connection.Folder()
+    assert (len(made), folder.path) == (3, Path(made[2]))
+    ssh_connection._sweep(folder.path.parent)
+    assert folder.path.is_dir()
+    folder.close()
+    assert not folder.path.exists()
+
+
+def test_a_folder_that_is_swept_while_it_is_locked_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    flock, removed = fcntl.flock, list[Path]()
+
+    def locking(lock: int, how: int) -> None:
+        flock(lock, how)
+        if how == fcntl.LOCK_EX and not removed:
+            removed.append(Path(f"/proc/self/fd/{lock}").readlink())
+            removed[0].rmdir()
+
+    monkeypatch.setattr(fcntl, "flock", locking)
+    folder = ssh_connection.Folder()
+    assert removed and folder.path.is_dir()
+    folder.close()

@@ -21,13 +21,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 from toil_core import __version__
 from toil_core.cluster.wanted import check_name
 from toil_core.errors import ToilError, UsageError
+from toil_core.open_files import is_at
 from toil_core.state_folder import state_folder
 
 
@@ -132,15 +133,20 @@ class ClusterState:
         Raises:
             UsageError: Somebody else does, or nothing can be written there.
         """
-        with _writing(self.folder):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            held = open(self.folder / "lock", "a")  # noqa: SIM115  closed below
-        with held as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"another command works on cluster {self.name} just now; wait for its end, or end it") from None
-            yield
+        path = self.folder / "lock"
+        while True:
+            with _writing(self.folder):
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                try:
+                    held = open(path, "a+")  # noqa: SIM115  closed below
+                except FileNotFoundError:  # a command that removes the cluster removes the folder just now
+                    continue
+            with held as lock:
+                if not _lock(lock):
+                    raise UsageError(f"another command works on cluster {self.name} just now; wait for its end, or end it")
+                if is_at(path, lock.fileno()):  # else it was removed with the cluster meanwhile
+                    yield
+                    return
 
     def is_at_work(self) -> bool:
         """Whether a command of this machine changes the cluster just now."""
@@ -259,6 +265,20 @@ def write_private(path: Path, content: bytes) -> None:
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
         new.rename(path)
+
+
+def _lock(file: IO[str]) -> bool:
+    """Lock it; False when a command works under it. One that only looks whether a command does is not one."""
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        else:
+            return True
 
 
 @contextmanager

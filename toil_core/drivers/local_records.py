@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from toil_core.errors import BadOption
+from toil_core.open_files import is_at
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
@@ -105,7 +106,7 @@ class Records:
                 continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                if _is(folder / "lock", file):
+                if is_at(folder / "lock", file):
                     yield
                     return
             finally:
@@ -168,14 +169,6 @@ class Records:
         shutil.rmtree(folder, ignore_errors=True)  # the lock too: whoever waits for it looks whether it is still there
         if folder.exists():
             shutil.rmtree(folder)
-
-
-def _is(path: Path, file: int) -> bool:
-    try:
-        found, held = path.stat(), os.fstat(file)
-    except FileNotFoundError:
-        return False
-    return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from toil_core.drivers import ssh_verdicts
 from toil_core.drivers.ssh_config import bracketed, config_text, environment, flags, is_pinned
 from toil_core.errors import Transient
+from toil_core.open_files import is_at
 from toil_core.sync_transport import Place, TransportOptions
 
 SESSIONS = 4
@@ -35,9 +36,11 @@ class Folder:
     def __init__(self) -> None:
         base = next(path for path in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp") if _is_fit(path))
         _sweep(Path(base))
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        held = None
+        while held is None:
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+            held = _hold(self.path)
+        self._lock = held
 
     def close(self) -> None:
         """Remove it."""
@@ -189,6 +192,19 @@ class Connection:
 def _is_fit(path: str) -> bool:
     """Whether sockets in a folder there have paths that ssh can use: short and plain."""
     return 0 < len(path) <= 40 and path.replace("/", "").replace("-", "").replace("_", "").replace(".", "").isalnum() and os.access(path, os.W_OK)
+
+
+def _hold(path: Path) -> int | None:
+    """A lock on a folder that was just made; None when another process took it for one that was left, and removed it."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if is_at(path, lock):
+        return lock
+    os.close(lock)
+    return None
 
 
 def _sweep(base: Path) -> None:

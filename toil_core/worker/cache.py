@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from toil_core.open_files import is_at
 from toil_core.staged_names import staged_name
 from toil_core.worker.cache_ledger import ENTRIES, FILLING, Ledger
 from toil_core.workflow.file_access import Way
@@ -170,7 +171,7 @@ class Cache:
         """Keep the entry from being removed as long as this object and its process live."""
         lease = os.dup(entry.fileno())
         fcntl.flock(lease, fcntl.LOCK_SH)
-        if not _in_place(lease, path):
+        if not is_at(path, lease):
             os.close(lease)
             return False
         self._leases.append(lease)
@@ -220,21 +221,13 @@ def _turn(filling: str, entry: str) -> Iterator[BinaryIO | None]:
         with open(os.open(filling, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             try:
-                if _in_place(file.fileno(), filling):
+                if is_at(filling, file.fileno()):
                     yield None if os.path.exists(entry) else file
                     return
             finally:
-                if _in_place(file.fileno(), filling):
+                if is_at(filling, file.fileno()):
                     os.unlink(filling)
                 fcntl.flock(file, fcntl.LOCK_UN)  # a process that the job forked meanwhile has the lock too
-
-
-def _in_place(fd: int, path: str) -> bool:
-    """Whether the open file is the one at the path."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except FileNotFoundError:
-        return False
 
 
 def _settle(path: str, mode: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from toil_core.drivers import file_layout
 from toil_core.job_store import HasPaths, JobStore
 from toil_core.leader.options import EngineOptions
+from toil_core.open_files import is_at
 from toil_core.options import Config
 from toil_core.staged_names import staged_name
 from toil_core.wire.work import Setup
@@ -81,7 +82,7 @@ class CacheFolder:
             except FileNotFoundError:  # removed since
                 continue
             fcntl.flock(held, fcntl.LOCK_SH)
-            if _same(held, path / _HELD):
+            if is_at(path / _HELD, held):
                 break
             os.close(held)  # removed since
         for part in (ENTRIES, FILLING):
@@ -122,7 +123,7 @@ def _sweep(path: Path) -> None:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         waits = os.pread(held, len(_KEEP), 0) == _KEEP and time.time() - os.fstat(held).st_mtime < KEPT_SECONDS
-        if not waits and _same(held, path / _HELD):
+        if not waits and is_at(path / _HELD, held):
             doomed = path if path.name.startswith(f"{PREFIX}gone-") else path.with_name(f"{PREFIX}gone-{staged_name()}")
             path.rename(doomed)  # at once, so that nobody begins to use it
             shutil.rmtree(doomed, ignore_errors=True)
@@ -130,13 +131,6 @@ def _sweep(path: Path) -> None:
         return
     finally:
         os.close(held)
-
-
-def _same(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _check_ours(path: Path) -> None:
