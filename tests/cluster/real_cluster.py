@@ -77,6 +77,13 @@ class RealCluster:
         """The names of its workers."""
         return [node["name"] for node in self.nodes() if node["role"] == "worker"]
 
+    def scaled(self, count: int) -> list[str]:
+        """The names of its workers, once they are so many."""
+        self.toil("scale-cluster", "-w", str(count))
+        workers = self.workers()
+        assert len(workers) == count
+        return workers
+
     def states(self) -> dict[str, str]:
         """The state of each node."""
         return {node["name"]: node["state"] for node in self.nodes()}
