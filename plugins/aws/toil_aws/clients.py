@@ -21,6 +21,7 @@ from botocore.utils import parse_timestamp
 from toil_core.errors import UsageError
 
 import toil_aws
+from toil_aws import bodies
 from toil_aws.errors import no_region, one_line, translated
 from toil_aws.options import AwsOptions
 
@@ -144,6 +145,8 @@ def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
         client: S3Client = maker.client("s3", region_name=region, endpoint_url=server, config=tuning)
     for operation in ("GetObject", "HeadObject", "PutObject"):
         client.meta.events.register(f"after-call.s3.{operation}", _check_answer)
+    for operation in ("PutObject", "UploadPart"):
+        client.meta.events.register(f"before-send.s3.{operation}", bodies.enlarge)
     return client
 
 
