@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import io
 import os
+import zlib
 from pathlib import Path
 
 import pytest
 
 from toil_core.job_store import PIECE
 from toil_core.testing import needs
-from toil_core.workflow.file_copy import copy_file, copy_stream, new_file
+from toil_core.workflow.file_copy import copy_checked, copy_file, copy_stream, new_file
 
 DATA = os.urandom(3 * PIECE + 7)
 
@@ -33,6 +34,50 @@ def test_a_stream_is_copied_in_pieces() -> None:
     assert copy_stream(io.BytesIO(DATA), target) == len(DATA)
     assert target.getvalue() == DATA
     assert target.written == [PIECE, PIECE, PIECE, 7]
+
+
+class Saving(io.BytesIO):
+    """Gets into a file by itself, and notes how."""
+
+    saved: tuple[int, bool] | None = None
+
+    def save(self, descriptor: int, start: int, *, checked: bool) -> tuple[int, int]:
+        self.saved = start, checked
+        data = self.read()
+        os.pwrite(descriptor, data, start)
+        return len(data), zlib.crc32(data) if checked else 0
+
+
+def test_a_stream_that_can_saves_itself_where_the_file_is(tmp_path: Path) -> None:
+    stream = Saving(DATA)
+    with (tmp_path / "file").open("xb") as target:
+        target.write(b"head")
+        assert copy_checked(stream, target) == (len(DATA), zlib.crc32(DATA))
+        target.write(b"tail")
+    assert stream.saved == (4, True)
+    assert (tmp_path / "file").read_bytes() == b"head" + DATA + b"tail"
+    again = Saving(DATA)
+    with (tmp_path / "other").open("xb") as target:
+        assert copy_stream(again, target) == len(DATA)
+    assert again.saved == (0, False)
+
+
+def test_what_has_no_places_is_written_in_turn(tmp_path: Path) -> None:
+    stream, memory = Saving(DATA), io.BytesIO()
+    assert copy_checked(stream, memory) == (len(DATA), zlib.crc32(DATA))
+    assert memory.getvalue() == DATA and stream.saved is None
+    path = tmp_path / "file"
+    path.write_bytes(b"head")
+    stream = Saving(DATA)
+    with path.open("ab") as target:
+        copy_stream(stream, target)
+    assert path.read_bytes() == b"head" + DATA and stream.saved is None
+    reading, writing = os.pipe()
+    stream = Saving(DATA[:1000])
+    with os.fdopen(reading, "rb") as out:
+        with os.fdopen(writing, "wb") as target:
+            copy_stream(stream, target)
+        assert out.read() == DATA[:1000] and stream.saved is None
 
 
 def test_a_full_disk_is_named_and_nothing_stays_there(tmp_path: Path) -> None:

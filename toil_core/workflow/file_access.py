@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from toil_core.errors import NoSuchKey
 from toil_core.job_store import PIECE, HasPaths, JobStore
 from toil_core.staged_names import staged_name
-from toil_core.workflow.file_copy import copy_file, new_file, symlinked
+from toil_core.workflow.file_copy import copy_checked, copy_file, new_file, symlinked
 from toil_core.workflow.file_values import File, check_content, gone
 
 if TYPE_CHECKING:
@@ -79,12 +79,8 @@ class Access(ABC):
             raise gone(file) from None
 
     def _fetch(self, file: File, target: BinaryIO) -> None:
-        size = crc = 0
         with Access.open(self, file) as stream:
-            while chunk := stream.read(PIECE):
-                target.write(chunk)
-                size += len(chunk)
-                crc = zlib.crc32(chunk, crc)
+            size, crc = copy_checked(stream, target)
         check_content(file, size, crc)
 
     def _download(self, file: File, path: Path) -> None:

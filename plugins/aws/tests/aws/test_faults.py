@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import threading
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from tests.scripts import run_script
 from tests.servers import Server
 from toil_core.errors import KeyExists, NoSuchKey, StoreError, Transient
 from toil_core.options import Config
+from toil_core.workflow.file_copy import copy_checked, copy_stream
 
 from toil_aws import clients, names, reader
 from toil_aws.job_store import S3JobStore
@@ -140,6 +144,80 @@ def test_a_download_goes_on_where_it_broke_off(store: S3JobStore, proxy: Proxy, 
         assert any(start % (5 << 20) for start in starts)
 
 
+@pytest.mark.parametrize("fault", [None, Fault.TRUNCATED, Fault.RESET, Fault.INTERNAL_ERROR])
+def test_a_download_into_a_file_has_each_byte_where_it_belongs(store: S3JobStore, proxy: Proxy, tmp_path: Path, fault: Fault | None) -> None:
+    data = DATA[:-13]
+    store.write("large", io.BytesIO(data))
+    broken: list[Asked] = []
+
+    def breaks(asked: Asked) -> Fault | None:
+        if asked.method == "GET" and len(broken) < 3:
+            broken.append(asked)
+            return fault
+        return None
+
+    proxy.fault = breaks
+    with (tmp_path / "file").open("xb") as target, store.read("large") as stream:
+        target.write(b"head")
+        assert copy_checked(stream, target) == (len(data), zlib.crc32(data))
+        assert stream.read() == b""
+        target.write(b"tail")
+    assert len(broken) == 3
+    assert (tmp_path / "file").read_bytes() == b"head" + data + b"tail"
+
+
+def test_a_range_and_what_was_begun_go_into_a_file_too(store: S3JobStore, tmp_path: Path) -> None:
+    store.write("large", io.BytesIO(DATA))
+    start, stop = (1 << 20) + 1, (19 << 20) + 2
+    with (tmp_path / "range").open("xb") as target, store.read("large", start, stop) as stream:
+        assert copy_checked(stream, target) == (stop - start, zlib.crc32(DATA[start:stop]))
+    assert (tmp_path / "range").read_bytes() == DATA[start:stop]
+    with (tmp_path / "rest").open("xb") as target, store.read("large") as stream:
+        target.write(stream.read(7))
+        assert copy_checked(stream, target) == (len(DATA) - 7, zlib.crc32(DATA[7:]))
+    assert (tmp_path / "rest").read_bytes() == DATA
+
+
+def test_a_download_into_a_file_holds_no_parts(real: Server, name: str, tmp_path: Path) -> None:
+    with S3JobStore(f"us-west-2:{name}", Config([AwsOptions(part_size=5 << 20, transfers=4)])) as store:
+        store.prepare()
+        store.write("large", io.BytesIO(DATA))
+        with (tmp_path / "file").open("xb") as target, store.read("large") as stream:
+            tracemalloc.start()
+            try:
+                copy_stream(stream, target)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+        store.destroy()
+    assert peak < 5 << 20  # less than a single part
+
+
+def test_a_download_into_a_file_that_fails_is_over(store: S3JobStore, proxy: Proxy, tmp_path: Path) -> None:
+    store.write("large", io.BytesIO(DATA))
+    proxy.fault = lambda asked: Fault.INTERNAL_ERROR if asked.range.startswith(f"bytes={10 << 20}-") else None
+    with (tmp_path / "file").open("xb") as target, store.read("large") as stream, pytest.raises(Transient, match="InternalError|500"):
+        copy_stream(stream, target)
+    proxy.fault = lambda asked: None
+    (tmp_path / "unwritable").touch()
+    with (tmp_path / "unwritable").open("rb") as wrong, store.read("large") as stream, pytest.raises(OSError, match="Bad file descriptor"):
+        stream.save(wrong.fileno(), 0, checked=True)  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("toil-s3_") and not joins(thread)]
+
+
+def joins(thread: threading.Thread) -> bool:
+    thread.join(30.0)
+    return not thread.is_alive()
+
+
+def test_a_blob_that_is_replaced_while_it_is_saved_is_told(store: S3JobStore, tmp_path: Path) -> None:
+    store.write("k", io.BytesIO(DATA))
+    with (tmp_path / "file").open("xb") as target, store.read("k") as stream:
+        store.write("k", io.BytesIO(DATA[::-1]))
+        with pytest.raises(StoreError, match="replaced"):
+            copy_stream(stream, target)
+
+
 def test_a_first_answer_that_is_cut_short_is_continued(store: S3JobStore, proxy: Proxy) -> None:
     store.write("small", io.BytesIO(DATA[:3_000_000]))
     proxy.once(Fault.TRUNCATED, lambda asked: asked.method == "GET")
@@ -182,6 +260,25 @@ def test_only_the_part_that_failed_is_sent_again(store: S3JobStore, proxy: Proxy
     assert parts == ["1", "2", "3", "4", "5"]
     assert [asked.fault for asked in proxy.asked if asked.query.get("partNumber") == "2"][:2] == [fault, None]
     assert store.read("large").read() == DATA
+
+
+def test_a_file_that_becomes_shorter_while_it_is_sent_is_stored_by_nobody(store: S3JobStore, proxy: Proxy, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(DATA)
+
+    def shortens(asked: Asked) -> Fault | None:
+        if "uploads" in asked.query:
+            os.truncate(path, len(DATA) - 100)
+        return None
+
+    proxy.fault = shortens
+    with path.open("rb") as stream, pytest.raises(Transient):
+        store.write("large", stream)
+    proxy.fault = lambda asked: None
+    assert list(store.list()) == []
+    with path.open("rb") as stream:
+        store.write("large", stream)
+    assert store.read("large").read() == DATA[:-100]
 
 
 def test_an_upload_that_fails_leaves_no_parts(store: S3JobStore, proxy: Proxy, tmp_path: Path) -> None:
