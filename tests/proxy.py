@@ -24,6 +24,7 @@ class Fault(Enum):
     INTERNAL_ERROR = "it is answered 500, and not passed on"
     SLOW_DOWN = "it is answered 503, and not passed on"
     DENIED = "it is answered 403, and not passed on"
+    KEY_DENIED = "it is answered that the key of the encryption may not be used, and not passed on"
     EXPIRED = "it is answered that the credentials have expired, and not passed on"
     SKEWED = "it is answered by a server whose clock is an hour behind, and not passed on"
     RESET = "its connection is reset, and it is not passed on"
@@ -35,6 +36,7 @@ class Fault(Enum):
 
 
 _REFUSALS = {Fault.INTERNAL_ERROR: (500, "InternalError"), Fault.SLOW_DOWN: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied"),
+             Fault.KEY_DENIED: (403, "AccessDenied"),
              Fault.EXPIRED: (400, "ExpiredToken"), Fault.SKEWED: (403, "RequestTimeTooSkewed")}  # fmt: skip
 _PATIENCE = 60.0
 PASSING = (Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET, Fault.LOST_ANSWER, Fault.TRUNCATED)
@@ -154,7 +156,7 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
                 fault = proxy.fault(asked)
                 proxy.asked.append(replace(asked, fault=fault))
             if fault in _REFUSALS:
-                self._refuse(*_REFUSALS[fault])
+                self._refuse(*_REFUSALS[fault], "may not do kms:GenerateDataKey" if fault is Fault.KEY_DENIED else "injected")
             elif fault is Fault.RESET:
                 self._reset()
             else:
@@ -206,8 +208,8 @@ def _handler(proxy: Proxy, target: str) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 self._wait()
 
-        def _refuse(self, status: int, code: str) -> None:
-            data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+        def _refuse(self, status: int, code: str, message: str = "injected") -> None:
+            data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
             self.send_response_only(status)
             self.send_header("Date", self.date_time_string(time.time() - (3600 if code == "RequestTimeTooSkewed" else 0)))
             self.send_header("Content-Type", "application/xml")

@@ -116,3 +116,24 @@ def test_a_child_that_was_forked_reads_too(silent: Silent) -> None:
     if not child:
         os._exit(0 if bounded.read("key").read() == b"content" else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_is_waited_out_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Restarting(FileJobStore):
+        left = 3
+
+        def stat(self, key: str) -> Blob:
+            self.left -= 1
+            if self.left >= 0:
+                raise Transient("the server is not there")
+            return super().stat(key)
+
+    with Restarting(str(tmp_path / "s"), Config()) as inner:
+        inner.prepare()
+        inner.create("key", b"12")
+        store = watched(inner, 60.0)
+        assert store.stat("key").size == 2
+        assert capsys.readouterr().err == "toil: warning: the server is not there; it is tried again for 60 s\n"
+        with pytest.raises(NoSuchKey):
+            store.stat("none")
+        assert capsys.readouterr().err == ""

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from toil_core.errors import Transient
 from toil_core.job_store import Blob, HasPaths, JobStore, check_place
+from toil_core.telling import tell
 from toil_core.wire.patient import PatientStore
 
 T = TypeVar("T")
@@ -29,7 +30,11 @@ def watched(store: JobStore, seconds: float = SECONDS) -> PatientStore:
         store: The store as it was opened.
         seconds: For how long an operation may go without an answer, and for how long it is tried again.
     """
-    return PatientStore(store if isinstance(store, HasPaths) else BoundedStore(store, seconds), seconds=seconds)
+    return PatientStore(store if isinstance(store, HasPaths) else BoundedStore(store, seconds), seconds=seconds, told=_tell)
+
+
+def _tell(error: Transient, seconds: float) -> None:
+    tell(f"toil: warning: {error}; it is tried again for {max(1.0, seconds):.0f} s")
 
 
 class BoundedStore(JobStore):

@@ -13,6 +13,8 @@ from toil_core.job_store import Blob, JobStore, check_place
 
 T = TypeVar("T")
 
+_LEAST = 0.1
+
 
 class PatientStore(JobStore):
     """Tries each operation again while the store below answers `Transient`.
@@ -27,6 +29,7 @@ class PatientStore(JobStore):
         clock: Seconds of a clock that does not go back.
         wait: Waits that many seconds, and tells whether to give up; on `give_up` if not given.
         jitter: A number from 0.5 to 1.
+        told: Called with the first error that an operation waits out, and the seconds for which it is tried again; nobody if not given.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class PatientStore(JobStore):
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),
+        told: Callable[[Transient, float], None] = lambda error, seconds: None,
     ) -> None:
         self.inner = inner
         self._seconds = seconds
         self._clock, self._jitter = clock, jitter
         self._wait = wait or (give_up or threading.Event()).wait
+        self._told = told
 
     def prepare(self) -> None:
         self._try(self.inner.prepare)
@@ -84,11 +89,14 @@ class PatientStore(JobStore):
 
     def _try(self, operation: Callable[[], T]) -> T:
         deadline = self._clock() + self._seconds
-        wait = 0.1
+        wait = _LEAST
         while True:
             try:
                 return operation()
-            except Transient:
-                if self._clock() >= deadline or self._wait(wait * self._jitter()):
+            except Transient as error:
+                left = deadline - self._clock()
+                if left > 0 and wait == _LEAST:
+                    self._told(error, left)
+                if left <= 0 or self._wait(wait * self._jitter()):
                     raise
                 wait = min(2 * wait, 10.0)

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import toil_core
@@ -15,6 +16,7 @@ from toil_core.errors import StoreFull, UsageError
 from toil_core.wire.jobs import Failure
 
 _ENGINE = str(Path(toil_core.__file__).parent) + os.sep
+_FILES = os.path.join(_ENGINE, "workflow", "files.py")
 _DISK = (errno.ENOSPC, errno.EDQUOT)
 _LONGEST = 500
 
@@ -62,10 +64,24 @@ def _left(error: SystemExit) -> Failure:
 
 
 def _print(error: BaseException) -> None:
+    place = _asked_at(error) if isinstance(error, UsageError) else ""
+    if place:
+        with suppress(OSError, ValueError):
+            print(f"{_sendable(one_line(error))} ({place})", file=sys.stderr, flush=True)
+        return
     shown = traceback.TracebackException.from_exception(error)
     _trim(shown, set())
     with suppress(OSError, ValueError):  # the disk of the log is full, or the job closed the stream
         print("".join(shown.format()), end="", file=sys.stderr, flush=True)
+
+
+def _asked_at(error: BaseException) -> str:
+    """The line of the user's that asked `job.files` for what is refused; empty where something else raised the error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for above, frame in pairwise(frames):
+        if frame.filename == _FILES and not above.filename.startswith(_ENGINE):
+            return f"{above.filename}, line {above.lineno}, in {above.name}"
+    return ""
 
 
 def _trim(shown: traceback.TracebackException, seen: set[int]) -> None:

@@ -109,9 +109,11 @@ class Bucket:
                 ) from error
             raise
         try:
-            return dict(json.loads(answer["Body"].read())), True
+            marker = dict(json.loads(answer["Body"].read()))
         except (ValueError, TypeError):
             raise NotAJobStore(f"the bucket {self.name} has a damaged {MARKER}, so it is left alone") from None
+        self._check_same(marker.get("region"))
+        return marker, True
 
     def _make(self, there: bool) -> bool:
         """Make the bucket with all that belongs to it; False when it was there and somebody else made it.
@@ -165,17 +167,16 @@ class Bucket:
             raise NotAJobStore(f"the bucket {self.name} holds something else than a job store; choose another name")
 
     def _check_region(self) -> None:
-        region = self._s3.head_bucket(Bucket=self.name).get("BucketRegion")
+        self._check_same(self._s3.head_bucket(Bucket=self.name).get("BucketRegion"))
+
+    def _check_same(self, region: str | None) -> None:
         if region and region != self._region:
             raise UsageError(f"the bucket {self.name} is in {region}, not in {self._region}; write aws:{region}:{self.name}")
 
     def _protect(self) -> None:
         closed = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
         self._set("PutPublicAccessBlock", self._s3.put_public_access_block, PublicAccessBlockConfiguration=closed)
-        if self._options.encryption != "none":
-            key = {"KMSMasterKeyID": self._options.kms_key} if self._options.kms_key else {}
-            kind = "aws:kms" if key else self._options.encryption
-            rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": kind, **key}, "BucketKeyEnabled": kind == "aws:kms"}
+        if rule := encryption_rule(self._options):
             self._set("PutBucketEncryption", self._s3.put_bucket_encryption, ServerSideEncryptionConfiguration={"Rules": [rule]})
         forgetting: dict[str, Any] = {"ID": "broken-uploads", "Status": "Enabled", "Filter": {"Prefix": ""}}
         forgetting["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": 7}
@@ -200,7 +201,8 @@ class Bucket:
     def _description(self, *, made: bool) -> bytes:
         import toil_aws
 
-        return json.dumps({"what": "a job store of toil-core; remove it with `toil clean`", "made": made, "plugin": toil_aws.__version__}).encode()
+        what = "a job store of toil-core; remove it with `toil clean`"
+        return json.dumps({"what": what, "made": made, "region": self._region, "plugin": toil_aws.__version__}).encode()
 
     # Removing
 
@@ -286,6 +288,15 @@ class Bucket:
         for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name):
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             self._delete_page([{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found])
+
+
+def encryption_rule(options: AwsOptions) -> Any:
+    """How a new bucket encrypts what is put into it; None where the server does as it likes."""
+    if options.encryption == "none":
+        return None
+    key = {"KMSMasterKeyID": options.kms_key} if options.kms_key else {}
+    kind = "aws:kms" if key else options.encryption
+    return {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": kind, **key}, "BucketKeyEnabled": kind == "aws:kms"}
 
 
 def only_tls(client: S3Client, bucket: str) -> str:

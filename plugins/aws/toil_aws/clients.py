@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config as Tuning
+from botocore.exceptions import EndpointConnectionError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
@@ -28,6 +29,7 @@ from toil_aws.options import AwsOptions
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+_FIRST_TRIES = 3
 _ANSWER_SECONDS = 60.0
 """A server that is silent for so long is asked again."""
 
@@ -97,7 +99,16 @@ def readable() -> Iterator[None]:
 
 def endpoint(options: AwsOptions) -> str | None:
     """The S3 server in place of Amazon's; None for Amazon's own."""
-    return options.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    if options.endpoint_url:
+        return options.endpoint_url
+    with translated("AWS", profile=options.profile), readable():
+        inner = Session(profile=options.profile)
+        if inner.get_config_variable("ignore_configured_endpoint_urls"):
+            return None
+        profile = inner.get_scoped_config()
+        services = inner.full_config.get("services", {}).get(profile.get("services"), {})
+        found = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or found or None
 
 
 def s3(options: AwsOptions, region: str | None = None, *, anonymous: bool = False) -> S3Client:
@@ -147,7 +158,21 @@ def _made(options: AwsOptions, region: str | None, anonymous: bool) -> S3Client:
         client.meta.events.register(f"after-call.s3.{operation}", _check_answer)
     for operation in ("PutObject", "UploadPart"):
         client.meta.events.register(f"before-send.s3.{operation}", bodies.enlarge)
+    client.meta.events.register("needs-retry.s3", _Contact().check)
     return client
+
+
+class _Contact:
+    """Whether a server has ever answered: one that nobody reaches is not asked for long, as the address may well be wrong."""
+
+    def __init__(self) -> None:
+        self._made = False
+
+    def check(self, response: Any, attempts: int, caught_exception: Exception | None, **_: Any) -> None:
+        """Raise what has happened where the SDK would try again and again."""
+        self._made = self._made or response is not None
+        if isinstance(caught_exception, EndpointConnectionError) and not self._made and attempts >= _FIRST_TRIES:
+            raise caught_exception
 
 
 def _check_answer(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:

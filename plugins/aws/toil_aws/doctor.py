@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, CredentialRetrievalError
 from toil_core.checks import Check
 from toil_core.errors import ToilError, UsageError
 
 from toil_aws import clients
-from toil_aws.bucket import only_tls
-from toil_aws.errors import SDK, TRIED, action, code_of, login, one_line, refused, renewed, skewed, status_of, verdict
+from toil_aws.bucket import encryption_rule, only_tls
+from toil_aws.errors import OTHERWISE, SDK, TRIED, action, code_of, login, of_key, one_line, refused, renewed, skewed, status_of, verdict
 from toil_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def checks(regions: Sequence[str], config: Config) -> Iterator[Check]:
         yield Check("aws credentials", "error", f"there are none; {error}", "run `aws configure` or `aws sso login`, or set the variables")
         return
     except SDK as error:
-        yield Check("aws credentials", "error", f"they cannot be used: {one_line(error)}", f"run {login(options.profile)}, or set the variables anew")
+        again = OTHERWISE if isinstance(error, CredentialRetrievalError) else f"run {login(options.profile)}, or set the variables anew"
+        yield Check("aws credentials", "error", f"they cannot be used: {one_line(error)}", again)
         return
     yield Check("aws credentials", "ok", f"found in {_WAYS.get(credentials.method, credentials.method)}; key {credentials.access_key[:4]}...")
     for region in regions or [options.region or session.region_name or "us-east-1"]:
@@ -82,7 +83,7 @@ def _of_region(session: Any, region: str, options: AwsOptions) -> Iterator[Check
     client = clients.s3(options, region)
     try:
         yield from _clock(client)
-        yield from _permissions(client)
+        yield from _permissions(client, options)
     except ToilError as error:
         yield Check("aws s3", "error", str(error))
     finally:
@@ -122,7 +123,7 @@ def _clock(client: S3Client) -> Iterator[Check]:
         yield Check("aws clock", "error" if abs(ahead) > 14 * 60 or "skewed" in seen else "warning" if far else "ok", found, advice)
 
 
-def _permissions(client: S3Client) -> Iterator[Check]:
+def _permissions(client: S3Client, options: AwsOptions) -> Iterator[Check]:
     """Each permission of a job store, tried in a bucket that is made for that and removed."""
     import secrets
 
@@ -130,7 +131,9 @@ def _permissions(client: S3Client) -> Iterator[Check]:
     region = client.meta.region_name
     where: dict[str, Any] = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     closed: Any = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
-    rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    encrypted: list[tuple[str, Callable[[], Any]]] = []
+    if rule := encryption_rule(options):
+        encrypted = [("PutBucketEncryption", lambda: client.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]}))]
     forgetting: Any = {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
     one: dict[str, Any] = {"Bucket": bucket, "Key": "probe"}
     tls: list[tuple[str, Callable[[], Any]]] = []
@@ -141,7 +144,7 @@ def _permissions(client: S3Client) -> Iterator[Check]:
         ("PutBucketTagging", lambda: client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "toil-job-store", "Value": "doctor"}]})),
         ("GetBucketTagging", lambda: client.get_bucket_tagging(Bucket=bucket)),
         ("PutPublicAccessBlock", lambda: client.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=closed)),
-        ("PutBucketEncryption", lambda: client.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})),
+        *encrypted,
         (
             "PutBucketLifecycleConfiguration",
             lambda: client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [forgetting]}),
@@ -192,7 +195,7 @@ def _tried(attempt: Callable[[], Any], *, needed: bool = False) -> str:
     except ClientError as error:
         if not needed and (code_of(error) in ("NotImplemented", "MethodNotAllowed") or status_of(error) == 501):
             return ""
-        if refused(error) or skewed(error):
+        if refused(error) or skewed(error) or of_key(error):
             raise verdict(error, "S3") from error
         return "denied" if status_of(error) == 403 else code_of(error) or str(status_of(error))
     except SDK as error:

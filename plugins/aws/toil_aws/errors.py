@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,10 +20,11 @@ TRIED = (
     "(with single sign-on and assumed roles), the container's role, the instance's role"
 )
 HOW = "run `aws configure` or `aws sso login`, or set the variables; `toil doctor aws:REGION:NAME` tells more"
+OTHERWISE = "the SDK then tries nothing else: make what gives them work again, or name others by --aws-profile, AWS_PROFILE or the variables"
 
 SDK = (sdk.ClientError, sdk.BotoCoreError, sdk.HTTPClientError, ResponseParserError)
 """What the SDK raises when a request does not succeed."""
-_NO_CREDENTIALS = (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.CredentialRetrievalError, sdk.ProfileNotFound, sdk.ConfigParseError)  # fmt: skip
+_NO_CREDENTIALS = (sdk.NoCredentialsError, sdk.PartialCredentialsError, sdk.ConfigParseError)
 _PASSES = (
     sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.FlexibleChecksumError,
     sdk.MetadataRetrievalError,
@@ -65,6 +66,11 @@ def refused(error: BaseException) -> bool:
     return code_of(error) in _REFUSED
 
 
+def of_key(error: BaseException) -> bool:
+    """Whether it is the KMS key that cannot be used."""
+    return code_of(error).startswith("KMS.") or (status_of(error) == 403 and "kms:" in str(error))
+
+
 def skewed(error: BaseException) -> bool:
     """Whether a request was refused because this machine's clock is wrong. The answer to HEAD has no code: its date tells."""
     if code_of(error) == "RequestTimeTooSkewed":
@@ -97,6 +103,10 @@ def verdict(error: Exception, where: str, key: str = "", region: str = "", profi
         return _answer(error, where, key, region)
     if isinstance(error, sdk.SSOError | sdk.TokenRetrievalError):
         return UsageError(f"{where}: nobody is logged in by single sign-on, or the login has expired ({one_line(error)}); run {login(profile)}")
+    if isinstance(error, sdk.ProfileNotFound):
+        return UsageError(f"{where}: {no_profile(str(error.kwargs.get('profile')))}")
+    if isinstance(error, sdk.CredentialRetrievalError):
+        return UsageError(f"{where}: there are no usable AWS credentials ({one_line(error)}); {OTHERWISE}")
     if isinstance(error, _NO_CREDENTIALS):
         return UsageError(f"{where}: there are no usable AWS credentials ({one_line(error)}); {TRIED}; {HOW}")
     if isinstance(error, sdk.SSLError):
@@ -105,7 +115,7 @@ def verdict(error: Exception, where: str, key: str = "", region: str = "", profi
             "and AWS_CA_BUNDLE where its certificate is its own"
         )
     if isinstance(error, sdk.EndpointConnectionError):
-        return Transient(f"{where}: {one_line(error)}; check the network, the spelling of the region, and --aws-endpoint-url where it is given")
+        return Transient(f"{where}: {one_line(error)}; check the network, the spelling of the region, and the URL where one is given (--aws-endpoint-url, AWS_ENDPOINT_URL, endpoint_url in ~/.aws/config)")
     if isinstance(error, sdk.EndpointProviderError):
         return UsageError(f"{where}: {one_line(error)}; check --aws-endpoint-url and AWS_ENDPOINT_URL, and the region")
     if isinstance(error, ResponseParserError):
@@ -115,6 +125,17 @@ def verdict(error: Exception, where: str, key: str = "", region: str = "", profi
     if isinstance(error, sdk.ParamValidationError | sdk.InvalidEndpointConfigurationError | sdk.NoRegionError | ValueError):
         return UsageError(f"{where}: {one_line(error)}")
     return StoreError(key, f"{where}: {one_line(error)}")
+
+
+def no_profile(name: str) -> str:
+    """What is wrong with the name of a profile that is in no file."""
+    with suppress(*SDK):
+        known = Session().available_profiles
+        near = get_close_matches(name, known, 1) or known[:5]
+        return f"there is no profile {name} in ~/.aws/config and ~/.aws/credentials; check --aws-profile and AWS_PROFILE" + (
+            f": there is {', '.join(near)}" if near else ""
+        )
+    return f"there is no profile {name}; check --aws-profile and AWS_PROFILE"
 
 
 def login(profile: str | None) -> str:
@@ -208,7 +229,7 @@ def _answer(error: sdk.ClientError, where: str, key: str, region: str) -> ToilEr
         return KeyExists(key)
     if code in _REFUSED:
         return UsageError(f"{where}: {_REFUSED[code]} ({code}); {TRIED}; {HOW}")
-    if code.startswith("KMS.") or (status == 403 and "kms:" in str(error)):
+    if of_key(error):
         return UsageError(
             f"{where}: the KMS key cannot be used ({code}: {error.response['Error'].get('Message', '')}); check --aws-kms-key, that the key is "
             "enabled and in the bucket's region, and that kms:GenerateDataKey and kms:Decrypt are permitted"

@@ -230,6 +230,18 @@ def test_a_bucket_in_another_region_is_named(s3: Any, name: str) -> None:
         store.prepare()
 
 
+def test_a_store_in_another_region_is_named(s3: Any, name: str) -> None:
+    with store_at(name) as store:
+        store.prepare()
+    with S3JobStore(f"eu-west-1:{name}", Config()) as elsewhere:
+        for ask in (elsewhere.prepare, elsewhere.check_place, elsewhere.destroy):
+            with pytest.raises(UsageError, match=f"in us-west-2, not in eu-west-1; write aws:us-west-2:{name}"):
+                ask()
+    with store_at(name) as store:
+        store.destroy()
+    assert not there(s3, name)
+
+
 def test_a_store_that_is_not_there(real: Server, name: str) -> None:
     with store_at(name) as store:
         with pytest.raises(NoSuchJobStore, match="no such bucket"):

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.loaders import JSONFileLoader
+from tests.proxy import proxy_to
+from tests.servers import Server
 
 from toil_aws import clients
 from toil_aws.options import AwsOptions
@@ -87,3 +90,65 @@ def test_a_folder_of_data_of_the_users_own_is_for_those_who_name_it(monkeypatch:
     monkeypatch.delenv("AWS_DATA_PATH")
     clients.session(AwsOptions())
     assert str(tmp_path) not in clients._loader(None).search_paths
+
+
+SERVERS = """
+[default]
+endpoint_url = http://for-all:1
+[profile of-s3]
+services = mine
+[services mine]
+s3 =
+  endpoint_url = http://for-s3:2
+sts =
+  endpoint_url = http://for-sts:3
+[profile amazon]
+region = us-west-2
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "variables", "server"),
+    [
+        (None, {}, "http://for-all:1"),
+        ("of-s3", {}, "http://for-s3:2"),
+        ("amazon", {}, None),
+        ("of-s3", {"AWS_ENDPOINT_URL": "http://variable:4"}, "http://variable:4"),
+        ("of-s3", {"AWS_ENDPOINT_URL_S3": "http://of-s3:5", "AWS_ENDPOINT_URL": "http://variable:4"}, "http://of-s3:5"),
+        ("of-s3", {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "AWS_ENDPOINT_URL": "http://variable:4"}, None),
+    ],
+)
+def test_the_server_that_the_sdk_takes_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str | None, variables: dict[str, str], server: str | None
+) -> None:
+    (tmp_path / "config").write_text(SERVERS)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    options = AwsOptions(profile=profile)
+    assert clients.endpoint(options) == server
+    client = clients.s3(options, "us-west-2")
+    assert client.meta.endpoint_url == (server or "https://s3.us-west-2.amazonaws.com")
+    assert vars(client.meta.config)["s3"] == {"addressing_style": "path" if server else "auto"}
+    client.close()
+    other = clients.s3(AwsOptions(profile=profile, endpoint_url="http://option:6"), "us-west-2")
+    assert other.meta.endpoint_url == "http://option:6"
+    other.close()
+
+
+def test_a_server_that_nobody_has_reached_is_not_asked_for_long(fake: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    sent: list[Any] = []
+    with proxy_to(fake.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        known, unknown = (clients.s3(AwsOptions(attempts=6), "us-west-2") for _ in range(2))
+        known.list_buckets()
+        vars(known)["_endpoint"].http_session.close()  # or its connection would be used again
+    for client, tries in ((unknown, 3), (known, 6)):
+        sent.clear()
+        client.meta.events.register("before-send.s3", lambda request, **_: sent.append(request))
+        with pytest.raises(EndpointConnectionError):
+            client.list_buckets()
+        assert len(sent) == tries
+        client.close()

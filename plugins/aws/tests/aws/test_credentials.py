@@ -193,7 +193,9 @@ def test_a_role_that_is_assumed(fake: Server, profiles: None, name: str, capsys:
         ("sso", "run `aws sso login --profile sso`"),
         ("absent-program", "/no/such/program"),
         ("failing-program", "no ticket"),
-        ("absent", "the container's role, the instance's role"),
+        ("failing-program", "the SDK then tries nothing else"),
+        ("absent", "there is no profile absent in ~/.aws/config and ~/.aws/credentials; check --aws-profile and AWS_PROFILE: there is "),
+        ("bas", "AWS_PROFILE: there is base"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_line(fake: Server, profiles: None, name: str, capsys: pytest.CaptureFixture[str], profile: str, said: str) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from tests.proxy import Asked, Fault, Proxy, proxy_to
@@ -161,6 +162,38 @@ def test_a_server_that_makes_no_buckets_permits_nothing(capsys: pytest.CaptureFi
             server.shutdown()
             thread.join()
     assert checks["aws permissions"]["found"] == "they cannot be told without a bucket; s3:CreateBucket: 501"
+
+
+@pytest.mark.parametrize(
+    ("options", "algorithms"),
+    [([], ["AES256"]), (["--aws-encryption", "none"], []), (["--aws-kms-key", "alias/ours"], ["aws:kms"])],
+    ids=["own", "none", "kms"],
+)
+def test_the_encryption_of_the_options_is_tried(
+    fake: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str], algorithms: list[str]
+) -> None:
+    from toil_aws import clients
+
+    asked: list[str] = []
+    made = clients.s3
+
+    def seen(*arguments: Any, **further: Any) -> Any:
+        client = made(*arguments, **further)
+        told = "before-parameter-build.s3.PutBucketEncryption"
+        client.meta.events.register(told, lambda params, **_: asked.extend(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in params["ServerSideEncryptionConfiguration"]["Rules"]))
+        return client
+
+    monkeypatch.setattr(clients, "s3", seen)
+    code, checks = doctor(capsys, "--aws-region", "us-west-2", *options)
+    assert (code, checks["aws permissions"]["state"], asked) == (0, "ok", algorithms)
+
+
+def test_a_kms_key_that_cannot_be_used_is_no_missing_permission_of_s3(proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+    proxy.fault = lambda asked: Fault.KEY_DENIED if asked.path.endswith("/probe") and asked.method == "PUT" else None
+    code, checks = doctor(capsys, "--aws-region", "us-west-2", "--aws-kms-key", "alias/ours")
+    assert code == 1
+    assert "the KMS key cannot be used (AccessDenied" in checks["aws s3"]["found"] and "check --aws-kms-key" in checks["aws s3"]["found"]
+    assert "aws permissions" not in checks
 
 
 def test_a_clock_that_is_wrong_is_told(fake: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
