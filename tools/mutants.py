@@ -49,7 +49,7 @@ TESTS = (
     *(f"tests/leader/test_{name}.py" for name in (
         "graph", "redo", "services", "retries", "temporary", "history", "issue", "checkpoints", "loop", "epoch", "graph_random",
     )),
-    "tests/testing/sim/test_in_process.py", "tests/wire/test_commits.py",
+    "tests/testing/sim/test_in_process.py", "tests/wire/test_commits.py", "tests/wire/test_reread.py",
 )  # fmt: skip
 """Those that may notice; which of them are tried is told by what they run."""
 

@@ -466,6 +466,19 @@ def test_a_zombie_s_late_commit_is_stale(store: JobStore) -> None:
     assert late in found.stale and late not in all_keys(store)
 
 
+def test_a_zombie_s_commit_in_the_last_request_of_all_before_the_checkpoint_is_stale(store: JobStore) -> None:
+    world = Stored(store, Plan("only"))
+    zombie = world.only()
+    world.lose(zombie, Reason.FAILED)
+    assert not world.open, "it is tried again after a while"
+    world.write()
+    late = keys.commit(zombie, 0)
+    store.create(late, commits.encode(zombie, 0, [(msgspec.msgpack.encode(Result(world.requests[0].tasks[0].job)), b"", Usage())]))
+    found = world.restart()
+    assert late in found.stale and not found.replayed
+    assert running(world) == {"only"}
+
+
 def test_files_of_attempts_that_never_came_to_count_are_swept(store: JobStore) -> None:
     world = Stored(store, Plan("root", children=[Plan("a"), Plan("b")]))
     world.commit(world.only())

@@ -12,7 +12,7 @@ from toil_core.leader import graph as graphs
 from toil_core.leader import growth, history, snapshot
 from toil_core.leader.graph import Graph
 from toil_core.leader.issue import Sizing
-from toil_core.leader.moves import StopAsked, TimePassed, Wake
+from toil_core.leader.moves import RequestEnded, StopAsked, TimePassed, Wake
 from toil_core.leader.retries import Policy
 from toil_core.wire import keys
 from toil_core.wire.jobs import Failure, Kind, Ref
@@ -414,7 +414,7 @@ def test_commits_of_closed_requests_and_out_of_turn_do_not_count() -> None:
     world.graph.requests[request].next = 1
     world.apply(late)
     assert not world.log
-    del world.graph.requests[request]
+    world.apply(RequestEnded(request, Reason.NODE_LOST, "", 0.0))
     world.apply(late)
     assert not world.log
 

@@ -79,6 +79,14 @@ def test_commits_that_are_only_stored_are_read(store: JobStore) -> None:
     assert machine.ran == ["root", "a", "b"]
 
 
+def test_each_commit_brings_the_next_checkpoint_nearer_by_its_results(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed: list[int] = []
+    machine = Machine(store, Plan("root", children=[Plan("leaf") for _ in range(50)]))
+    monkeypatch.setattr(machine.checkpoints, "changed", changed.append)
+    assert machine.run().outcome == "succeeded"
+    assert changed == [len(work.tasks) for work in machine.works] and sum(changed) == 51
+
+
 def test_the_header_alone_is_enough(store: JobStore) -> None:
     def prefix_only(machine: Machine, work: Work) -> None:
         data = machine.make(work)

@@ -308,6 +308,19 @@ def test_a_service_that_was_dropped_is_forgotten_though_others_were_to_have_its_
     assert set(world.blobs) == set(world.graph.held)
 
 
+def test_a_service_that_was_dropped_asks_once_no_more_for_its_value() -> None:
+    """It has to stop before it is forgotten, and the job runs again meanwhile: others are to have its new value."""
+    top = Plan("top", checkpoint=True)
+    db = service("db", needs=[top])
+    top.adds_services, top.adds_children = [db], [broken()]
+    world = World(Plan("root", children=[top, Plan("user", needs=[top])]), policy=QUICK)
+    finish(world, "root", "top")
+    up(world, "db")
+    fail(world, "broken")
+    world.end_service(next(iter(world.asked & set(world.up.values()))))
+    assert world.run().outcome == "succeeded"
+
+
 def test_a_service_that_fails_for_good_below_it() -> None:
     top = Plan("top", checkpoint=True, adds_services=[service("db", tries=1)], adds_children=[Plan("user")])
     world = World(top, policy=QUICK)

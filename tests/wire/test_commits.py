@@ -184,6 +184,14 @@ class TestCreateOnce:
         assert not commits.create_once(store, KEY, b"mine and more")
         assert not commits.create_once(store, KEY, b"min")
 
+    def test_a_blob_that_goes_while_its_writer_looks_was_another_s(self, store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        def gone(key: str, *part: int) -> None:
+            raise NoSuchKey(key)
+
+        store.create(KEY, b"theirs")
+        monkeypatch.setattr(store, "read", gone)
+        assert not commits.create_once(store, KEY, b"mine")
+
     def test_a_retry_that_meets_its_own_blob_has_won(self, store: JobStore) -> None:
         store.create(KEY, b"mine")
         assert commits.create_once(store, KEY, b"mine")
