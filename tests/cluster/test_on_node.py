@@ -150,6 +150,32 @@ def test_an_engine_that_dies_is_started_again_but_not_while_its_node_goes(tmp_pa
         assert "code -9; it is not started again, as this node goes" in kept.stdout.readline()
 
 
+def test_an_engine_that_ends_just_when_it_is_to_be_told_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, kill = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE), os.kill
+
+    def killing(pid: int, number: int) -> None:
+        if pid == engine.pid:
+            engine.communicate(b"end\n", SECONDS)
+            kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", killing)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "engine.lock").write_text(str(os.getpid()))
+    assert on_node.drain(str(tmp_path), 0) == 0
+    assert engine.returncode == 0
+
+
+def test_an_engine_whose_keeper_ended_before_it_began_does_not_begin() -> None:
+    script = """
+import os, subprocess, sys
+from toil_core.cluster.on_node import end_with_parent
+keeper = int(sys.argv[1]) or os.getpid()
+print(subprocess.call(["true"], preexec_fn=lambda: end_with_parent(keeper)))
+"""
+    for keeper, code in ((0, "0\n"), (1 << 22, f"{-signal.SIGTERM}\n")):  # no process has that number
+        assert subprocess.run([sys.executable, "-W", "ignore", "-c", script, str(keeper)], capture_output=True, text=True, check=True).stdout == code
+
+
 def test_a_node_that_does_not_go_after_all_has_its_engine_from_the_next_keeper(tmp_path: Path) -> None:
     (tmp_path / on_node.GOING).touch()
     with keeper(tmp_path):

@@ -133,7 +133,7 @@ def keep(folder: str) -> None:
     os.write(lock, str(os.getpid()).encode())
     with open(os.path.join(folder, "engine.json")) as file:
         engine = json.load(file)
-    asked = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    asked, keeper = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}, os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, asked | {signal.SIGCHLD})
     pause = 1.0
     going = os.path.join(folder, GOING)
@@ -142,7 +142,7 @@ def keep(folder: str) -> None:
     while True:
         started = time.monotonic()
         environment = {**os.environ, **engine["environment"]}
-        process = subprocess.Popen(engine["command"], env=environment, start_new_session=True, preexec_fn=end_with_parent)  # noqa: PLW1509  no threads here
+        process = subprocess.Popen(engine["command"], env=environment, start_new_session=True, preexec_fn=lambda: end_with_parent(keeper))  # noqa: PLW1509  no threads here
         if os.path.exists(going):  # since it was looked for, and this engine was not told
             end(process)
         while process.poll() is None:
@@ -212,7 +212,10 @@ def drain(folder: str, seconds: float) -> int:
     with open(f"/proc/{keeper}/task/{keeper}/children") as file:
         engines = [int(engine) for engine in file.read().split()]
     for engine in engines:
-        os.kill(engine, signal.SIGUSR1)
+        try:
+            os.kill(engine, signal.SIGUSR1)
+        except ProcessLookupError:  # it ended since; its keeper starts no other
+            continue
     libc = ctypes.CDLL(None, use_errno=True)
     while True:
         changed = libc.inotify_init1(os.O_CLOEXEC)
@@ -264,10 +267,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
             pass
 
 
-def end_with_parent() -> None:
+def end_with_parent(keeper: int) -> None:
     """In a child: end when the keeper does, with all signals as usual."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if os.getppid() != keeper:  # it ended before it could be said what then
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def say(text: str) -> None:
