@@ -3,6 +3,7 @@
     python -m plugins.aws.benchmarks.throughput --cli PATH/TO/aws [--size 1GiB] [--rounds 3] [--seconds 240] [--folder FOLDER] [--document]
 
 Each moves the same file by a process of its own, from its start to its end, through one SeaweedFS that is started here.
+The bare client (`bare.py`) is what the best client of S3 could do: nothing but signed requests by plain sockets.
 The order changes from round to round; what came back is compared with what was sent. The server's own time is in the wall
 time of all of them; CPU is that of the process that moves the file, without the server (`cp`: without the mount).
 """
@@ -65,6 +66,7 @@ class Way:
             CalledProcessError: It failed; it has said why.
         """
         command = [word.replace("MOUNT", str(mount)) for word in self.command]
+        os.sync()  # what the one before left to be written to disk is not for this one to wait for
         began = time.perf_counter()
         process = subprocess.Popen(command)
         _, status, used = os.wait4(process.pid, 0)
@@ -80,14 +82,17 @@ def ways(bucket: str, cli: str, source: Path, target: Path, *, mounts: bool) -> 
     locator, name = f"aws:us-west-2:{bucket}", object_name(KEY)
     ours = [sys.executable, str(Path(__file__).with_name("moving.py"))]
     theirs = [cli, "s3", "cp", "--only-show-errors"]
+    bare = [sys.executable, "-S", str(Path(__file__).with_name("bare.py"))]
     found = [
         Way("up", "toil", [*ours, "up", locator, KEY, str(source)]),
         Way("up", "AWS CLI", [*theirs, str(source), f"s3://{bucket}/by-cli"]),
+        Way("up", "bare client", [*bare, "up", bucket, "by-bare", str(source)]),
         Way("down", "toil", [*ours, "down", locator, KEY, str(target)]),
         Way("down", "AWS CLI", [*theirs, f"s3://{bucket}/{name}", str(target)]),
+        Way("down", "bare client", [*bare, "down", bucket, name, str(target)]),
     ]
     if mounts:
-        found.insert(2, Way("up", "cp to its mount", ["cp", str(source), f"MOUNT/buckets/{bucket}/by-cp"]))
+        found.insert(3, Way("up", "cp to its mount", ["cp", str(source), f"MOUNT/buckets/{bucket}/by-cp"]))
         found.append(Way("down", "cp from its mount", ["cp", f"MOUNT/buckets/{bucket}/{name}", str(target)]))
     return found
 
@@ -102,10 +107,12 @@ def measure(cli: str, size: int, rounds: int, seconds: float, folder: Path) -> l
     data.mkdir()
     with servers.seaweedfs(data, writable=_SPREAD) as server:
         os.environ.update(server.environment)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles all that it imports, which nothing that is installed does
         bucket = f"toil-bench-{os.getpid()}"
         mounts = os.access("/dev/fuse", os.W_OK) and shutil.which("fusermount") is not None
         with open_job_store(f"aws:us-west-2:{bucket}", Config([AwsOptions(encryption="none")])) as store:
             store.prepare()
+            ready(bucket, cli, folder)
             entrants = ways(bucket, cli, source, target, mounts=mounts)
             for number in range(rounds):
                 passed = time.perf_counter() - began
@@ -122,6 +129,15 @@ def measure(cli: str, size: int, rounds: int, seconds: float, folder: Path) -> l
                         print(f"{direction}, {way.name}: {way.wall[-1]:.2f} s, {way.cpu[-1]:.2f} CPU-s; load {machine.load()}", flush=True)
             store.destroy()
     return entrants
+
+
+def ready(bucket: str, cli: str, folder: Path) -> None:
+    """Let each move a small file both ways, unmeasured: what it imports is compiled then."""
+    small, back = folder / "small", folder / "back"
+    small.write_bytes(random.randbytes(MIB))
+    for way in ways(bucket, cli, small, back, mounts=False):
+        way.run(folder)
+        back.unlink(missing_ok=True)
 
 
 @contextmanager
