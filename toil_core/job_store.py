@@ -168,7 +168,7 @@ class HasPaths(Protocol):
 class HasUrls(Protocol):
     """A store that can hand out time-limited public URLs."""
 
-    def url(self, key: str, seconds: int) -> str:
+    def url(self, key: str, seconds: int = 3600) -> str:
         """A URL that anyone can read the blob from until it expires."""
         ...
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
-from toil_core.errors import KeyExists, NoSuchKey, ToilError, Transient, Unsupported
+from toil_core.errors import KeyExists, NoSuchKey, ToilError, Transient, Unsupported, UsageError
 from toil_core.job_store import Blob, JobStore, Listed
 
 from toil_aws import clients, names, reader, transfer
@@ -121,13 +121,21 @@ class S3JobStore(JobStore):
                 yield from self._listed(prefix, start, tuple(seen))
             seen.append(start)
 
-    def url(self, key: str, seconds: int) -> str:
+    def url(self, key: str, seconds: int = 3600) -> str:
         """A signed URL; see `HasUrls`.
 
+        Nothing is asked of S3. Temporary credentials that expire sooner end the URL with them.
+
+        Args:
+            key: The blob's key.
+            seconds: For how long it is valid; S3 allows seven days at most.
+
         Raises:
-            NoSuchKey: Nothing is stored under the key.
             Unsupported: The blobs have a customer's key, which would have to be in the URL.
+            UsageError: No URL can be valid for so short a time.
         """
+        if seconds < 1:
+            raise UsageError(f"a URL cannot be valid for {seconds} s; ask for a second at least")
         if self._customer:
             raise Unsupported(f"{self._where} is encrypted with a key of your own, so its blobs have no public URLs")
         with self._translated(key):

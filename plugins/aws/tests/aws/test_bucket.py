@@ -304,8 +304,11 @@ def test_signed_urls_expire(real: Server, name: str) -> None:
     with store_at(name) as store:
         store.prepare()
         store.create("k", b"public for a while")
-        url = store.url("k", 3600)
-        assert "X-Amz-Expires=3600" in url
+        url = store.url("k")
+        assert "X-Amz-Expires=3600" in url and "X-Amz-Expires=604800" in store.url("k", 30 * 86400)
+        for seconds in (0, -5):
+            with pytest.raises(UsageError, match="cannot be valid for"):
+                store.url("k", seconds)
         with urllib.request.urlopen(url, timeout=30) as answer:
             assert answer.read() == b"public for a while"
         with pytest.raises(urllib.error.HTTPError) as raised:
