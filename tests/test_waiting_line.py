@@ -138,6 +138,18 @@ def test_only_the_first_of_each_kind_is_looked_at() -> None:
     assert len(machines.start()) == 1 and machines.searches == 4
 
 
+def test_how_many_kinds_wait_does_not_count() -> None:
+    machines = Machines(1)
+    for number in range(200):
+        machines.line.add(Request(f"k{number}", "job", Requirement(1, wall_time=1.0 + number), b""))
+    for number in range(200):
+        machines.searches = 0
+        assert machines.start() == [f"k{number}"]
+        assert machines.searches <= 4
+        machines.end(f"k{number}")
+    assert not machines.line.kinds
+
+
 def test_others_pass_by_too_and_in_the_end_one_may_queue_behind_them() -> None:
     machines = Machines(2)
     large = machines.add(2)
