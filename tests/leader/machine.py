@@ -20,7 +20,7 @@ from toil_core.leader.retries import Policy
 from toil_core.leader.surroundings import REAL, Surroundings
 from toil_core.leader.tell import Listener, Teller
 from toil_core.wire import commits, keys
-from toil_core.wire.jobs import Failure, Result
+from toil_core.wire.jobs import Failure
 from toil_core.wire.work import Task, Work, decode_work
 
 Behaviour = Callable[[Any, Work], None]
@@ -98,7 +98,7 @@ class Player(BatchSystem):
         results = []
         for task in work.tasks[tasks]:
             self.ran.append(self.name(task))
-            result, payload = (Result(task.job, failure=failure), b"") if failure else self.world.attempt(work.request, task)
+            result, payload = self.world.attempt(work.request, task, failure)
             results.append((msgspec.msgpack.encode(result), payload, Usage(wall=0.01)))
         return commits.encode(work.request, number, results, final=final)
 

@@ -72,18 +72,12 @@ class Stored(World):
         """As `toil_core.leader.run` does."""
         self.epoch += 1
         folding.bury(self.store, self.epoch)
-        former = folding.existing(self.store)
-        self.graph = Graph(self.epoch, self.policy, self.sizing)
-        found = folding.load(self.store, self.graph)
+        self.graph, self.checkpoints = Graph(self.epoch, self.policy, self.sizing, chain=self.chain), Checkpoints(self.store, self.epoch)
+        found = folding.start_again(self.store, self.graph, self.checkpoints, self.epoch)
         self.open.clear()
         self.finish = None
         self.done = dict.fromkeys(id for id in self.done if id not in self.graph.jobs or self.graph.jobs[id].ran)
         self.log = [self.nodes[id].plan for id in self.done]
-        self.graph.take_over(self.epoch)
-        self.checkpoints = Checkpoints(self.store, self.epoch)
-        self.checkpoints.inherit(former, found)
-        self.checkpoints.delete_files(folding.orphans(self.store, found, self.epoch))
-        self.write()
         self.take(self.graph.resume())
         return found
 
@@ -519,6 +513,22 @@ def test_files_of_a_request_that_goes_on_stay_when_the_commit_that_keeps_them_is
     world.write()
     world.restart()
     assert all_keys(store, keys.FILES) == {counts}, "what was under way goes, also of a job that nobody knows"
+
+
+def test_files_of_a_job_that_ran_in_its_predecessor_s_request_stay_while_that_goes_on(store: JobStore) -> None:
+    third = Plan("third")
+    second = Plan("second", adds_children=[third])
+    world = Stored(store, Plan("root", adds_children=[second]), chain=True)
+    request = world.only()
+    world.commit(request, chained=second)
+    counts = keys.attempt_files(request, world.open[request][0].job) + "f"
+    world.commit(request, chained=third)
+    lost = keys.attempt_files(request, world.open[request][0].job) + "f"
+    for key in (counts, lost):
+        store.create(key, b"x")
+    world.write()
+    world.restart()
+    assert all_keys(store, keys.FILES) == {counts}, "its commit is folded, and its value may name them"
 
 
 def test_files_of_an_attempt_that_was_dropped_and_told_nothing_go_with_the_next_leader(store: JobStore) -> None:

@@ -103,7 +103,7 @@ def test_bodies_and_values_are_kept_up_to_so_many_bytes(more: int, kept: bool) -
     request = request_of(world, "leaf")
     job = world.open[request][0].job
     leaf.size = growth.INLINE + more - len(f"value of {job} ")
-    added.size = growth.INLINE + more - len(f"body of {request}.{job}.0 ")
+    added.size = growth.INLINE + more - len(f"body of {request}.0.0 ")
     finish(world, "leaf")
     (new,) = [each for each in world.graph.jobs.values() if each.kind.name == "added"]
     assert len(world.nodes[new.id].body) == len(world.nodes[job].value) == growth.INLINE + more
@@ -492,6 +492,17 @@ def test_what_can_never_fit_fails_at_once_with_the_batch_system_s_words() -> Non
     world.end(request_of(world, "root"), Reason.TOO_BIG, "it needs 900 cores")
     assert world.finish is not None and world.finish.outcome == "failed"
     assert world.failed[0].failure.message == "it needs 900 cores"
+
+
+def test_what_ran_out_of_memory_in_its_predecessor_s_request_goes_out_with_more() -> None:
+    """It still lies where it waited before, among those that need what it needed then."""
+    second = Plan("second", requirement=Requirement(memory=1000), adds_children=[Plan("third")])
+    world = World(Plan("root", adds_children=[second]), policy=Policy(backoff=0.0), sizing=Sizing(backlog=1), chain=True)
+    (request,) = world.open
+    world.commit(request, chained=second)
+    world.commit(request, fails=lambda plan: Failure(Reason.OUT_OF_MEMORY, "too little"))
+    assert [(submit.name, submit.requirement.memory) for submit in world.requests[1:]] == [("second", 2000)]
+    assert world.run().outcome == "succeeded"
 
 
 def test_out_of_memory_is_tried_again_at_once_with_more() -> None:

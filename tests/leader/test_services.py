@@ -226,6 +226,15 @@ def test_a_lost_service_starts_again_without_using_up_a_try(reason: Reason) -> N
     assert outcome(world) == "succeeded"
 
 
+def test_what_a_failed_service_used_is_told_where_it_is_known() -> None:
+    world = World(served(service("db")), policy=QUICK)
+    finish(world, "root")
+    world.end_service(request_of(world, "db"), Failure(Reason.FAILED, "no port"))
+    up(world, "db")
+    world.lose(request_of(world, "db"))
+    assert [failed.usage and failed.usage.wall for failed in world.failed] == [0.001, None], "nobody knows what it used until its machine was lost"
+
+
 def test_a_service_that_ends_without_a_word_uses_up_one_try() -> None:
     world = World(served(service("db")), policy=QUICK)
     finish(world, "root")

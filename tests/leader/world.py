@@ -136,6 +136,8 @@ class World:
         self.blobs: dict[str, bytes] = {}
         self.open: dict[str, list[Task]] = {}
         self.numbers: dict[str, int] = {}
+        self.ran: dict[str, int] = {}
+        """How many tasks ran in each request."""
         self.requests: list[Submit] = []
         self.log: list[Plan] = []
         self.done: dict[str, None] = {}
@@ -289,12 +291,16 @@ class World:
                 self.nodes[id].above.append(new.id)
         return tuple(jobs), tuple(kinds), payload, ids
 
-    def attempt(self, request: str, task: Task) -> tuple[Result, bytes]:
-        """Run a task's body."""
+    def attempt(self, request: str, task: Task, failure: Failure | None = None) -> tuple[Result, bytes]:
+        """Run the next task of a request; what it adds is named as a worker does."""
+        index = self.ran.get(request, 0)
+        self.ran[request] = index + 1
+        if failure is not None:
+            return Result(task.job, failure=failure), b""
         plan = self.nodes[task.job].plan
         self.runs[plan] = self.runs.get(plan, 0) + 1
         tops = [*plan.adds_children, *plan.adds_follow_ons, *plan.adds_services]
-        jobs, kinds, payload, ids = self.new_jobs(f"{request}.{task.job.rpartition('-')[2]}", tops, task.job)
+        jobs, kinds, payload, ids = self.new_jobs(f"{request}.{index}", tops, task.job)
         node = self.nodes[task.job]
         added = tuple(ids[p] for p in plan.adds_services)
         node.services = (*(id for id in node.services if self.nodes[id].adder != task.job), *added)
@@ -387,8 +393,7 @@ class World:
         results: list[tuple[bytes, bytes, Usage]] = []
 
         def add(task: Task) -> Result:
-            failure = fails(self.nodes[task.job].plan)
-            result, payload = (Result(task.job, failure=failure), b"") if failure else self.attempt(request, task)
+            result, payload = self.attempt(request, task, fails(self.nodes[task.job].plan))
             results.append((msgspec.msgpack.encode(result), payload, Usage(wall=0.001)))
             return result
 
