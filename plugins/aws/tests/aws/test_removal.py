@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[4]
 KEPT = ("toil_core", "tests", "tools", "docs", "examples", "benchmarks", "changelog.d", "plugins")
@@ -72,3 +76,31 @@ def test_the_rest_is_green_without_it(tree: Path, python: Path) -> None:
     where = "import toil_core, importlib.util; print(toil_core.__file__, importlib.util.find_spec('toil_aws'))"
     assert run(python, "-c", where, folder=tree).split() == [str(tree / "toil_core" / "__init__.py"), "None"]
     assert " passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHECKED, folder=tree)
+
+
+def test_uv_still_locks_what_is_left(tree: Path, tmp_path: Path) -> None:
+    """The workspace is whole without it; packages of others are stood in for, so that no index is asked."""
+    root = tree / "pyproject.toml"
+    without = re.sub(r"(?m)^(toil-)?aws = .*\n", "", root.read_text())  # the two lines that docs/architecture.md names
+    root.write_text(without.replace('dynamic = ["version"]', 'version = "0.1.0"'))  # else uv builds it, by a backend from an index
+    projects = [tomllib.loads(path.read_text())["project"] for path in (root, *tree.glob("plugins/*/pyproject.toml"))]
+    (tmp_path / "wheels").mkdir()
+    for project in projects:
+        for lines in (project.get("dependencies", []), *project.get("optional-dependencies", {}).values()):
+            for line in lines:
+                stand_in(Requirement(line), tmp_path / "wheels")
+    uv = Path(sys.executable).parent / "uv"
+    run(uv, "lock", "--offline", "--no-index", "--find-links", tmp_path / "wheels", "--cache-dir", tmp_path / "cache", folder=tree)
+    locked = {package["name"] for package in tomllib.loads((tree / "uv.lock").read_text())["package"]}
+    assert {project["name"] for project in projects} <= locked and "toil-aws" not in locked
+
+
+def stand_in(needed: Requirement, folder: Path) -> None:
+    """Write a wheel without content that meets a requirement."""
+    version = next((found.version for found in needed.specifier if found.operator == ">="), "1")
+    name = f"{needed.name.replace('-', '_')}-{version}"
+    extras = "".join(f"Provides-Extra: {extra}\n" for extra in needed.extras)
+    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{name}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {needed.name}\nVersion: {version}\n{extras}")
+        wheel.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{name}.dist-info/RECORD", "")
