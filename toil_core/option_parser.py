@@ -24,7 +24,7 @@ from typing import Any, Never
 from toil_core.errors import BadOption
 from toil_core.option_specs import Spec, camel, parse_bool, specs, spellings
 from toil_core.options import Config, Group
-from toil_core.plugins import option_groups
+from toil_core.plugins import option_groups, workflow_option_groups
 
 CONFIG_DEST = "toil.config"
 CONFIG_VARIABLE = "TOIL_CONFIG"
@@ -91,7 +91,7 @@ def add_engine_options(parser: OptionParser, groups: Iterable[Group] | None = No
         groups: The groups to add; None for all that are installed and are about workflows.
     """
     add_config_option(parser)
-    for group in (group for group in option_groups() if not group.commands) if groups is None else groups:
+    for group in workflow_option_groups() if groups is None else groups:
         section = parser.add_argument_group(f"{group.name} options")
         for spec in specs(group):
             _add(parser, section, spec)

@@ -144,6 +144,11 @@ def option_groups() -> list[Group]:
     return list(_loaded().groups)
 
 
+def workflow_option_groups() -> list[Group]:
+    """The groups of options that a workflow has: all but those of certain subcommands, whose options may have the same names."""
+    return [group for group in option_groups() if not group.commands]
+
+
 def commands() -> list[Command]:
     """Every subcommand that a plugin announces."""
     return list(_loaded().commands)

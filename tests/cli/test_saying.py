@@ -8,11 +8,13 @@ from toil_core import cli
 from toil_core.builtin import toil_commands
 from toil_core.cli.saying import said
 from toil_core.cluster.arguments import tell
-from toil_core.errors import UsageError
+from toil_core.errors import BadOption, UsageError
+from toil_core.leader.options import EngineOptions
 from toil_core.option_parser import OptionParser, config_from
 from toil_core.options import Command, Config
 from toil_core.telling import Trouble
 from toil_core.telling_options import TellingOptions
+from toil_core.workflow.initial import config_of
 
 COMMANDS = [command for command in toil_commands() if command.name not in ("run", "config", "plugins", "completion")]
 """Those with options of their own; of a run its script has them."""
@@ -53,3 +55,11 @@ def test_a_level_that_is_none_is_an_error() -> None:
     cli.configure(parser, next(command for command in COMMANDS if command.name == "status"))
     with pytest.raises(UsageError, match="'loud' is not a level of logging"):
         config_from(parser.parse_args(["--log-level", "loud", "x"]))
+
+
+def test_a_workflow_s_own_level_is_no_command_s() -> None:
+    """Both options are called `log_level`, as users type them alike."""
+    found = config_of({"log_level": "DEBUG"})
+    assert (found[EngineOptions].log_level, found[TellingOptions].log_level) == ("DEBUG", "INFO")
+    with pytest.raises(BadOption, match="there is no option least_workers"):
+        config_of({"least_workers": "1"})

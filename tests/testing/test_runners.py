@@ -36,10 +36,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ends_is_noticed() -> None:
-    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
-        with pytest.raises(TimeoutError, match=rf"process {process.pid} still runs: {sys.executable} -c import sys; sys.stdin.read\(\); . \(\w+\); its threads wait in \w+"):
+    with subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout and process.stdout.readline()
+        with pytest.raises(TimeoutError, match=rf"process {process.pid} still runs: {sys.executable} -c print\(flush=True\); input\(\); . \(\w+\); its threads wait in \w+"):
             await_death(process.pid, 0.0)
-        assert process.stdin
+        process.stdin.write(b"\n")
         process.stdin.close()
         await_death(process.pid, 60.0)
 

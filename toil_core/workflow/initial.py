@@ -78,9 +78,9 @@ def config_of(options: argparse.Namespace | Mapping[str, Any] | Config, saved: C
 
 def _with_values(config: Config, options: Mapping[str, Any]) -> Config:
     from toil_core.option_specs import specs
-    from toil_core.plugins import option_groups
+    from toil_core.plugins import workflow_option_groups
 
-    groups = option_groups()
+    groups = workflow_option_groups()
     known = {(f"{group.prefix}_" if group.prefix else "") + spec.field: (group, spec) for group in groups for spec in specs(group)}
     for name, value in options.items():
         if name not in known:

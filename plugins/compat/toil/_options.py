@@ -16,7 +16,7 @@ from typing import Any, cast
 from toil_core.errors import BadOption
 from toil_core.option_specs import Spec, specs
 from toil_core.options import Group, OptionParser, add_engine_options, config_from
-from toil_core.plugins import option_groups
+from toil_core.plugins import workflow_option_groups
 
 from toil._foreign import FOREIGN, Foreign
 from toil.fileStores.abstractFileStore import MUTABLE
@@ -232,7 +232,7 @@ def without_effect(options: argparse.Namespace) -> Iterator[str]:
 @cache
 def _all_specs() -> list[tuple[Group, Spec, tuple[str, ...]]]:
     """Every option, with its group and its attributes."""
-    return [(group, spec, _names(spec)) for group in option_groups() for spec in specs(group)]
+    return [(group, spec, _names(spec)) for group in workflow_option_groups() for spec in specs(group)]
 
 
 def _names(spec: Spec) -> tuple[str, ...]:
