@@ -132,6 +132,8 @@ class Bucket:
                 raise NotAJobStore(
                     f"somebody else has a bucket named {self.name}: bucket names are shared by all users of S3; choose another name for the job store"
                 ) from error
+            if status_of(error) == 403 and code_of(error) == "AccessDenied":
+                raise self._not_permitted("CreateBucket") from error
             if code_of(error) != "BucketAlreadyOwnedByYou":
                 raise
             if not self._tagged():
@@ -192,11 +194,14 @@ class Bucket:
             if not self._amazon and (code_of(error) in _NOT_HERE or status_of(error) in (405, 501)):
                 return
             if status_of(error) == 403:
-                raise UsageError(
-                    f"{self._where}: AWS does not permit {action(operation)}, which a new job store needs; ask for that permission, "
-                    f"or have an empty bucket named {self.name} made for you"
-                ) from error
+                raise self._not_permitted(operation) from error
             raise
+
+    def _not_permitted(self, operation: str) -> UsageError:
+        return UsageError(
+            f"{self._where}: AWS does not permit {action(operation)}, which a new job store needs; ask for that permission, "
+            f"or have an empty bucket named {self.name} made for you"
+        )
 
     def _description(self, *, made: bool) -> bytes:
         import toil_aws

@@ -373,3 +373,14 @@ def test_a_server_without_keys_is_told_from_one_that_is_down(fake: Server, name:
             proxy.fault = lambda asked: None
             store.prepare()
             store.destroy()
+
+
+@pytest.mark.parametrize(("query", "permission"), [("", "s3:CreateBucket"), ("lifecycle", "s3:PutLifecycleConfiguration")])
+def test_who_may_not_make_a_bucket_is_told_to_have_one_made(
+    fake: Server, name: str, monkeypatch: pytest.MonkeyPatch, query: str, permission: str
+) -> None:
+    with proxy_to(fake.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        proxy.fault = lambda asked: Fault.DENIED if asked.method == "PUT" and "/".join(asked.query) == query else None
+        with pytest.raises(UsageError, match=f"does not permit {permission}, which .* have an empty bucket named {name} made for you"):
+            store_at(name).prepare()
