@@ -47,18 +47,17 @@ class LocalTransport(SyncTransport):
     def run(self, node: Node, command: Sequence[str], stdin: bytes = b"", timeout: float | None = None) -> CompletedProcess[bytes]:
         words = ["/bin/sh", "-c", _RUN, "sh", *command]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(
+        with subprocess.Popen(
             words, cwd=self._home(node), env=self._environment(node), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
-        try:
-            out, err = process.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired:
-            raise not_done(node, command, timeout) from None
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+        ) as process:  # its end closes the pipes, and does not wait for what else holds them
+            try:
+                out, err = process.communicate(stdin, timeout)
+            except subprocess.TimeoutExpired:
+                raise not_done(node, command, timeout) from None
+            finally:
+                if process.returncode is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
         return CompletedProcess(command, _code(process.returncode), out, err)
 
     def push(self, node: Node, source: Path, target: PurePosixPath, *, delete: bool = False) -> None:

@@ -159,6 +159,13 @@ class SyncTransportContract(CopyCases):
             transport.run(node, ["sh", "-c", "\n\nsleep 50\n" * 50], timeout=0.5)
         assert transport.run(node, ["echo", "on"], timeout=self.seconds).stdout == b"on\n"
 
+    def test_a_daemon_that_holds_the_output_is_given_up(self, transport: SyncTransport, node: Node) -> None:
+        transport.run(node, ["true"])  # so that it is connected, and the command starts in time
+        with pytest.raises(Transient, match=r"was not done in 2 s$"):
+            transport.run(node, ["sh", "-c", "setsid sh -c 'sleep 20; touch ended' & echo $! >held"], timeout=2.0)
+        done = transport.run(node, ["sh", "-c", 'test ! -e ended && kill -s KILL -- "-$(cat held)"'], timeout=self.seconds)
+        assert done.returncode == 0, done.stderr  # it ran still: nobody waited for it
+
     def test_what_is_left_running_holds_nothing(self, transport: SyncTransport, node: Node) -> None:
         done = transport.run(node, ["sh", "-c", "sleep 50 >/dev/null 2>&1 </dev/null & echo $!"], timeout=self.seconds)
         assert transport.run(node, ["kill", done.stdout.decode().strip()]).returncode == 0

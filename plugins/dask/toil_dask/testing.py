@@ -31,7 +31,7 @@ SECONDS = 60.0
 
 
 class Cluster(Closing):
-    """A scheduler at a port of its own, and workers that come and go.
+    """A scheduler at a port of its own, and workers that come and go; all end with the process that made it, however that ends.
 
     Args:
         folder: A folder for it alone.
@@ -103,6 +103,7 @@ class Cluster(Closing):
         self.shapes.pop(name, None)
         process.send_signal(number)
         process.wait(60)
+        _let_go(process)
 
     @property
     def target(self) -> Target:
@@ -137,15 +138,25 @@ class Cluster(Closing):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _let_go(process)
         self._port.close()
 
     def _start(self, name: str, command: Sequence[str], stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         with open(self.folder / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *command[1:]], stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, env={**os.environ, "TMPDIR": str(self.tmp)}
+                [sys.executable, *command[1:], "--with-stdin"],
+                stdin=subprocess.PIPE,
+                stdout=stdout,
+                stderr=log,
+                env={**os.environ, "TMPDIR": str(self.tmp)},
             )
         self.processes[name] = process
         return process
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 class Here:

@@ -12,6 +12,7 @@ from typing import ClassVar, cast
 import pytest
 from distributed import Worker
 from toil_core.batch_system import Requirement
+from toil_core.testing.runners import await_death
 from toil_core.worker_host import WorkerHost
 
 from toil_dask import node as node_module
@@ -117,3 +118,26 @@ def test_a_daemon_that_cannot_end_is_ended(tmp_path: Path) -> None:
     assert daemon.stdout is not None and daemon.stdout.readline() == "runs\n"
     _, said = daemon.communicate(timeout=SECONDS)
     assert daemon.returncode == 1 and "was told to stop" in said
+
+
+MAKES_A_CLUSTER = """
+import sys
+from pathlib import Path
+from toil_dask.testing import Cluster
+
+cluster = Cluster(Path(sys.argv[1]))
+cluster.add("worker")
+cluster.await_worker("worker")
+print(*(process.pid for process in cluster.processes.values()), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_daemons_of_a_cluster_for_tests_end_with_a_killed_test(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", MAKES_A_CLUSTER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as test:
+        assert test.stdout is not None
+        daemons = [int(word) for word in test.stdout.readline().split()]
+        test.kill()
+    assert len(daemons) == 2
+    for pid in daemons:
+        await_death(pid, SECONDS)
