@@ -75,10 +75,11 @@ class Stored(World):
         self.graph, self.checkpoints = Graph(self.epoch, self.policy, self.sizing, chain=self.chain), Checkpoints(self.store, self.epoch)
         found = folding.start_again(self.store, self.graph, self.checkpoints, self.epoch)
         self.open.clear()
-        self.finish = None
         self.done = dict.fromkeys(id for id in self.done if id not in self.graph.jobs or self.graph.jobs[id].ran)
         self.log = [self.nodes[id].plan for id in self.done]
-        self.take(self.graph.resume())
+        if not self.graph.finished:  # else the end was told before
+            self.finish = None
+            self.take(self.graph.resume())
         return found
 
 
