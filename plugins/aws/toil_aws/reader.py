@@ -29,6 +29,7 @@ _FAILURES = (*SDK, HTTPError, OSError)
 _TRIES = 6
 _BUFFER = 1 << 18
 
+
 def opened(
     client: S3Client, request: dict[str, Any], verdict: Verdict, *, start: int = 0, stop: int | None = None, part: int = 8 << 20, several: int = 10
 ) -> BinaryIO:
@@ -174,10 +175,7 @@ class _Part:
         for at, piece in self.pieces():
             if checked:
                 crc = zlib.crc32(piece, crc)
-            rest = memoryview(piece)
-            while rest:
-                written = os.pwrite(descriptor, rest, at + shift)
-                at, rest = at + written, rest[written:]
+            _put(descriptor, piece, at + shift)
         return self._at - start, crc
 
     def close(self) -> None:
@@ -301,8 +299,14 @@ class _Stream(io.BufferedReader):
         size = crc = 0
         while piece := self.read(PIECE):
             crc = zlib.crc32(piece, crc) if checked else 0
-            rest = memoryview(piece)
-            while rest:
-                written = os.pwrite(descriptor, rest, start + size)
-                size, rest = size + written, rest[written:]
+            _put(descriptor, piece, start + size)
+            size += len(piece)
         return size, crc
+
+
+def _put(descriptor: int, piece: bytes, at: int) -> None:
+    """Write all of a piece at its place in a file."""
+    rest = memoryview(piece)
+    while rest:
+        written = os.pwrite(descriptor, rest, at)
+        at, rest = at + written, rest[written:]
